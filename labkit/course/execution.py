@@ -1,0 +1,292 @@
+"""Run a notebook in a fresh kernel of this very interpreter, and measure it.
+
+Built on nbclient (one cell after another, the way a reader runs them) and psutil. `labkit build`
+keeps the outputs, `labkit run` keeps the figures: seconds per cell from kernel start, peak memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import psutil
+
+from labkit import paths
+
+if TYPE_CHECKING:
+    from nbclient import NotebookClient
+    from nbformat import NotebookNode
+
+CELL_TIMEOUT_SECONDS = 180.0
+SAMPLE_SECONDS = 0.2
+TRACEBACK_LINES = 14
+
+# What every kernel of ours runs under, set before torch is imported: two OpenMP threads that spin
+# starve each other on two cores, and nothing may go and look for a model on the network.
+KERNEL_SETTINGS = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONHASHSEED": "0",
+}
+
+OnCell = Callable[[int, int, str], None]
+
+
+class LessonError(RuntimeError):
+    """A cell raised, ran too long, or its kernel died; `execution` holds what was measured."""
+
+    execution: Execution
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """One code cell: its index in the notebook (markdown cells count too) and its seconds."""
+
+    index: int
+    seconds: float
+
+
+@dataclass
+class Execution:
+    """What running a notebook took: seconds from kernel start, and megabytes (10^6 bytes)."""
+
+    cells: list[CellRun] = field(default_factory=list)
+    seconds: float = 0.0
+    peak_rss_mb: float = 0.0
+
+
+def kernel_env(work: Path, *, strict: bool) -> dict[str, str]:
+    """The environment of a lesson's kernel whose progress goes to `work`.
+
+    IPython's settings and history live in `work` as well, so that the author's own start-up files
+    can't change an output. MPLBACKEND is left for the kernel to set: "agg" would show no figure.
+    """
+    env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    env |= KERNEL_SETTINGS
+    env.setdefault("HF_HUB_OFFLINE", "1")
+    env["LABKIT_WORK"] = str(work)
+    env["LABKIT_STRICT"] = "1" if strict else "0"
+    env["IPYTHONDIR"] = str(work / ".ipython")
+    if paths.in_checkout():  # the kernel runs elsewhere, and shall import this very labkit
+        known = env.get("PYTHONPATH", "")
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [known, str(paths.PACKAGE.parent)]))
+    return env
+
+
+def execute(
+    notebook: NotebookNode,
+    cwd: Path,
+    env: Mapping[str, str],
+    on_cell: OnCell | None = None,
+    *,
+    lesson: str = "notebook",
+    timeout: float = CELL_TIMEOUT_SECONDS,
+) -> Execution:
+    """Run every code cell in a fresh kernel and keep the outputs in `notebook`.
+
+    `on_cell(index, total, first_line)` is called as each cell starts. Raises LessonError, which
+    names lesson, cell and first line, when a cell raises or runs longer than `timeout` seconds.
+    """
+    return asyncio.run(_execute(notebook, cwd, env, on_cell, lesson, timeout))
+
+
+async def _execute(
+    notebook: NotebookNode,
+    cwd: Path,
+    env: Mapping[str, str],
+    on_cell: OnCell | None,
+    lesson: str,
+    timeout: float,
+) -> Execution:
+    execution = Execution()
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as console:
+        client = _client(notebook, cwd, timeout)
+        try:
+            memory = await _start(client, env, console)
+            with memory:
+                try:
+                    await _run_cells(client, execution, on_cell, lesson, console)
+                except LessonError as error:
+                    error.execution = execution
+                    raise
+                finally:
+                    execution.seconds = time.perf_counter() - begun
+                    execution.peak_rss_mb = memory.peak_mb()
+        finally:
+            await _stop(client)
+    return execution
+
+
+def _client(notebook: NotebookNode, cwd: Path, timeout: float) -> NotebookClient:
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    class ThisInterpreter(KernelSpecManager):  # type: ignore[misc]
+        """Whatever "python3" means on this machine, a lesson runs where labkit runs."""
+
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisInterpreter())
+    resources = {"metadata": {"path": str(cwd)}}
+    return NotebookClient(notebook, km=manager, timeout=timeout, resources=resources)
+
+
+async def _start(client: NotebookClient, env: Mapping[str, str], console: IO[bytes]) -> PeakMemory:
+    # The kernel's own console goes to a file: ipykernel chats there, and a crash leaves its words.
+    await client.async_start_new_kernel(env=dict(env), stdout=console, stderr=console)
+    assert client.km is not None
+    memory = PeakMemory(client.km.provisioner.pid)
+    await client.async_start_new_kernel_client()
+    client.reset_execution_trackers()
+    return memory
+
+
+async def _run_cells(
+    client: NotebookClient,
+    execution: Execution,
+    on_cell: OnCell | None,
+    lesson: str,
+    console: IO[bytes],
+) -> None:
+    cells = client.nb.cells
+    for index, cell in enumerate(cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        if on_cell is not None:
+            on_cell(index, len(cells), first_line(cell.source))
+        begun = time.perf_counter()
+        try:
+            await client.async_execute_cell(cell, index)
+        except Exception as error:
+            _give_way_to_ctrl_c()
+            where = f"{lesson}, cell {index} (`{first_line(cell.source)}`)"
+            raise LessonError(f"{where} {_story(error, client, cell, console)}") from error
+        finally:
+            execution.cells.append(CellRun(index, time.perf_counter() - begun))
+
+
+def _give_way_to_ctrl_c() -> None:
+    # nbclient takes the cancelling that Ctrl-C causes for a kernel that died.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _story(error: Exception, client: NotebookClient, cell: NotebookNode, console: IO[bytes]) -> str:
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    if isinstance(error, CellTimeoutError):
+        return f"ran longer than {client.timeout:g} seconds and was stopped."
+    if isinstance(error, DeadKernelError):
+        return "\n  ".join(["lost its kernel: the process died.", *_last_words(console)])
+    if isinstance(error, CellExecutionError):
+        lines = _traceback(cell)[-TRACEBACK_LINES:]
+        return "\n  ".join([f"raised {error.ename}: {error.evalue}", *lines])
+    raise error
+
+
+def _last_words(console: IO[bytes]) -> list[str]:
+    console.seek(0)
+    words = console.read().decode(errors="replace").splitlines()
+    return [line for line in words if not line.startswith("[IPKernelApp]")][-TRACEBACK_LINES:]
+
+
+def _traceback(cell: NotebookNode) -> list[str]:
+    raised = [output for output in cell.outputs if output.output_type == "error"]
+    text = "\n".join(raised[-1].traceback) if raised else ""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+
+
+async def _stop(client: NotebookClient) -> None:
+    """End the kernel and whatever it started, also after Ctrl-C or a crash."""
+    manager = client.km
+    if manager is None or not manager.has_kernel:
+        return
+    family = _family(manager.provisioner.pid)
+    if client.kc is not None:
+        client.kc.stop_channels()
+    await manager.shutdown_kernel(now=False)
+    for process in family:
+        with _gone_is_fine():
+            process.kill()
+
+
+def first_line(source: str, width: int = 60) -> str:
+    """The first line of a cell that says something: not a comment, not blank."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith("#")] or lines or [""]
+    return telling[0] if len(telling[0]) <= width else telling[0][: width - 1] + "…"
+
+
+class PeakMemory:
+    """Largest resident memory of a process and its children, sampled on a thread.
+
+    The children's part is what the samples catch. The process's own part is exact on Linux, where
+    the kernel keeps the high-water mark (VmHWM).
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def peak_mb(self) -> float:
+        """Megabytes (10^6 bytes) at the highest moment so far."""
+        self._sample()
+        return self._peak / 1e6
+
+    def _watch(self) -> None:
+        while not self._over.wait(SAMPLE_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        together = 0
+        for process in _family(self._pid):
+            with _gone_is_fine():
+                together += process.memory_info().rss
+        self._peak = max(self._peak, together, _high_water_mark(self._pid))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _high_water_mark(pid: int) -> int:
+    """Bytes; 0 where the system doesn't keep the mark."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def _gone_is_fine() -> suppress:
+    return suppress(psutil.Error)
