@@ -1,0 +1,146 @@
+"""The course's lessons, read from the headers of lessons/NN_topic.py.
+
+A lesson's text opens with a YAML block in comments, the way jupytext writes it, in which
+`jupyter.labkit` holds what the course needs to know:
+
+    # ---
+    # jupyter:
+    #   labkit:
+    #     title: Temperature and sampling
+    #     minutes: 40
+    #     models: [base]
+    #     summary: What temperature, top-k, top-p and min-p do to a distribution.
+    # ---
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from labkit import paths
+from labkit.course.yaml_source import Part, Prose, SourceError, YamlSource, read_text
+
+LESSON_NAME = re.compile(r"(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)")
+FENCE = "# ---"
+
+
+class CatalogError(SourceError):
+    """What is wrong in a lesson's header: file:line: field: problem."""
+
+
+class Metadata(Part):
+    """`jupyter.labkit` in a lesson's header."""
+
+    title: Prose
+    minutes: Annotated[int, Field(gt=0)]
+    models: tuple[Prose, ...] = ()
+    summary: Prose
+    concepts: tuple[Prose, ...] = ()
+
+
+class Jupyter(BaseModel):
+    """The `jupyter` mapping; what stands in it beside labkit is jupytext's."""
+
+    labkit: Metadata
+
+
+class Header(BaseModel):
+    """The YAML block as a whole."""
+
+    jupyter: Jupyter
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson: `05_temperature` is its id, `05` its number, `temperature` its topic."""
+
+    id: str
+    number: str
+    topic: str
+    title: str
+    minutes: int
+    models: tuple[str, ...]
+    summary: str
+    concepts: tuple[str, ...]
+    path: Path
+
+    @property
+    def notebook(self) -> Path:
+        """The notebook that is built from the text."""
+        return self.path.with_suffix(".ipynb")
+
+    @property
+    def quiz(self) -> Path:
+        """The lesson's questions."""
+        return paths.quizzes_dir() / f"{self.id}.yaml"
+
+    def challenges(self) -> tuple[str, ...]:
+        """The functions that the lesson checks, in its order (read without running anything)."""
+        return tuple(dict.fromkeys(checked_names(read_text(self.path))))
+
+
+def lessons() -> tuple[Lesson, ...]:
+    """Every lesson of the course, in order."""
+    return tuple(read_lesson(path) for path in lesson_paths())
+
+
+def find_lesson(id: str | Path) -> Lesson:
+    """A lesson by id, number, topic or the path of its text or notebook."""
+    known = {path.stem: path for path in lesson_paths()}
+    if not known:
+        raise LookupError(f"There are no lessons in {paths.lessons_dir()}.")
+    asked = Path(id).stem
+    for name, path in known.items():
+        number, _, topic = name.partition("_")
+        if asked in (name, number, topic, number.lstrip("0")):
+            return read_lesson(path)
+    raise LookupError(f"There is no lesson {str(id)!r}: {paths.nearest(asked, known)}")
+
+
+def lesson_paths() -> list[Path]:
+    """The lesson texts, in order."""
+    return sorted(p for p in paths.lessons_dir().glob("*.py") if LESSON_NAME.fullmatch(p.stem))
+
+
+def read_lesson(path: Path) -> Lesson:
+    """A lesson from its header, or a CatalogError that names what is missing in which line."""
+    name = LESSON_NAME.fullmatch(path.stem)
+    if name is None:
+        raise CatalogError(f"{path.name}: expected a name such as 05_temperature.py")
+    try:
+        header = YamlSource(header_of(read_text(path)), path, first_line=2).validate(Header)
+    except SourceError as error:
+        raise CatalogError(str(error)) from None
+    about = header.jupyter.labkit.model_dump()
+    return Lesson(id=path.stem, **name.groupdict(), **about, path=path)
+
+
+def header_of(text: str) -> str:
+    """The YAML between the two `# ---` lines at the top, without its comment signs."""
+    first, *rest = text.splitlines() or [""]
+    if first.rstrip() != FENCE:
+        return ""
+    block = takewhile(lambda line: line.rstrip() != FENCE, rest)
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in block)
+
+
+def checked_names(text: str) -> Iterator[str]:
+    """The name in each `lab.check(name)` of a lesson's text."""
+    for node in calls_in(text):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="check"), args=[ast.Name(id=name)]):
+                yield name
+
+
+def calls_in(text: str) -> Iterable[Any]:
+    """The calls in a Python text, in its order."""
+    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return sorted(found, key=lambda node: (node.lineno, node.col_offset))

@@ -1,0 +1,109 @@
+"""Numbers as people write them, compare them and read them.
+
+Learners type "0,41" or "41%"; lessons measure numpy and torch scalars; both are compared with what
+was expected. Comparison is done in decimal, so that 0.4 is within 0.1 of 0.3 as it says on paper.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from decimal import Decimal
+from typing import Any
+
+LONGEST_NUMBER = 64
+LARGEST = 10**300
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+LIKE_MINUS = str.maketrans({"−": "-", "–": "-"})
+
+
+class Unreadable(ValueError):
+    """An answer that can't be read, with what to type instead; it uses up no attempt."""
+
+
+def read_number(typed: Any, unit: str = "") -> float:
+    """The number that a learner typed, with decimal point or comma and the question's own unit."""
+    if isinstance(typed, int | float) and not isinstance(typed, bool):
+        typed = repr(float(typed)) if abs(typed) < LARGEST else "a number beyond 1e300"
+    if not isinstance(typed, str):
+        raise Unreadable(f"Expected a number, got {kind_of(typed)}.")
+    if len(typed) > LONGEST_NUMBER:
+        raise Unreadable(f"That is {len(typed)} characters long; type one number, such as 0.41.")
+    text = typed.translate(LIKE_MINUS).strip()
+    if not text:
+        raise Unreadable("Type a number first.")
+    number = NUMBER.match(text)
+    if number is None:
+        raise Unreadable(
+            f"Can't read {typed.strip()!r} as a number; type one such as 0.41 or 1e-3."
+        )
+    check_unit(text[number.end() :].strip(), unit)
+    return finite(number.group(), typed)
+
+
+def check_unit(found: str, unit: str) -> None:
+    """After the number may stand the question's unit and nothing else."""
+    if found and one_form(found) != one_form(unit):
+        wanted = f"a number in {unit}" if unit else "a number without a unit"
+        raise Unreadable(f"Can't read {found!r} after the number; this question wants {wanted}.")
+
+
+def one_form(unit: str) -> str:
+    """Units are the same in any case, and so are the two signs for micro."""
+    return unicodedata.normalize("NFKC", unit).casefold()
+
+
+def finite(digits: str, typed: str) -> float:
+    value = float(digits.replace(",", "."))
+    if not math.isfinite(value):
+        raise Unreadable(f"{typed.strip()} is too large to be compared.")
+    return value
+
+
+def is_within(value: float, centre: float, tolerance: float) -> bool:
+    """|value - centre| <= tolerance for the numbers as they are written; never for NaN or inf."""
+    if not all(map(math.isfinite, (value, centre, tolerance))):
+        return False
+    return abs(exact(value) - exact(centre)) <= exact(tolerance)
+
+
+def exact(value: float) -> Decimal:
+    return Decimal(repr(float(value)))
+
+
+def as_number(value: Any) -> float:
+    """A measured value as a float: a Python number, or a numpy or torch scalar of any shape."""
+    item = getattr(value, "item", None)
+    try:
+        number = item() if callable(item) else value
+        if isinstance(number, str | bytes):
+            raise TypeError
+        return float(number)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"expected one number, got {describe(value)}") from None
+
+
+def describe(value: Any) -> str:
+    """What a value is, in a few words: its kind, and its shape where it has one."""
+    shape = getattr(value, "shape", None)
+    return kind_of(value) if shape is None else f"{kind_of(value)} of shape {tuple(shape)}"
+
+
+def kind_of(value: Any) -> str:
+    """The type of a value as a learner calls it."""
+    names = {"str": "text", "bool": "true or false", "NoneType": "nothing", "dict": "a mapping"}
+    name = type(value).__name__
+    return names.get(name, f"a {name}")
+
+
+def digits_for(tolerance: float) -> int:
+    """How many decimals show a difference of `tolerance`: 2 for 0.05, none for 3."""
+    if not math.isfinite(tolerance) or tolerance <= 0:
+        return 3
+    return min(12, max(0, -math.floor(math.log10(tolerance))))
+
+
+def shown(value: float, tolerance: float) -> str:
+    """A number with as many decimals as its tolerance gives meaning to."""
+    return f"{value:.{digits_for(tolerance)}f}"
