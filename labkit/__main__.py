@@ -7,37 +7,40 @@ installed and where the course itself could not even be parsed.
 import os
 import sys
 
-NEEDED = (3, 11)
+OLDEST = (3, 11)
 NEWEST = (3, 14)  # the newest one that the pinned packages have files for
 
 
-def newer_pythons():  # type: () -> list[str]
-    """Commands on PATH that name a Python which is new enough, the newest first."""
+def fitting_pythons():  # type: () -> list[str]
+    """Commands on PATH that name a Python which the course runs on, the newest first."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    names = ["python3.{}".format(minor) for minor in range(NEWEST[1], NEEDED[1] - 1, -1)]
+    names = ["python3.{}".format(minor) for minor in range(NEWEST[1], OLDEST[1] - 1, -1)]
     return [n for n in names if any(os.access(os.path.join(f, n), os.X_OK) for f in folders)]
 
 
-def too_old(version, others):  # type: (tuple[int, ...], list[str]) -> str
-    """What to say to somebody whose Python is older than the course needs."""
-    found = ".".join(str(part) for part in version[:3])
-    needed = ".".join(str(part) for part in NEEDED)
+def unfit(version, others):  # type: (tuple[int, ...], list[str]) -> str
+    """What to say to somebody whose Python is too old or too new; "" if it is neither."""
+    if OLDEST <= version[:2] <= NEWEST:
+        return ""
+    dotted = [".".join(str(part) for part in v) for v in (OLDEST, NEWEST, version[:3])]
+    fault = "old" if version[:2] < OLDEST else "new"
     if others:
-        arguments = " ".join(sys.argv[1:]) or "lab"
-        way_on = "This machine has a newer one. Run:  {} -m labkit {}".format(others[0], arguments)
+        words = " ".join(sys.argv[1:]) or "lab"
+        way_on = "This machine has one that fits. Run:  {} -m labkit {}".format(others[0], words)
     else:
         way_on = (
-            "Install a newer Python beside it (python.org, your package manager, or conda),\n"
-            "then start again with that one, for example:  python3.13 -m labkit lab"
+            "Install one of those beside it (from python.org, your package manager or conda) and\n"
+            "start again with that one, for example:  python3.13 -m labkit lab"
         )
-    return "labkit needs Python {} or newer; this one is Python {} ({}).\n{}".format(
-        needed, found, sys.executable, way_on
+    return "labkit needs Python {0} to {1}; this is Python {2} ({3}), too {4}.\n{5}".format(
+        dotted[0], dotted[1], dotted[2], sys.executable, fault, way_on
     )
 
 
 if __name__ == "__main__":
-    if sys.version_info < NEEDED:
-        sys.exit(too_old(tuple(sys.version_info[:3]), newer_pythons()))
+    trouble = unfit(tuple(sys.version_info[:3]), fitting_pythons())
+    if trouble:
+        sys.exit(trouble)
     from labkit.cli import main
 
     sys.exit(main())

@@ -1,22 +1,195 @@
-"""Make or repair the course's environment."""
+"""Make or repair the environment of the course, and nothing else.
+
+Every other command does the same by itself before it starts. The environment lies in .venv beside
+the course (or where LABKIT_VENV says); a stamp in it tells that it is whole, so that the next start
+looks no further.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+from labkit.cli.installing import STAMP, Installer, python_in
+from labkit.cli.pins import Pins, declared, unmet
+from labkit.cli.screen import Screen
+from labkit.cli.trouble import SetupError, not_writable
+from labkit.paths import PACKAGE, in_checkout
 
-class SetupError(Exception):
-    """The environment can't be made; the message says why and what to do next."""
+ENTERED = "LABKIT_ENTERED"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No arguments yet."""
-
-
-def enter(words: list[str], extra: str | None = None) -> None:
-    """Go on in an interpreter that has the packages."""
+    """What to make and how thoroughly."""
+    parser.add_argument("--test", action="store_true", help="with the tools that the tests need")
+    parser.add_argument(
+        "--repair", action="store_true", help="check every file, even if all seems well"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Make the environment."""
+    """Make or repair the environment and say where it is."""
+    if not in_checkout():
+        raise SetupError(
+            "labkit is installed in this Python, so there is no environment of its own to make.\n"
+            "`labkit doctor` compares what is installed with what the course was tested with."
+        )
+    python = prepare({"test"} if args.test else set(), repair=args.repair)
+    print(f"The environment stands: {python}")
     return 0
+
+
+def enter(words: list[str], extra: str | None = None) -> None:
+    """Return if this interpreter can run the course; else go on, with `words`, in one that can."""
+    extras = {extra} if extra else set()
+    if stands_here(declared(), extras):
+        return
+    if not in_checkout():
+        raise SetupError(lacking(declared(), extras))
+    if os.environ.get(ENTERED) == str(os.getpid()):
+        raise SetupError(f"{venv_dir()} was made but does not work. Remove it and start again.")
+    go_on_in(prepare(extras), words)
+
+
+def stands_here(pins: Pins, extras: set[str]) -> bool:
+    """True if the running interpreter has what is needed: our environment, or as good a one."""
+    if inside(venv_dir()):
+        return stamped(venv_dir(), pins, extras)
+    faults = unmet(pins.wanted(extras))
+    # Who installed the wheel chose the versions; only what is not there at all stops the course.
+    return not faults if in_checkout() else None not in faults.values()
+
+
+def lacking(pins: Pins, extras: set[str]) -> str:
+    """What an installed labkit says when its Python lacks packages."""
+    names = [pin for pin, found in unmet(pins.wanted(extras)).items() if found is None]
+    return (
+        f"This Python ({sys.executable}) lacks {', '.join(names)}.\n"
+        f"Install with:  {sys.executable} -m pip install {' '.join(names)}"
+    )
+
+
+def venv_dir() -> Path:
+    """Where the environment is or will be."""
+    named = os.environ.get("LABKIT_VENV")
+    return Path(named).expanduser().absolute() if named else PACKAGE.parent / ".venv"
+
+
+def inside(folder: Path) -> bool:
+    """True if the running interpreter is the one of this environment."""
+    return Path(sys.prefix).resolve() == folder.resolve()
+
+
+def stamped(folder: Path, pins: Pins, extras: set[str]) -> bool:
+    """True if the environment was finished with these very pins and these extras."""
+    stamp = read_stamp(folder)
+    return (
+        python_in(folder).exists()
+        and stamp.get("pins") == pins.fingerprint(python_version(folder))
+        and extras <= set(stamp.get("extras", ()))
+    )
+
+
+def prepare(extras: set[str], repair: bool = False) -> Path:
+    """Make sure that the environment is whole; returns its interpreter."""
+    folder, pins = venv_dir(), declared()
+    if stamped(folder, pins, extras) and not repair:
+        return python_in(folder)
+    screen = Screen()
+    began = time.monotonic()
+    with only_one(folder, screen) as handle:
+        if stamped(folder, pins, extras) and not repair:
+            return python_in(folder)
+        extras = extras | set(read_stamp(folder).get("extras", ()))
+        installer = Installer(folder, pins, screen)
+        installer.handles = handle
+        installer.fill(pins.wanted(extras))
+        show_checkout(installer.site, folder)
+        write_stamp(folder, pins, extras)
+    screen.step(f"The environment is ready ({time.monotonic() - began:.0f} s).")
+    return python_in(folder)
+
+
+def show_checkout(site: Path, folder: Path) -> None:
+    """A .pth file, so that kernels and scripts of the environment find labkit from any folder.
+
+    The path is relative where it can be: the checkout may be moved.
+    """
+    root = PACKAGE.parent
+    text = os.path.relpath(root, site) if folder.is_relative_to(root) else str(root)
+    (site / "labkit.pth").write_text(text + "\n", encoding="utf-8")
+
+
+def read_stamp(folder: Path) -> dict[str, Any]:
+    """What is known of the environment; {} for none, an unfinished or an unreadable one."""
+    try:
+        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def write_stamp(folder: Path, pins: Pins, extras: set[str]) -> None:
+    """The last act of a set-up; renamed into place, so it is there whole or not at all."""
+    stamp = {"pins": pins.fingerprint(python_version(folder)), "extras": sorted(extras)}
+    draft = folder / f"{STAMP}.draft"
+    draft.write_text(json.dumps(stamp), encoding="utf-8")
+    draft.replace(folder / STAMP)
+
+
+def python_version(folder: Path) -> str:
+    """The Python of an environment, "3.11", read from its pyvenv.cfg."""
+    try:
+        lines = (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    settings = dict(line.replace(" ", "").partition("=")[::2] for line in lines)
+    version = settings.get("version") or settings.get("version_info") or ""
+    return ".".join(version.split(".")[:2])
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, screen: Screen) -> Iterator[tuple[int, ...]]:
+    """One set-up at a time. The lock dies with its last holder, an orphaned pip among them."""
+    path = folder.with_name(f"{folder.name}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise not_writable(folder, error) from error
+    with file:
+        if os.name == "nt":
+            yield ()
+            return
+        import fcntl
+
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waiting:
+                    screen.step("Another set-up is at work on this environment; waiting for it.")
+                waiting = True
+                time.sleep(0.5)
+        yield (file.fileno(),)
+
+
+def go_on_in(python: Path, words: list[str]) -> None:
+    """Run the same command with another interpreter, in place of this process where that exists."""
+    command = [str(python), "-m", "labkit", *words]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "nt":
+        sys.exit(subprocess.call(command))
+    os.environ[ENTERED] = str(os.getpid())  # exec keeps the process id
+    os.execv(command[0], command)

@@ -1,0 +1,85 @@
+"""What to tell somebody whose set-up failed: the cause in one line, and a way on.
+
+Reads what pip or uv printed. Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+DISK_FULL = re.compile(
+    r"No space left on device|Errno 28|os error 28|not enough space on the disk", re.I
+)
+UNREACHABLE = re.compile(
+    r"NewConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|name resolution|ProxyError|"
+    r"Connection refused|Connection reset|Network is unreachable|SSLError|CERTIFICATE_VERIFY|"
+    r"HTTP error|client error|error sending request|dns error|Failed to fetch|timed out",
+    re.I,
+)
+NO_FILE = re.compile(
+    r"No matching distribution found for (\S+)|there are no versions of (\S+)", re.I
+)
+KEPT = "What has been done so far is kept; the same command goes on from there."
+
+
+class SetupError(Exception):
+    """The environment can't be made; the message says why and what to do next."""
+
+
+def disk_full(folder: Path, needed: int | None = None) -> SetupError:
+    """Not enough room for the environment."""
+    free = shutil.disk_usage(existing(folder)).free
+    asked = f" and about {needed / 1e9:.1f} GB are needed" if needed else ""
+    return SetupError(
+        f"The disk is full: {free / 1e9:.1f} GB are free at {folder.parent}{asked}.\n"
+        "Free some room (`python3 -m pip cache purge` often gives back gigabytes), or put the\n"
+        f"environment on another disk:  LABKIT_VENV=/path/on/it python3 -m labkit lab\n{KEPT}"
+    )
+
+
+def not_writable(folder: Path, error: OSError) -> SetupError:
+    """The checkout, or the folder that was named for the environment, can't be written to."""
+    return SetupError(
+        f"The environment can't be made at {folder}: {error.strerror or error}.\n"
+        "Copy the course to a folder of yours, or name another place for the environment:\n"
+        "  LABKIT_VENV=~/labkit-venv python3 -m labkit lab"
+    )
+
+
+def installer_failed(output: str, folder: Path) -> SetupError:
+    """pip or uv gave up: name the cause that its output shows."""
+    if DISK_FULL.search(output):
+        return disk_full(folder)
+    if line := first_line(UNREACHABLE, output):
+        return SetupError(
+            f"The package registry can't be reached:\n  {line}\n"
+            "Look at your connection, VPN or proxy. pip's own settings hold here too: `python3 -m\n"
+            f"pip config list` shows them, HTTPS_PROXY and PIP_INDEX_URL change them.\n{KEPT}"
+        )
+    if line := first_line(NO_FILE, output):
+        return SetupError(
+            f"The registry has no file that fits this machine and this Python:\n  {line}\n"
+            "The course is for Python 3.11 to 3.14 on Linux (x86-64, ARM), macOS (ARM), Windows.\n"
+            f"With another Python among these: remove {folder} and start again with it."
+        )
+    return SetupError(
+        f"The packages could not be installed. The installer's last words:\n{tail(output)}\n{KEPT}"
+    )
+
+
+def first_line(pattern: re.Pattern[str], output: str) -> str | None:
+    """The first line of the output that shows this trouble, cut to a readable length."""
+    lines = (line.strip() for line in output.splitlines() if pattern.search(line))
+    return next((line[:300] for line in lines), None)
+
+
+def tail(output: str, lines: int = 12) -> str:
+    """The last lines, indented."""
+    return "\n".join(f"  {line}" for line in output.strip().splitlines()[-lines:])
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
