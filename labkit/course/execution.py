@@ -7,6 +7,7 @@ keeps the outputs, `labkit run` keeps the figures: seconds per cell from kernel 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sys
@@ -113,16 +114,15 @@ async def _execute(
     with tempfile.TemporaryFile() as console:
         client = _client(notebook, cwd, timeout)
         try:
-            memory = await _start(client, env, console)
-            with memory:
+            with await _start(client, env, console, lesson) as memory:
                 try:
                     await _run_cells(client, execution, on_cell, lesson, console)
-                except LessonError as error:
-                    error.execution = execution
-                    raise
                 finally:
                     execution.seconds = time.perf_counter() - begun
                     execution.peak_rss_mb = memory.peak_mb()
+        except LessonError as error:
+            error.execution = execution
+            raise
         finally:
             await _stop(client)
     return execution
@@ -133,7 +133,7 @@ def _client(notebook: NotebookNode, cwd: Path, timeout: float) -> NotebookClient
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
-    class ThisInterpreter(KernelSpecManager):  # type: ignore[misc]
+    class ThisInterpreter(KernelSpecManager):
         """Whatever "python3" means on this machine, a lesson runs where labkit runs."""
 
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
@@ -142,17 +142,31 @@ def _client(notebook: NotebookNode, cwd: Path, timeout: float) -> NotebookClient
 
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisInterpreter())
     resources = {"metadata": {"path": str(cwd)}}
-    return NotebookClient(notebook, km=manager, timeout=timeout, resources=resources)
+    log = logging.getLogger(__name__)
+    log.setLevel(logging.CRITICAL)  # every error is raised; the log would say it once more
+    return NotebookClient(notebook, km=manager, timeout=timeout, resources=resources, log=log)
 
 
-async def _start(client: NotebookClient, env: Mapping[str, str], console: IO[bytes]) -> PeakMemory:
+async def _start(
+    client: NotebookClient, env: Mapping[str, str], console: IO[bytes], lesson: str
+) -> PeakMemory:
     # The kernel's own console goes to a file: ipykernel chats there, and a crash leaves its words.
     await client.async_start_new_kernel(env=dict(env), stdout=console, stderr=console)
-    assert client.km is not None
-    memory = PeakMemory(client.km.provisioner.pid)
-    await client.async_start_new_kernel_client()
-    client.reset_execution_trackers()
+    memory = PeakMemory(_pid(client))
+    try:
+        await client.async_start_new_kernel_client()
+    except RuntimeError as error:
+        words = "\n  ".join([f"{lesson}: no kernel started ({error}).", *_last_words(console)])
+        raise LessonError(words) from error
     return memory
+
+
+def _pid(client: NotebookClient) -> int:
+    from jupyter_client.provisioning import LocalProvisioner
+
+    assert client.km is not None and isinstance(client.km.provisioner, LocalProvisioner)
+    assert client.km.provisioner.pid is not None
+    return client.km.provisioner.pid
 
 
 async def _run_cells(
@@ -213,13 +227,14 @@ def _traceback(cell: NotebookNode) -> list[str]:
 
 async def _stop(client: NotebookClient) -> None:
     """End the kernel and whatever it started, also after Ctrl-C or a crash."""
-    manager = client.km
-    if manager is None or not manager.has_kernel:
+    from jupyter_client.utils import ensure_async
+
+    if client.km is None or not client.km.has_kernel:
         return
-    family = _family(manager.provisioner.pid)
+    family = _family(_pid(client))
     if client.kc is not None:
         client.kc.stop_channels()
-    await manager.shutdown_kernel(now=False)
+    await ensure_async(client.km.shutdown_kernel(now=False))
     for process in family:
         with _gone_is_fine():
             process.kill()

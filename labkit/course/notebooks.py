@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from labkit.course.catalog import Lesson
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_REMARKS = {b"tEXt", b"zTXt", b"iTXt", b"tIME"}  # chunks that say who drew it, and when
@@ -119,8 +121,8 @@ def challenge_names(lesson_id: str) -> tuple[str, ...]:
     path = paths.solutions_dir() / f"{lesson_id}.py"
     if not path.is_file():
         return ()
-    functions = [node for node in ast.parse(path.read_text("utf-8")).body if _is_function(node)]
-    return tuple(node.name for node in functions if not node.name.startswith("_"))
+    functions = _functions_of(ast.parse(path.read_text("utf-8")))
+    return tuple(function.name for function in functions if not function.name.startswith("_"))
 
 
 def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:
@@ -141,7 +143,7 @@ def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:
 def _replace_function(cell_source: str, name: str, answer: str) -> str:
     tree = _parse(cell_source)
     assert tree is not None  # _functions read it before
-    stub = next(node for node in tree.body if _is_function(node) and node.name == name)
+    stub = next(function for function in _functions_of(tree) if function.name == name)
     lines = cell_source.splitlines()
     above, below = lines[: _first_lineno(stub) - 1], lines[stub.end_lineno :]
     imports, definition = _split_imports(answer)
@@ -176,27 +178,29 @@ def _comment_lines(lines: list[str]) -> int:
 
 
 def _functions(cell: NotebookNode) -> list[str]:
-    tree = _parse(cell.source) if cell.cell_type == "code" else None
-    return [node.name for node in tree.body if _is_function(node)] if tree else []
+    return [function.name for function in _definitions(cell)]
 
 
 def _stub_names(cell: NotebookNode) -> list[str]:
     """Functions of a cell that say what they shall do and leave the doing to the learner."""
+    return [function.name for function in _definitions(cell) if _is_stub(function)]
+
+
+def _definitions(cell: NotebookNode) -> list[Function]:
     tree = _parse(cell.source) if cell.cell_type == "code" else None
-    functions = [node for node in tree.body if _is_function(node)] if tree else []
-    return [node.name for node in functions if _is_stub(node)]
+    return _functions_of(tree) if tree else []
 
 
-def _is_stub(function: ast.FunctionDef) -> bool:
+def _functions_of(tree: ast.Module) -> list[Function]:
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def _is_stub(function: Function) -> bool:
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return len(body) == 1 and ast.unparse(body[0]) == "..."
 
 
-def _is_function(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-
-
-def _first_lineno(function: ast.FunctionDef) -> int:
+def _first_lineno(function: Function) -> int:
     return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
 
 
@@ -286,9 +290,9 @@ def _refuse(cell: NotebookNode, where: str, private: tuple[str, ...]) -> None:
                     f"{where} shows the memory address {found[0]} ({kind}): another run shows "
                     "another.\n  Give the object a readable repr, or end the line with a semicolon."
                 )
-            if found := next((path for path in private if path in text), None):
+            if folder := next((path for path in private if path in text), None):
                 raise NotebookError(
-                    f"{where} shows {found} ({kind}), a folder that only this machine has.\n"
+                    f"{where} shows {folder} ({kind}), a folder that only this machine has.\n"
                     "  Show the path from the work folder on, or its name alone."
                 )
 

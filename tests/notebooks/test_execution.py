@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import psutil
 import pytest
 
+from labkit import paths
 from labkit.course.execution import LessonError, execute, first_line, kernel_env
 from labkit.course.notebooks import from_text
 
@@ -80,6 +83,34 @@ def test_a_kernel_that_dies_leaves_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(LessonError, match=r"cell 0 .* lost its kernel") as caught:
         ran(tmp_path, dying)
     assert "TCP without encryption" not in str(caught.value)
+
+
+def test_a_kernel_that_never_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(LessonError, match=r"(?s)99_x: no kernel started.*no kernel here"):
+        ran(tmp_path, "1")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C can't be sent to one child")
+def test_ctrl_c_ends_the_kernel_too(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from labkit.course.execution import execute, kernel_env
+from labkit.course.notebooks import from_text
+notebook = from_text("# %%\\nimport time; time.sleep(600)", "99_x")
+work = Path({str(tmp_path)!r})
+execute(notebook, work, kernel_env(work, strict=True), lambda *cell: print("running", flush=True))
+"""
+    command, here = [sys.executable, "-c", script], str(paths.PACKAGE.parent)
+    process = psutil.Popen(command, stdout=PIPE, stderr=PIPE, text=True, cwd=here)
+    assert process.stdout.readline() == "running\n"
+    kernels = process.children()
+    assert kernels
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in errors and "LessonError" not in errors
+    assert not psutil.wait_procs(kernels, timeout=10)[1]
 
 
 def test_no_process_stays_behind(tmp_path: Path) -> None:
