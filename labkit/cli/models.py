@@ -1,0 +1,80 @@
+"""The bundled models: list, check their files, score, or train one again from its recipe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="name, size and what each is for")
+    actions.add_parser("check", help="compare every weight file with its checksum")
+    score = actions.add_parser("score", help="measure what a model can do")
+    score.add_argument("name", nargs="?", default="base")
+    score.add_argument("--json", action="store_true", help="print rows as JSON")
+    score.add_argument("--questions", type=int, default=500, help="questions a row (default 500)")
+    train = actions.add_parser("train", help="train a model from its recipe, or go on with it")
+    train.add_argument("name")
+    train.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints")
+    train.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
+    train.add_argument(
+        "--publish", action="store_true", help="put the result among the bundled weights"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    from labkit.models.zoo import ModelUnavailable
+
+    try:
+        return {"list": _list, "check": _check, "score": _score, "train": _train}[args.action](args)
+    except (LookupError, ModelUnavailable) as error:
+        print(error.args[0])
+        return 2
+
+
+def _list(args: argparse.Namespace) -> int:
+    from labkit.models.zoo import WEIGHTS, available_models
+
+    for name in available_models():
+        card = json.loads((WEIGHTS / name / "card.json").read_text())
+        print(f"{name:<12} {card['parameters'] / 1e6:6.2f} M parameters  {card['summary']}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from labkit.models.zoo import WEIGHTS, available_models, verify_files
+
+    for name in available_models():
+        verify_files(WEIGHTS / name)
+        print(f"{name}: every file is as it was shipped")
+    return 0
+
+
+def _score(args: argparse.Namespace) -> int:
+    from labkit.models.scoring import Scorecard
+    from labkit.models.zoo import load_model
+
+    rows = [score.as_row() for score in Scorecard(*load_model(args.name)).rows(args.questions)]
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        interval = f"[{row['low']:.1%}, {row['high']:.1%}]"
+        print(f"{row['name']:<45} {row['share']:6.1%}  {interval}  n={row['n']}")
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    from labkit.models.pretraining import pretrain
+    from labkit.models.recipes import find_recipe
+
+    run = pretrain(find_recipe(args.name), args.runs, args.device)
+    if args.publish:
+        from labkit.models.card import publish
+
+        print(f"Published to {publish(run)}")
+    else:
+        print(f"Finished: {run.folder}. Add --publish to put it among the bundled weights.")
+    return 0

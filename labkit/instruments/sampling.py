@@ -1,0 +1,189 @@
+"""What lesson 05 measures with: distributions over the next token, and what sampling does.
+
+Probabilities come from transformers' own logits processors, in the order in which `generate`
+applies them: temperature, top-k, top-p, min-p.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from labkit.models import complete
+
+TEMPERATURES = (0.0, 0.2, 0.5, 0.8, 1.0, 1.3, 1.6, 2.0)
+
+
+@torch.inference_mode()
+def next_token_logits(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str
+) -> Tensor:
+    """Logits of the token after `prompt`, shape (vocab,), float32 on the CPU.
+
+    Rows that pad the vocabulary to a round size are left out.
+    """
+    inputs = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
+    logits = model(**inputs.to(model.device)).logits[0, -1]
+    return logits[: len(tokenizer)].float().cpu()
+
+
+def vocabulary(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Every token as text, by id."""
+    return [str(tokenizer.decode([i])) for i in range(len(tokenizer))]
+
+
+def next_token_probabilities(
+    logits: Tensor,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+) -> Tensor:
+    """Probabilities of the next token, shape (vocab,); temperature 0 is all on the argmax."""
+    if temperature == 0:
+        return torch.nn.functional.one_hot(logits.argmax(), logits.numel()).float()
+    processors = LogitsProcessorList([TemperatureLogitsWarper(float(temperature))])
+    if top_k:
+        processors.append(TopKLogitsWarper(top_k))
+    if top_p is not None:
+        processors.append(TopPLogitsWarper(top_p))
+    if min_p is not None:
+        processors.append(MinPLogitsWarper(min_p))
+    no_ids = torch.LongTensor(1, 0)
+    return processors(no_ids, logits[None].clone())[0].softmax(-1)
+
+
+def entropy(probabilities: Tensor) -> float:
+    """Shannon entropy of a distribution, shape (vocab,), in nats."""
+    return float(torch.special.entr(probabilities.double()).sum())
+
+
+def effective_vocabulary(probabilities: Tensor) -> float:
+    """How many equally likely tokens would be as hard to guess: exp(entropy), in tokens."""
+    return float(torch.tensor(entropy(probabilities)).exp())
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """A token as text, and its probability."""
+
+    text: str
+    probability: float
+
+
+def likeliest(
+    probabilities: Tensor, tokenizer: PreTrainedTokenizerBase, count: int = 8
+) -> list[NextToken]:
+    """The `count` likeliest tokens, best first."""
+    best = probabilities.topk(count)
+    return [
+        NextToken(str(tokenizer.decode([int(i)])), float(p))
+        for p, i in zip(best.values, best.indices, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A share measured at a temperature, with a 95 % interval, over `n` prompts."""
+
+    temperature: float
+    share: float
+    low: float
+    high: float
+    n: int
+
+
+def mean_and_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """Mean with a 95 % percentile bootstrap over the items (Efron 1979): (mean, low, high).
+
+    Several samples of one prompt are one item: they are not independent.
+    """
+    rng = random.Random(seed)
+    means = sorted(fmean(rng.choices(values, k=len(values))) for _ in range(400))
+    return fmean(values), means[9], means[389]
+
+
+def sample_grid(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    temperatures: Sequence[float] = TEMPERATURES,
+    *,
+    samples: int = 4,
+    max_new_tokens: int = 12,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    seed: int = 0,
+) -> dict[float, list[list[str]]]:
+    """`samples` completions of every prompt at every temperature (one where it is 0)."""
+    return {
+        t: complete(
+            model, tokenizer, prompts, temperature=t, samples=samples if t else 1,
+            max_new_tokens=max_new_tokens, top_p=top_p, min_p=min_p, seed=seed,
+        )
+        for t in temperatures
+    }  # fmt: skip
+
+
+def share_right(
+    grid: dict[float, list[list[str]]], is_right: Callable[[int, str], bool]
+) -> list[Point]:
+    """For each temperature the share of completions that `is_right(prompt index, text)`."""
+    points = []
+    for temperature, rows in grid.items():
+        shares = [fmean(is_right(i, text) for text in texts) for i, texts in enumerate(rows)]
+        points.append(Point(temperature, *mean_and_interval(shares), n=len(rows)))
+    return points
+
+
+def points_solved_in(
+    grid: dict[float, list[list[str]]], is_right: Callable[[int, str], bool], attempts: int
+) -> list[Point]:
+    """pass@k at each temperature: the chance that one of `attempts` samples is right, estimated
+    without bias from all the samples (Chen et al. 2021, arXiv:2107.03374, equation 1).
+
+    Greedy decoding, with one sample, gives the same answer at every attempt.
+    """
+    points = []
+    for temperature, rows in grid.items():
+        solved = []
+        for i, texts in enumerate(rows):
+            wrong = sum(not is_right(i, text) for text in texts)
+            solved.append(1 - _all_wrong(len(texts), wrong, min(attempts, len(texts))))
+        points.append(Point(temperature, *mean_and_interval(solved), n=len(rows)))
+    return points
+
+
+def _all_wrong(n: int, wrong: int, attempts: int) -> float:
+    """Chance that `attempts` of `n` samples, drawn without putting back, are all wrong."""
+    chance = 1.0
+    for i in range(attempts):
+        chance *= max(0, wrong - i) / (n - i)
+    return chance
+
+
+def share_distinct(grid: dict[float, list[list[str]]]) -> list[Point]:
+    """For each temperature, how many different texts there are for each text drawn.
+
+    Drawing again from the texts would only repeat some, so there is no bootstrap interval here.
+    """
+    points = []
+    for temperature, rows in grid.items():
+        texts = [text for row in rows for text in row]
+        share = len(set(texts)) / len(texts)
+        points.append(Point(temperature, share, share, share, n=len(texts)))
+    return points

@@ -1,0 +1,162 @@
+"""Models by name: bundled (offline, checksummed), a folder, or a hub model by the same call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from labkit.paths import nearest
+
+WEIGHTS = Path(__file__).parent / "weights"
+CHECKSUMS = "checksums.json"
+
+
+class ModelUnavailable(RuntimeError):
+    """The model can't be had: a damaged or missing file, or no way to the hub. Says what to do."""
+
+
+def available_models() -> tuple[str, ...]:
+    """Names of the bundled models."""
+    return tuple(sorted(path.parent.name for path in WEIGHTS.glob(f"*/{CHECKSUMS}")))
+
+
+def load_model(
+    name: str = "base", *, device: str | None = None, dtype: torch.dtype | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model in eval mode and its tokenizer.
+
+    `name` is a bundled model (`available_models()`), a folder in transformers' layout, or a hub
+    name such as `HuggingFaceTB/SmolLM2-135M-Instruct`. `$LABKIT_MODEL` takes the place of `base`,
+    and `$LABKIT_DEVICE` of the default device, so that a whole lesson runs on another model unchanged.
+    Weights are float32 on a CPU and bfloat16 on a GPU unless `dtype` says otherwise.
+
+    Raises LookupError for an unknown name and ModelUnavailable when the files can't be had.
+    """
+    if name == "base":
+        name = os.environ.get("LABKIT_MODEL") or name
+    device = device or os.environ.get("LABKIT_DEVICE") or _default_device()
+    dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
+    with _quiet_transformers():
+        model, tokenizer = (
+            _from_hub(name, dtype) if is_hub_name(name) else _from_folder(name, dtype)
+        )
+    return model.to(torch.device(device)).eval(), tokenizer  # type: ignore[arg-type]
+
+
+def is_hub_name(name: str) -> bool:
+    """`owner/model`, and no folder of that name here."""
+    return name.count("/") == 1 and name[0] not in "./~" and not Path(name).exists()
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a bundled model, or the folder that `name` is."""
+    if name in available_models():
+        return WEIGHTS / name
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return folder
+    if "/" in name or os.sep in name:
+        raise LookupError(f"There is no model in the folder {name!r}: it holds no config.json.")
+    raise LookupError(f"There is no model {name!r}: {nearest(name, available_models())}")
+
+
+def verify_files(folder: Path) -> None:
+    """Compares the files of a bundled model with their checksums; ModelUnavailable names the first
+    that differs."""
+    for file, expected in json.loads((folder / CHECKSUMS).read_text()).items():
+        found = sha256_of(folder / file)
+        if found != expected:
+            raise ModelUnavailable(
+                f"The model file {folder / file} is {'damaged' if found else 'missing'}.\n"
+                f"  expected sha256 {expected}\n  found    sha256 {found or '- no such file'}\n"
+                f"To restore it: `git checkout -- {file}` in that folder of a clone, or "
+                f"`pip install --force-reinstall --no-deps labkit`."
+            )
+
+
+def sha256_of(file: Path) -> str | None:
+    """The checksum of a file in hex, or None when it is not there."""
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_checksums(folder: Path) -> None:
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != CHECKSUMS)
+    sums = {file.name: sha256_of(file) for file in files}
+    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
+
+
+def _from_folder(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    folder = folder_of(name)
+    if (folder / CHECKSUMS).is_file():
+        verify_files(folder)
+    return _load(str(folder), dtype, local_files_only=True)
+
+
+def _from_hub(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
+    try:
+        return _load(name, dtype, local_files_only=offline)
+    except OSError as error:
+        tried = (
+            "the local cache (HF_HUB_OFFLINE is set)" if offline else "the hub and the local cache"
+        )
+        raise ModelUnavailable(
+            f"The hub model {name!r} could not be loaded from {tried}: {_first_line(error)}\n"
+            f"To fetch it once while online: `hf download {name}` (with HF_HUB_OFFLINE unset); "
+            f"from then on it loads offline. Bundled models need no network: "
+            f"{', '.join(available_models())}."
+        ) from error
+
+
+def _load(
+    source: str, dtype: torch.dtype, *, local_files_only: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Only safetensors, and no code from the model's repository."""
+    model = AutoModelForCausalLM.from_pretrained(
+        source, dtype=dtype, use_safetensors=True, local_files_only=local_files_only
+    )
+    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_files_only)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def _default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bars or advice while loading; restored afterwards."""
+    level, bars = (
+        transformers_logging.get_verbosity(),
+        transformers_logging.is_progress_bar_enabled(),
+    )
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
