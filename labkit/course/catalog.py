@@ -15,13 +15,11 @@ A lesson's text opens with a YAML block in comments, the way jupytext writes it,
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -82,10 +80,6 @@ class Lesson:
         """The lesson's questions."""
         return paths.quizzes_dir() / f"{self.id}.yaml"
 
-    def challenges(self) -> tuple[str, ...]:
-        """The functions that the lesson checks, in its order (read without running anything)."""
-        return tuple(dict.fromkeys(checked_names(read_text(self.path))))
-
 
 def lessons() -> tuple[Lesson, ...]:
     """Every lesson of the course, in order."""
@@ -119,8 +113,18 @@ def read_lesson(path: Path) -> Lesson:
         header = YamlSource(header_of(read_text(path)), path, first_line=2).validate(Header)
     except SourceError as error:
         raise CatalogError(str(error)) from None
-    about = header.jupyter.labkit.model_dump()
-    return Lesson(id=path.stem, **name.groupdict(), **about, path=path)
+    about = header.jupyter.labkit
+    return Lesson(
+        id=path.stem,
+        number=name["number"],
+        topic=name["topic"],
+        title=about.title,
+        minutes=about.minutes,
+        models=about.models,
+        summary=about.summary,
+        concepts=about.concepts,
+        path=path,
+    )
 
 
 def header_of(text: str) -> str:
@@ -130,17 +134,3 @@ def header_of(text: str) -> str:
         return ""
     block = takewhile(lambda line: line.rstrip() != FENCE, rest)
     return "\n".join(line.removeprefix("#").removeprefix(" ") for line in block)
-
-
-def checked_names(text: str) -> Iterator[str]:
-    """The name in each `lab.check(name)` of a lesson's text."""
-    for node in calls_in(text):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="check"), args=[ast.Name(id=name)]):
-                yield name
-
-
-def calls_in(text: str) -> Iterable[Any]:
-    """The calls in a Python text, in its order."""
-    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    return sorted(found, key=lambda node: (node.lineno, node.col_offset))

@@ -167,7 +167,7 @@ def rows_of(connection: sqlite3.Connection, wanted: Mapping[str, str]) -> list[E
     where = " AND ".join(f"{column} = ?" for column in wanted) or "1"
     query = f"SELECT {COLUMNS} FROM events WHERE {where} ORDER BY rowid"
     rows = connection.execute(query, tuple(wanted.values())).fetchall()
-    return [Event(*columns, decode(payload)) for *columns, payload in rows]
+    return [Event(*row[:-1], decode(row[-1])) for row in rows]
 
 
 def encode(payload: Mapping[str, Any]) -> str:

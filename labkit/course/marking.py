@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
 
-from labkit.course.quantities import Unreadable, is_within, kind_of, read_number, shown
+from labkit.course.quantities import Unreadable, is_within, kind_of, read_number
 from labkit.course.quiz import (
     Choice,
     CodeOutput,
@@ -33,12 +33,15 @@ LONGEST_OUTPUT = 5000
 BESIDE_PUNCTUATION = re.compile(r"\s*([][(){},:;=])\s*")
 
 PASS, FAIL, ERROR, COMMITTED = "pass", "fail", "error", "committed"
-RIGHT, NOT_YET = "Right.", "Not yet."
 
 
 @dataclass(frozen=True)
 class Marked:
-    """What came of an answer; `right` holds the ids of its parts that are right."""
+    """What came of an answer.
+
+    The message is what there is to say beyond the outcome: the explanation of a right answer, the
+    name of a mistake, or nothing. `right` holds the ids of the answer's parts that are right.
+    """
 
     outcome: str
     points: float
@@ -51,9 +54,9 @@ class Marked:
 class Comparison:
     """A measurement beside the prediction that was committed before it (None where none was)."""
 
+    outcome: str  # close, off, not predicted
     measured: float
     predicted: float | None
-    close: bool
     message: str
 
 
@@ -78,7 +81,7 @@ def mark_single(question: Single, answer: Any) -> Marked:
     chosen = known_ids([answer], option_ids(question))
     if answer == question.key():
         return passed(question, feedback_of(question, chosen), chosen)
-    return Marked(FAIL, 0, NOT_YET, feedback_of(question, chosen))
+    return Marked(FAIL, 0, "", feedback_of(question, chosen))
 
 
 @mark_readable.register
@@ -98,9 +101,9 @@ def mark_multiple(question: Multiple, answer: Any) -> Marked:
 
 def what_is_off(extras: int, missed: int) -> str:
     """Which way a selection is wrong, without giving it away."""
-    off = ["something chosen doesn't belong"] if extras else []
+    off = ["something that you chose doesn't belong"] if extras else []
     off += ["something that belongs isn't chosen"] if missed else []
-    return f"Not yet: {' and '.join(off)}."
+    return sentence(" and ".join(off))
 
 
 @mark_readable.register
@@ -187,30 +190,32 @@ def compare(
     interval = "" if low is None or high is None else f" [{low:.4g}, {high:.4g}]"
     said = f"Measured: {measured:.4g}{unit}{interval}."
     if predicted is None:
-        advice = "You had not predicted it yet: predicting first teaches more."
-        return Comparison(measured, None, False, f"{said} {advice}")
-    inside = interval != "" and is_inside(predicted, low, high)
-    close = inside or is_within(predicted, measured, question.close)
-    verdict = "That is close" if close else "That is off"
-    margin = f"close is within {question.close:g}" + (" or inside the interval" if interval else "")
-    difference = f"by {shown(abs(predicted - measured), question.close / 10)}"
-    message = f"You predicted {predicted:g}{unit}. {said} {verdict}, {difference} ({margin})."
-    return Comparison(measured, predicted, close, message)
+        advice = "You had not predicted it: predicting first teaches more."
+        return Comparison("not predicted", measured, None, f"{said} {advice}")
+    close = is_inside(predicted, low, high) or is_within(predicted, measured, question.close)
+    outcome = "close" if close else "off"
+    difference = f"{abs(predicted - measured):.3g}"
+    margin = f"{question.close:g} counts as close" + (", and so does the interval" * bool(interval))
+    message = f"{said} Your prediction is {outcome}: {difference} away ({margin})."
+    return Comparison(outcome, measured, predicted, message)
 
 
 def is_inside(value: float, low: float | None, high: float | None) -> bool:
     return low is not None and high is not None and low <= value <= high
 
 
+def sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def passed(
     question: Question, feedback: dict[str, str] | None = None, right: list[str] | None = None
 ) -> Marked:
-    message = f"{RIGHT} {question.explanation}".strip()
-    return Marked(PASS, question.points, message, feedback or {}, right or [])
+    return Marked(PASS, question.points, question.explanation.strip(), feedback or {}, right or [])
 
 
 def failed(feedback: str = "", right: list[str] | None = None) -> Marked:
-    return Marked(FAIL, 0, f"{NOT_YET} {feedback}".strip(), right=right or [])
+    return Marked(FAIL, 0, feedback, right=right or [])
 
 
 def first_mistake(candidates: Iterable[tuple[bool, str]]) -> Marked:

@@ -4,7 +4,7 @@ An event is (uuid, time in UTC, lesson, item, kind, outcome, points, payload); `
 a question, the name of a challenge or of a claim. Kinds, and what their payload holds:
 
     answer      outcome pass | fail | committed; {"answer", "message", "feedback", "right"}
-    hint        {"level", "text"}; level is counted from 0
+    hint        {"level"}, counted from 0
     solution    the reference was shown
     check       outcome pass | fail | error | not attempted; {"message", "case", "mistake", "line"}
     claim       outcome holds | does not hold; {"value", "around", "within", "holds"}

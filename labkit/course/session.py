@@ -1,0 +1,105 @@
+"""A lesson as a learner meets it: `lab = Lab("05_temperature")`, and what lab does from then on.
+
+Questions are marked, functions checked, claims held against measurements; each is recorded in the
+progress log, from which cards restore themselves. A wrong answer never stops a notebook; an unknown
+name does, with the nearest ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from labkit.course import cards
+from labkit.course.cards import Card, VerdictCard, show
+from labkit.course.catalog import find_lesson
+from labkit.course.claims import is_strict, make_claim
+from labkit.course.progress import ProgressLog
+from labkit.course.questions import Questions
+from labkit.course.standing import standing_in
+from labkit.course.workbench import NotAFunction, Workbench
+
+if TYPE_CHECKING:
+    from labkit.widgets import QuizCard
+
+Function = Callable[..., Any]
+
+
+class Lab:
+    """The session of one lesson. Making it seeds all randomness and shows where you are."""
+
+    def __init__(self, lesson: str, *, seed: int = 0, log: ProgressLog | None = None) -> None:
+        self.lesson = find_lesson(lesson)
+        self.log = log or ProgressLog(say=show_notice)
+        self.questions = Questions(self.lesson, self.log)
+        self.workbench = Workbench(self.lesson, self.log)
+        seed_everything(seed)
+        self.log.record(self.lesson.id, self.lesson.id, "opened")
+        show(cards.lesson_card(self.lesson, standing_in(self.lesson, self.log)))
+
+    def __repr__(self) -> str:
+        return f"Lab({self.lesson.id!r})"
+
+    def ask(self, id: str) -> QuizCard:
+        """A question as a card; the answer you gave last is there again."""
+        return self.questions.card(id)
+
+    def compare(self, id: str, measured: Any, low: Any = None, high: Any = None) -> None:
+        """Show a measurement, with its interval, beside your prediction, which is fixed by it."""
+        comparison = self.questions.compare(id, measured, low, high)
+        show(cards.comparison_card(self.questions.prediction(id), comparison))
+
+    def check(self, function: Function) -> VerdictCard | Card:
+        """Check your function: right, not yet (with the mistake), stopped, or not attempted."""
+        try:
+            return cards.verdict_card(self.workbench.check(function))
+        except NotAFunction as error:
+            return cards.message_card("lab.check needs a function", str(error), tone="warn")
+
+    def hint(self, function: Function) -> Card:
+        """The next of three hints; it speaks to the mistake that was found last."""
+        try:
+            title, said = self.workbench.hint(function)
+        except NotAFunction as error:
+            return cards.message_card("lab.hint needs a function", str(error), tone="warn")
+        return cards.message_card(title, *said)
+
+    def solution(self, function: Function) -> Card:
+        """The reference answer, after a pass or three tries."""
+        try:
+            name, code = self.workbench.solution(function)
+        except NotAFunction as error:
+            return cards.message_card("lab.solution needs a function", str(error), tone="warn")
+        if code is None:
+            return cards.message_card("Not open yet", self.workbench.way_to_solution(name))
+        return cards.code_card(f"Reference answer: {name}", code)
+
+    def use(self, function: Function) -> Function:
+        """Your function when it passed its check, else the reference; says which."""
+        chosen, said = self.workbench.use(function)
+        show(cards.line_card(said))
+        return chosen
+
+    def claim(self, name: str, value: Any, around: Any, within: Any) -> None:
+        """Show a measured number beside the one that the text states."""
+        claim = make_claim(name, value, around, within)
+        self.log.record(self.lesson.id, name, "claim", claim.verdict, payload=claim.payload())
+        show(cards.claim_card(claim))
+        if is_strict() and not claim.holds:
+            raise AssertionError(str(claim))
+
+    def progress(self) -> Card:
+        """What you have done in this lesson so far."""
+        return cards.progress_card(standing_in(self.lesson, self.log))
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds random, numpy and torch; imported here, because a course knows no torch."""
+    from labkit.instruments import seeding
+
+    seeding.seed_everything(seed)
+
+
+def show_notice(message: str) -> None:
+    """What the progress log has to say, in the cell that is running."""
+    show(cards.notice_card("About your progress", message))
