@@ -1,0 +1,152 @@
+"""Runs a challenge's check on a learner's function and makes one verdict of it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from labkit.grading.challenge import Challenge, Mistake
+from labkit.grading.diagnosis import explains
+from labkit.grading.lines import Line
+from labkit.grading.outcome import Outcome, Verdict
+from labkit.grading.submission import Case, CheckStopped, Submission
+from labkit.grading.transport import (
+    CutOff,
+    InProcess,
+    LocalTransport,
+    Raised,
+    Returned,
+    Transport,
+    call_once,
+)
+from labkit.grading.values import copy_value, describe, show
+
+
+def check(challenge: Challenge, function: Callable[..., Any], *, seed: int = 0) -> Verdict:
+    """Check a function of this process, as lessons do."""
+    if not callable(function):
+        return not_a_function(challenge, function)
+    transport = LocalTransport({challenge.name: function}, challenge.limit_seconds)
+    try:
+        return check_through(challenge, transport, seed=seed)
+    finally:
+        transport.close()
+
+
+def check_through(challenge: Challenge, transport: Transport, *, seed: int = 0) -> Verdict:
+    """Check a function wherever the transport finds it."""
+    started = time.perf_counter()
+    if transport.is_untouched(challenge.name):
+        message = f"{challenge.name} is still the stub: write its body, then check again."
+        return Verdict(challenge.name, Outcome.NOT_ATTEMPTED, message)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")  # a warning costs no marks, even where it is an error
+            cases = run_cases(challenge, transport, seed)
+            verdict = judge(challenge, cases, transport, seed)
+    except Exception as error:  # fail closed: a check that breaks gives no marks
+        verdict = broken_check(challenge, error)
+    return replace(verdict, seconds=time.perf_counter() - started)
+
+
+def not_a_function(challenge: Challenge, given: Any) -> Verdict:
+    """The learner passed a result, or something else, in place of the function."""
+    message = (
+        f"lab.check was given {describe(given)}; give it the function itself, without brackets: "
+        f"lab.check({challenge.name})."
+    )
+    return Verdict(challenge.name, Outcome.ERROR, message)
+
+
+def broken_check(challenge: Challenge, error: Exception) -> Verdict:
+    """A fault of the course's own."""
+    message = (
+        f"The check itself could not be finished ({type(error).__name__}: {error}). This is a "
+        "fault of the course and not of yours; please report it with your function."
+    )
+    return Verdict(challenge.name, Outcome.ERROR, message)
+
+
+def run_cases(challenge: Challenge, transport: Transport, seed: int) -> list[Case]:
+    """Every call of the check with what came of it; up to the first that had to be cut."""
+    submission = Submission(transport, challenge.parameters, seed)
+    with suppress(CheckStopped):
+        challenge.check(submission)
+    return submission.cases
+
+
+def judge(challenge: Challenge, cases: list[Case], transport: Transport, seed: int) -> Verdict:
+    """Pass, or the smallest failing case with the mistake behind it."""
+    shown = smallest_failure(cases)
+    if shown is None:
+        return Verdict(challenge.name, Outcome.PASS, f"Right: {len(cases)} cases hold.")
+    case = cases[shown]
+    assert case.failure is not None
+    mistake = diagnose(challenge, cases, shown, seed)
+    line = line_of(case, transport)
+    return Verdict(
+        challenge.name,
+        case.failure.outcome,
+        message=mistake.message if mistake else case.failure.message,
+        case=case_text(case, challenge.parameters),
+        mistake=mistake.name if mistake else None,
+        line=str(line) if line else None,
+    )
+
+
+def smallest_failure(cases: list[Case]) -> int | None:
+    """Of the first step that fails, the case with the least to read."""
+    failing = [index for index, case in enumerate(cases) if case.failure]
+    if not failing:
+        return None
+    step = cases[failing[0]].step
+    return min((i for i in failing if cases[i].step == step), key=lambda i: cases[i].size())
+
+
+def diagnose(challenge: Challenge, cases: list[Case], shown: int, seed: int) -> Mistake | None:
+    """The known mistake that explains the failures best, if any does."""
+    if isinstance(cases[-1].reply, CutOff):
+        return None
+    suspects = [mistake for mistake in challenge.mistakes if fits(challenge, mistake, cases[shown])]
+    scores = [
+        explains(shown, cases, imitate(challenge, mistake, seed), challenge.alike)
+        for mistake in suspects
+    ]
+    best = max(scores, default=0.0)
+    return suspects[scores.index(best)] if best > 0 else None
+
+
+def fits(challenge: Challenge, mistake: Mistake, case: Case) -> bool:
+    """Whether a mistake gives the learner's answer on one case; spares most of the full runs."""
+    return challenge.alike(case.reply, call_once(mistake.imitation, copy_value(case.arguments)))
+
+
+def imitate(challenge: Challenge, mistake: Mistake, seed: int) -> list[Case]:
+    """The check's cases as the mistake answers them."""
+    return run_cases(challenge, InProcess({challenge.name: mistake.imitation}), seed)
+
+
+def line_of(case: Case, transport: Transport) -> Line | None:
+    """The learner's line to look at."""
+    if isinstance(case.reply, (Raised, CutOff)):
+        return case.reply.line
+    symptom = case.failure.symptom if case.failure else "returned"
+    return transport.find_line(case.name, case.arguments, symptom)
+
+
+def case_text(case: Case, parameters: tuple[str, ...]) -> str:
+    """The call as it could be typed, with what was expected and what came."""
+    named = [
+        f"{name}={show(value)}" if index else show(value)
+        for index, (name, value) in enumerate(zip(parameters, case.arguments, strict=False))
+    ]
+    lines = [f"{case.name}({', '.join(named)})"]
+    if case.failure and case.failure.expected:
+        lines.append(f"  expected  {case.failure.expected}")
+    if isinstance(case.reply, Returned):
+        lines.append(f"  got       {show(case.reply.value)}")
+    return "\n".join(lines)

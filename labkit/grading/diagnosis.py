@@ -1,0 +1,39 @@
+"""Names the mistake behind a failing submission.
+
+Every known mistake is run through the same check. The one that gives the learner's wrong answer on
+the case that is shown, and on at least half of the cases it gets wrong itself, is the diagnosis;
+among several, the one that explains the learner's failures best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from labkit.grading.comparison import difference
+from labkit.grading.submission import Case
+from labkit.grading.transport import Raised, Reply, Returned
+
+Alike = Callable[[Reply, Reply], bool]
+
+
+def same_values(left: Reply, right: Reply) -> bool:
+    """The same value up to rounding and the same changes to the inputs, or the same exception."""
+    if isinstance(left, Raised) and isinstance(right, Raised):
+        return left.kinds[0] == right.kinds[0]
+    if not (isinstance(left, Returned) and isinstance(right, Returned)):
+        return False
+    return (
+        difference(left.value, right.value, rtol=1e-3, atol=1e-6) is None
+        and difference(left.arguments, right.arguments) is None
+    )
+
+
+def explains(shown: int, learner: Sequence[Case], mistake: Sequence[Case], alike: Alike) -> float:
+    """How well a mistake explains the learner's failures, from 0 to 1; 0 when it does not."""
+    wrong = {i for i, case in enumerate(mistake) if case.failure}
+    failed = {i for i, case in enumerate(learner) if case.failure}
+    both = wrong & failed
+    shared = {i for i in both if alike(learner[i].reply, mistake[i].reply)}
+    if shown not in shared or 2 * len(shared) < len(wrong):
+        return 0.0
+    return len(shared) / len(wrong | failed)

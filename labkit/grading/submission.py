@@ -1,0 +1,216 @@
+"""The handle `s` of a check: calls the learner's function and states what must hold of the answer.
+
+    s.apply_temperature(logits, 0.5).close_to(expected, because="…")
+    s.apply_temperature.raises(ValueError, logits, -1.0, because="…")
+
+Nothing stops at the first failure: every call is kept as a `Case`, so that the smallest failing
+one can be shown and the whole pattern compared with known mistakes. A check must therefore make
+the same calls whatever comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from labkit.grading.comparison import difference, wrong_kind
+from labkit.grading.outcome import Outcome
+from labkit.grading.transport import Arguments, CutOff, Raised, Reply, Returned, Transport
+from labkit.grading.values import copy_value, describe, dtype_name, shape_text, show, type_name
+
+
+class CheckStopped(Exception):
+    """Ends a check whose learner's function was cut: more calls would only take more time."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a case fails, and which symptom leads to the learner's line."""
+
+    message: str
+    outcome: Outcome = Outcome.FAIL
+    symptom: str = "returned"
+    expected: str | None = None
+
+
+@dataclass
+class Case:
+    """One call of the learner's function and what came of it."""
+
+    name: str
+    arguments: Arguments
+    reply: Reply
+    step: str = ""
+    failure: Failure | None = None
+
+    def size(self) -> int:
+        """How much there is to read in the inputs."""
+        return sum(item.numel() for item in self.arguments if type(item) is torch.Tensor)
+
+
+@dataclass
+class Submission:
+    """Hands out the learner's functions by name and keeps the cases."""
+
+    transport: Transport
+    parameters: Sequence[str] = ()
+    seed: int = 0
+    cases: list[Case] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(self.seed)
+
+    def __getattr__(self, name: str) -> LearnersFunction:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return LearnersFunction(self, name)
+
+    def ask(self, name: str, arguments: Arguments) -> Case:
+        """Make one call and keep it."""
+        kept = copy_value(arguments)
+        case = Case(name, kept, self.transport.call(name, kept))
+        self.cases.append(case)
+        if isinstance(case.reply, CutOff):
+            case.failure = cut_off(case.reply)
+            raise CheckStopped
+        return case
+
+
+@dataclass(frozen=True)
+class LearnersFunction:
+    """A function of the learner's, wherever it lives."""
+
+    submission: Submission
+    name: str
+
+    def __call__(self, *arguments: Any) -> Result:
+        """Call it on copies of these arguments."""
+        case = self.submission.ask(self.name, arguments)
+        case.failure = failed_call(case, self.submission.parameters)
+        return Result(case)
+
+    def raises(self, kind: type[Exception], *arguments: Any, because: str) -> None:
+        """It must refuse these arguments with this kind of exception."""
+        case = self.submission.ask(self.name, arguments)
+        case.step = because
+        case.failure = not_refused(case.reply, kind.__name__, because)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one call gave; each expectation that fails leaves its reason, and the first stays."""
+
+    case: Case
+
+    @property
+    def value(self) -> Any:
+        """The returned value; None when there is none."""
+        return self.case.reply.value if isinstance(self.case.reply, Returned) else None
+
+    def is_tensor(self, *, shape: Sequence[int], dtype: torch.dtype) -> Result:
+        """A plain tensor on the CPU of this shape and type."""
+        return self.expect("", lambda value: tensor_failure(value, tuple(shape), dtype))
+
+    def close_to(
+        self, expected: Any, *, because: str, rtol: float = 1e-4, atol: float = 1e-6
+    ) -> Result:
+        """Equal to the expected value within a tolerance for numbers."""
+        return self.expect(because, lambda v: unlike(v, expected, because, rtol, atol))
+
+    def equals(self, expected: Any, *, because: str) -> Result:
+        """Exactly equal."""
+        return self.close_to(expected, because=because, rtol=0.0, atol=0.0)
+
+    def holds(self, problem: Callable[[Any], str | None], *, because: str) -> Result:
+        """Free-form: the function says what is wrong with the value, or None."""
+        return self.expect(because, lambda value: complaint(problem(value), because))
+
+    def expect(self, step: str, find_failure: Callable[[Any], Failure | None]) -> Result:
+        """Run one expectation, unless the case has failed already."""
+        self.case.step = self.case.step or step
+        if self.case.failure is None:
+            self.case.failure = find_failure(self.value)
+        return self
+
+
+def failed_call(case: Case, parameters: Sequence[str]) -> Failure | None:
+    """What can go wrong whatever was expected: it raised, or it changed its input."""
+    reply = case.reply
+    if isinstance(reply, Raised):
+        text = f": {reply.text}" if reply.text else ""
+        return Failure(f"Your function raised {reply.kinds[0]}{text}", Outcome.ERROR)
+    assert isinstance(reply, Returned)
+    for index, (now, before) in enumerate(zip(reply.arguments, case.arguments, strict=True)):
+        if difference(now, before):
+            name = parameters[index] if index < len(parameters) else f"argument {index + 1}"
+            return Failure(changed_input(name), symptom="changed")
+    return None
+
+
+def changed_input(name: str) -> str:
+    """The message for a function that works on the caller's own tensor."""
+    return (
+        f"Your function changed its input `{name}` in place. The caller still needs it: "
+        "make a new tensor instead (no `x[...] = …`, `-=`, `/=` or methods that end in `_`)."
+    )
+
+
+def cut_off(reply: CutOff) -> Failure:
+    """The message for a function that did not come back in time."""
+    message = f"Your function was cut after {reply.seconds:g} s: it looks like a loop without end."
+    if not reply.ended:
+        message += (
+            " It could not be stopped and still takes up the processor: restart the kernel "
+            "(Kernel → Restart Kernel) when you have repaired it."
+        )
+    return Failure(message, Outcome.ERROR)
+
+
+def not_refused(reply: Reply, kind: str, because: str) -> Failure | None:
+    """Fails unless the call raised the kind of exception that was asked for."""
+    if isinstance(reply, Raised) and kind in reply.kinds:
+        return None
+    if isinstance(reply, Raised):
+        text = f"It raised {reply.kinds[0]} ({reply.text}) where {kind} was expected."
+    else:
+        text = f"It accepted this input where {kind} was expected."
+    return Failure(f"{because} {text}", expected=f"raises {kind}")
+
+
+def tensor_failure(value: Any, shape: tuple[int, ...], dtype: torch.dtype) -> Failure | None:
+    """Kind, shape, dtype and device, each with its own words."""
+    wanted = f"a {dtype_name(dtype)} tensor of shape {shape_text(shape)}"
+    if type(value) is not torch.Tensor:
+        return Failure(wrong_kind(value, type_name(torch.Tensor)), expected=wanted)
+    if tuple(value.shape) != shape:
+        text = f"It returned {describe(value)}; the shape {shape_text(shape)} was expected."
+        return Failure(text, expected=wanted)
+    if value.dtype is not dtype:
+        text = f"It returned {describe(value)}; the dtype {dtype_name(dtype)} was expected."
+        return Failure(text, expected=wanted)
+    if value.device.type != "cpu":
+        text = f"It returned a tensor on {value.device}; stay on the device of the input, cpu."
+        return Failure(text, expected=wanted)
+    return None
+
+
+def unlike(value: Any, expected: Any, because: str, rtol: float, atol: float) -> Failure | None:
+    """Fails where the value is not the expected one; NaN leads to the line that made it."""
+    found = difference(value, expected, rtol, atol)
+    if found is None:
+        return None
+    symptom = "nan" if "NaN" in found else "returned"
+    return Failure(f"{because} {sentence(found)}".strip(), symptom=symptom, expected=show(expected))
+
+
+def complaint(found: str | None, because: str) -> Failure | None:
+    """A free-form finding as a failure."""
+    return Failure(f"{because} {sentence(found)}".strip()) if found else None
+
+
+def sentence(text: str) -> str:
+    """A finding with a capital and a full stop."""
+    return text[0].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")

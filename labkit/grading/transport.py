@@ -1,0 +1,145 @@
+"""How a check reaches the learner's function, and what comes back from one call.
+
+`LocalTransport` calls it in this process, for lessons. Grading others' submissions puts a proxy to
+a jailed process in its place: everything in a `Reply` is plain data that can cross.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+from labkit.grading.limits import TimeLimitReached, TimeUp, Worker
+from labkit.grading.lines import Line, LineFinder, definition_line, raised_line
+from labkit.grading.untouched import is_untouched
+from labkit.grading.values import copy_value
+
+Arguments = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The call came back; `arguments` are its inputs as they were left."""
+
+    value: Any
+    arguments: Arguments
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The call raised; `kinds` are the names of the exception's classes, most exact first."""
+
+    kinds: tuple[str, ...]
+    text: str
+    line: Line | None
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """The call was cut at its time limit; `ended` says whether its thread has stopped."""
+
+    seconds: float
+    line: Line | None
+    ended: bool
+
+
+Reply = Returned | Raised | CutOff
+
+
+class Transport(Protocol):
+    """What a check needs from the place where the learner's code lives."""
+
+    def is_untouched(self, name: str) -> bool:
+        """Whether the function is missing or still the stub."""
+
+    def call(self, name: str, arguments: Arguments) -> Reply:
+        """Call the function on copies of the arguments."""
+
+    def find_line(self, name: str, arguments: Arguments, symptom: str) -> Line | None:
+        """The line after which a symptom shows: "returned", "changed" or "nan"."""
+
+    def close(self) -> None:
+        """Nothing more will be asked."""
+
+
+class LocalTransport:
+    """Calls functions of this process, one after another, within one time budget."""
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]], limit_seconds: float) -> None:
+        self.functions = functions
+        self.limit_seconds = limit_seconds
+        self.left = limit_seconds
+        self.worker = Worker()
+
+    def is_untouched(self, name: str) -> bool:
+        return name not in self.functions or is_untouched(self.functions[name])
+
+    def call(self, name: str, arguments: Arguments) -> Reply:
+        function, inputs = self.functions[name], copy_value(arguments)
+        started = time.perf_counter()
+        try:
+            reply = self.worker.run(lambda: call_once(function, inputs), self.left)
+        except TimeUp as cut:
+            return CutOff(self.limit_seconds, cut.line or definition_line(function), cut.ended)
+        self.left -= time.perf_counter() - started
+        return reply
+
+    def find_line(self, name: str, arguments: Arguments, symptom: str) -> Line | None:
+        finder = LineFinder(symptom, copy_value(arguments), arguments)
+        try:
+            found = self.worker.run(lambda: finder.run(self.functions[name]), self.limit_seconds)
+        except TimeUp:
+            found = None
+        return found or definition_line(self.functions[name])
+
+    def close(self) -> None:
+        self.worker.close()
+
+
+class InProcess:
+    """Calls trusted functions (known mistakes) directly: no thread, no limit."""
+
+    def __init__(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+        self.functions = functions
+
+    def is_untouched(self, name: str) -> bool:
+        return name not in self.functions
+
+    def call(self, name: str, arguments: Arguments) -> Reply:
+        return call_once(self.functions[name], copy_value(arguments))
+
+    def find_line(self, name: str, arguments: Arguments, symptom: str) -> Line | None:
+        return definition_line(self.functions[name])
+
+    def close(self) -> None:
+        pass
+
+
+def call_once(function: Callable[..., Any], inputs: Arguments) -> Reply:
+    """One call; whatever the learner raises, SystemExit included, becomes a reply."""
+    try:
+        value = function(*inputs)
+    except TimeLimitReached:
+        raise
+    except BaseException as error:
+        return raised(error, error.__traceback__, function)
+    return Returned(copy_value(value), copy_value(inputs))
+
+
+def raised(
+    error: BaseException, traceback: TracebackType | None, function: Callable[..., Any]
+) -> Raised:
+    """An exception as plain data. One raised before the first line is put at the definition."""
+    kinds = tuple(kind.__name__ for kind in type(error).__mro__[:-1])
+    return Raised(kinds, exception_text(error), raised_line(traceback) or definition_line(function))
+
+
+def exception_text(error: BaseException) -> str:
+    """The exception's own words, cut; an exception that can't even say them has none."""
+    try:
+        return str(error).strip()[:500]
+    except Exception:
+        return ""

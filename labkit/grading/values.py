@@ -1,0 +1,134 @@
+"""The values that may pass between a check and a learner's function.
+
+Numbers, strings, lists, tuples, dicts and plain tensors of exact types, bounded in size and depth:
+what JSON and raw bytes can carry to another process. Anything else arrives as `Foreign`, its
+name only, so that no object of the learner's ever gets to answer a comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+MAX_ELEMENTS = 16_000_000  # of one tensor
+MAX_ITEMS = 100_000  # of one list or dict, and characters of one string
+MAX_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Stands for a value that does not cross; says what it was."""
+
+    what: str
+
+
+def copy_value(value: Any, depth: int = 0) -> Any:
+    """A copy that shares nothing with the original; parts that may not cross become Foreign."""
+    kind = type(value)
+    if depth > MAX_DEPTH:
+        return Foreign(f"a value nested deeper than {MAX_DEPTH} levels")
+    if value is None or kind in (bool, int, float, Foreign):
+        return value
+    if kind is str:
+        return value if len(value) <= MAX_ITEMS else Foreign(too_large("str", len(value)))
+    if kind is torch.Tensor:
+        return copy_tensor(value)
+    if kind in (list, tuple, dict):
+        return copy_container(value, depth + 1)
+    return Foreign(type_name(kind))
+
+
+def copy_tensor(tensor: torch.Tensor) -> torch.Tensor | Foreign:
+    """A plain strided copy; called through the class, as an instance can carry methods of its own."""
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+        return Foreign(f"a tensor of another layout ({tensor.layout}, {tensor.dtype})")
+    elements = torch.Tensor.numel(tensor)
+    if elements > MAX_ELEMENTS:
+        return Foreign(too_large("torch.Tensor", elements))
+    plain = torch.Tensor.detach(tensor)
+    return torch.Tensor.clone(plain, memory_format=torch.contiguous_format)
+
+
+def copy_container(value: Any, depth: int) -> Any:
+    """Lists and tuples of anything that crosses; dicts with plain keys."""
+    kind = type(value)
+    if len(value) > MAX_ITEMS:
+        return Foreign(too_large(kind.__name__, len(value)))
+    if kind is not dict:
+        return kind(copy_value(item, depth) for item in value)
+    odd = next((key for key in value if type(key) not in (str, int, float, bool)), None)
+    if odd is not None:
+        return Foreign(f"dict with a key of type {type_name(type(odd))}")
+    return {key: copy_value(item, depth) for key, item in value.items()}
+
+
+def too_large(kind: str, size: int) -> str:
+    """How a value beyond the bounds is called."""
+    return f"{kind} of {size:,} elements, more than can be handed over"
+
+
+def type_name(kind: type) -> str:
+    """torch.Tensor, numpy.ndarray, list: as a learner would write it."""
+    if kind is torch.Tensor:
+        return "torch.Tensor"
+    module = kind.__module__.split(".")[0]
+    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__name__}"
+
+
+def describe(value: Any) -> str:
+    """The kind of a value in a few words: None, a list, float32 tensor of shape (3,)."""
+    if value is None:
+        return "None"
+    if type(value) is Foreign:
+        return value.what
+    if type(value) is torch.Tensor:
+        return f"a {dtype_name(value.dtype)} tensor of shape {shape_text(value.shape)}"
+    return type_name(type(value))
+
+
+def show(value: Any, limit: int = 24) -> str:
+    """A value as it would be typed, rounded; a large tensor by shape and first elements."""
+    if type(value) is torch.Tensor:
+        return show_tensor(value, limit)
+    if type(value) is Foreign:
+        return f"<{value.what}>"
+    if type(value) is float:
+        return f"{value:g}"
+    if type(value) in (list, tuple):
+        inside = ", ".join(show(item, limit) for item in value[:limit])
+        more = ", …" if len(value) > limit else ""
+        return f"[{inside}{more}]" if type(value) is list else f"({inside}{more})"
+    text = repr(value)
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def show_tensor(tensor: torch.Tensor, limit: int) -> str:
+    """tensor([[0.25, 0.75]]), or the beginning of it with its shape."""
+    if tensor.numel() <= limit:
+        return f"tensor({nested(tensor.tolist())})"
+    start = ", ".join(number(item) for item in tensor.reshape(-1)[:4].tolist())
+    return f"tensor of shape {shape_text(tensor.shape)} starting {start}, …"
+
+
+def nested(items: Any) -> str:
+    """Nested lists of numbers, each with at most five digits."""
+    if isinstance(items, list):
+        return "[" + ", ".join(nested(item) for item in items) + "]"
+    return number(items)
+
+
+def number(value: Any) -> str:
+    """0.86681, 10000, 1e-05, True: short and the same on every machine."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def shape_text(shape: Any) -> str:
+    """(2, 5) and (3,), as Python writes a tuple."""
+    return str(tuple(shape))
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """float32, without the package."""
+    return str(dtype).removeprefix("torch.")
