@@ -1,8 +1,9 @@
 """The command line: `python3 -m labkit COMMAND`, or `labkit COMMAND` where it is installed.
 
 One module per command, imported only when that command is asked for, with
-`add_arguments(parser)`, `main(args) -> int` and, where it needs the test tools, `EXTRA = "test"`.
-Standard library only until the environment stands.
+`add_arguments(parser)` and `main(args) -> int`, and where it fits `EXTRA = "test"` (it needs the
+test tools), `BARE = True` (it runs before the environment stands), `PASS_ON = True` (its words are
+another program's). Standard library only until the environment stands.
 """
 
 from __future__ import annotations
@@ -65,9 +66,9 @@ def run_command(name: str, command: ModuleType, words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"labkit {name}", description=command.__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_arguments(parser)
-    args = parser.parse_args(words)
+    args = read_arguments(command, parser, words)
     try:
-        if command is not environment:
+        if not getattr(command, "BARE", False):
             environment.enter([name, *words], extra=getattr(command, "EXTRA", None))
         return int(command.main(args))
     except environment.SetupError as error:
@@ -75,6 +76,15 @@ def run_command(name: str, command: ModuleType, words: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
+
+
+def read_arguments(
+    command: ModuleType, parser: argparse.ArgumentParser, words: list[str]
+) -> argparse.Namespace:
+    """The command's own arguments, or its words untouched where they are another program's."""
+    if getattr(command, "PASS_ON", False) and words not in (["-h"], ["--help"]):
+        return argparse.Namespace(arguments=words)
+    return parser.parse_args(words)
 
 
 def complain(message: str) -> int:

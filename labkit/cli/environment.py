@@ -24,6 +24,7 @@ from labkit.cli.screen import Screen
 from labkit.cli.trouble import SetupError, not_writable
 from labkit.paths import PACKAGE, in_checkout
 
+BARE = True
 ENTERED = "LABKIT_ENTERED"
 
 

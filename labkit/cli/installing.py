@@ -210,7 +210,9 @@ class Installer:
         if self.quietly([self.python, "-m", "pip", "--version"]).stdout.split()[1] == split(pin)[1]:
             return
         self.screen.step("Getting the installer")
-        self.pip(["install", pin], total=1)
+        answer = self.quietly([self.python, "-m", "pip", "install", pin])
+        if answer.returncode != 0:
+            raise installer_failed(answer.stdout, self.folder)
 
     def install_torch(self) -> None:
         """torch first: which build it is decides whether gigabytes of CUDA come along."""
@@ -287,7 +289,6 @@ class Installer:
 
     def pip(self, arguments: Sequence[str], total: int | None, names: Iterable[str] = ()) -> None:
         """Run pip with its progress on our screen; a SetupError says why it failed."""
-        began = time.monotonic()
         progress = PipProgress(total)
         expected = {split(name)[0] for name in names}
 
@@ -302,7 +303,7 @@ class Installer:
         if code != 0:
             self.screen.done("  failed")
             raise installer_failed(output, self.folder)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - progress.began
         self.screen.done(f"  done in {seconds:.0f} s, {megabytes(progress.downloaded)} downloaded")
 
     def uv_run(self, arguments: Sequence[str], names: Iterable[str] = ()) -> tuple[int, str]:
@@ -385,6 +386,7 @@ class PipProgress:
         self.file = (0, 0)
         self.finished_bytes = 0
         self.installing = False
+        self.began = time.monotonic()
 
     @property
     def downloaded(self) -> int:
@@ -406,8 +408,10 @@ class PipProgress:
     def text(self, arrived: int | None = None) -> str:
         """The status line."""
         count = f" of {self.total}" if self.total else ""
+        if self.installing and arrived is None:
+            return f"  unpacking ({time.monotonic() - self.began:.0f} s so far)"
         if self.installing:
-            return f"  unpacking {arrived if arrived is not None else self.seen}{count}"
+            return f"  unpacking {arrived}{count}"
         at, size = self.file
         part = f"  {megabytes(at)} of {megabytes(size)}" if at < size else ""
         so_far = megabytes(self.downloaded)

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TextIO
 
-SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class Screen:

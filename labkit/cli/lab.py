@@ -1,0 +1,188 @@
+"""Open the course in JupyterLab, at the lesson you left.
+
+Your own copies of the lessons lie in work/. A newer version of a lesson never takes the place of
+one that you edited: it is put beside it. The server listens on this machine only and asks for a
+token, which is part of the address printed. Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from labkit import paths
+
+HOST = "127.0.0.1"
+FIRST_PORT = 8888
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where to open and how."""
+    parser.add_argument("--lesson", help="open at this lesson: 05, temperature or 05_temperature")
+    parser.add_argument(
+        "--port", type=int, help=f"listen on this port (default: from {FIRST_PORT} on)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Lay out the work folder and run JupyterLab until Ctrl-C."""
+    from labkit.course import workspace
+
+    work = paths.work_dir()
+    try:
+        lesson = choose_lesson(args.lesson)
+        lay_out(work)
+    except (LookupError, OSError) as error:
+        print(message_of(error, work), file=sys.stderr)
+        return 2
+    if running := running_server(work, args.port):
+        return show(address(running["url"], lesson, running["token"]), "is open already", args)
+    if args.port is not None and not is_free(args.port):
+        print(f"Port {args.port} is taken. Name another, or leave --port out.", file=sys.stderr)
+        return 2
+    os.environ.update(workspace.kernel_environment(work))
+    return serve(work, lesson, args)
+
+
+def message_of(error: Exception, work: Path) -> str:
+    """What went wrong, in words."""
+    if isinstance(error, OSError):
+        return (
+            f"The work folder {work} can't be written: {error.strerror or error}.\n"
+            "Name another place for it:  LABKIT_WORK=~/labkit-work python3 -m labkit lab"
+        )
+    return str(error.args[0])
+
+
+def choose_lesson(asked: str | None) -> str:
+    """The notebook to open: the lesson asked for, else the one left, else the first."""
+    from labkit.course import catalog
+
+    lessons = catalog.lessons()
+    if asked is not None:
+        lesson = catalog.find_lesson(asked)
+    elif lessons:
+        left = last_opened()
+        lesson = next((lesson for lesson in lessons if lesson.id == left), lessons[0])
+    else:
+        raise LookupError(f"There are no lessons in {paths.lessons_dir()}.")
+    if not lesson.notebook.exists():
+        raise LookupError(
+            f"{lesson.notebook.name} is not built. Build it with:\n"
+            f"  python3 -m labkit build {lesson.id}"
+        )
+    return lesson.notebook.name
+
+
+def last_opened() -> str | None:
+    """The lesson that the learner was in last, as the progress log has it."""
+    from labkit.course.progress import FILE_NAME, ProgressLog
+
+    if not (paths.work_dir() / FILE_NAME).exists():
+        return None
+    opened = ProgressLog().events(kind="opened")
+    return opened[-1].lesson if opened else None
+
+
+def lay_out(work: Path) -> None:
+    """Copy and sign the lessons; say what the learner should know of it."""
+    from labkit.course import workspace
+
+    lessons = sorted(paths.lessons_dir().glob("[0-9][0-9]_*.ipynb"))
+    first_time = not (work / paths.WORK_MARKER).exists()
+    laid = workspace.lay_out(lessons, work)
+    beside = [item.copy for item in laid if item.what == "beside" and item.copy]
+    workspace.trust([*workspace.untouched(lessons, work), *beside])
+    if first_time:
+        print(f"Your copies of the lessons are in {work}.")
+    for item in laid:
+        if item.what in ("updated", "beside") or (item.what == "new" and not first_time):
+            print(item)
+
+
+def running_server(work: Path, port: int | None) -> dict[str, Any] | None:
+    """A server of this course that is up already, unless another port was asked for."""
+    from jupyter_server.serverapp import list_running_servers
+
+    for server in list_running_servers():
+        same_work = Path(server.get("root_dir", "")).resolve() == work.resolve()
+        if same_work and port in (None, server["port"]) and not is_free(server["port"]):
+            return dict(server)
+    return None
+
+
+def is_free(port: int) -> bool:
+    """True if nothing listens on this port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def address(url: str, notebook: str, token: str) -> str:
+    """The address that opens a notebook, in a layout of the course's own."""
+    return f"{url}lab/workspaces/labkit/tree/{notebook}?token={token}"
+
+
+def show(url: str, what: str, args: argparse.Namespace) -> int:
+    """Print the address, and open it unless told not to."""
+    print(f"The course {what}: {url}", flush=True)
+    if not args.no_browser:
+        import webbrowser
+
+        webbrowser.open(url)
+    return 0
+
+
+def serve(work: Path, notebook: str, args: argparse.Namespace) -> int:
+    """JupyterLab in this process, until Ctrl-C or a signal ends it."""
+    own_settings()
+    from jupyterlab.labapp import LabApp
+
+    server = LabApp.initialize_server(argv=server_options(work, notebook, args))
+    server.log.addFilter(lambda record: "To access the server" not in str(record.msg))
+    url = address(server.connection_url, notebook, os.environ["JUPYTER_TOKEN"])
+    print(f"The course is open: {url}")
+    print("Keep this window open while you work. Ctrl-C ends it.", flush=True)
+    server.start()
+    return 0
+
+
+def own_settings() -> None:
+    """Our settings and a token, by way of the environment: the user's Jupyter files stay theirs.
+
+    The token is not given as an argument, since other users of a machine can read those.
+    """
+    found = os.environ.get("JUPYTER_CONFIG_PATH")
+    ours = str(paths.PACKAGE / "jupyter")
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [ours, found]))
+    os.environ["JUPYTER_TOKEN"] = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
+
+
+def server_options(work: Path, notebook: str, args: argparse.Namespace) -> list[str]:
+    """The command line of JupyterLab."""
+    options = [
+        f"--ServerApp.ip={HOST}",
+        f"--ServerApp.port={args.port or FIRST_PORT}",
+        f"--ServerApp.port_retries={50 if args.port is None else 0}",
+        f"--ServerApp.root_dir={work}",
+        f"--LabApp.default_url=/lab/workspaces/labkit/tree/{notebook}",
+        "--ServerApp.answer_yes=True",
+        f"--ServerApp.log_level={logging.WARNING}",
+        f"--ServerApp.open_browser={not args.no_browser}",
+    ]
+    if "JUPYTERLAB_WORKSPACES_DIR" not in os.environ:
+        options.append(f"--LabApp.workspaces_dir={work / '.jupyter' / 'workspaces'}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.append("--ServerApp.allow_root=True")
+    return options
