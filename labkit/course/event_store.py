@@ -166,8 +166,9 @@ def rows_of(connection: sqlite3.Connection, wanted: Mapping[str, str]) -> list[E
         return []
     where = " AND ".join(f"{column} = ?" for column in wanted) or "1"
     query = f"SELECT {COLUMNS} FROM events WHERE {where} ORDER BY rowid"
-    rows = connection.execute(query, tuple(wanted.values())).fetchall()
-    return [Event(*row[:-1], decode(row[-1])) for row in rows]
+    connection.row_factory = sqlite3.Row
+    rows = map(dict, connection.execute(query, tuple(wanted.values())))
+    return [Event(**(row | {"payload": decode(row["payload"])})) for row in rows]
 
 
 def encode(payload: Mapping[str, Any]) -> str:

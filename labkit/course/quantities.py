@@ -15,6 +15,14 @@ from typing import Any
 LONGEST_NUMBER = 64
 LARGEST = 10**300
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+KINDS = {
+    "bool": "true or false",
+    "dict": "a mapping",
+    "float": "a number",
+    "int": "a number",
+    "NoneType": "nothing",
+    "str": "text",
+}
 LIKE_MINUS = str.maketrans({"−": "-", "–": "-"})
 
 
@@ -92,9 +100,8 @@ def describe(value: Any) -> str:
 
 def kind_of(value: Any) -> str:
     """The type of a value as a learner calls it."""
-    names = {"str": "text", "bool": "true or false", "NoneType": "nothing", "dict": "a mapping"}
     name = type(value).__name__
-    return names.get(name, f"a {name}")
+    return KINDS.get(name) or f"{'an' if name[:1].casefold() in 'aeiou' else 'a'} {name}"
 
 
 def digits_for(tolerance: float) -> int:

@@ -80,15 +80,16 @@ class Workbench:
         return f"Hint {level + 1} of {len(ladder)} for {name}", said
 
     def opening(self, challenge: Challenge) -> list[str]:
-        """What a hint begins with: the mistake that was diagnosed last, or how to begin."""
+        """What a hint begins with: how to begin, or the mistake found since the last hint."""
         name = challenge.name
-        last = self.log.latest(self.lesson.id, name, "check")
-        if last is None or last.outcome == "not attempted":
+        events = self.log.events(self.lesson.id, name)
+        since = [e for e in events if e.kind in ("check", "hint")][-1:]
+        if not since or since[0].outcome == "not attempted":
             return [
                 f"To begin, make `{name}` return anything at all and run `lab.check({name})`: it "
                 "says what is missing. Its docstring holds an example to try by hand."
             ]
-        found = last.payload.get("mistake")
+        found = since[0].payload.get("mistake")
         return [mistake.hint for mistake in challenge.mistakes if mistake.name == found]
 
     def solution(self, function: Any) -> tuple[str, str | None]:
@@ -118,7 +119,7 @@ class Workbench:
     def use(self, function: Any) -> tuple[Function, str]:
         """The learner's function where this very one passed its check, else the reference."""
         name = self.challenge(function, "use").name
-        if self._passed.get(name) is function:
+        if name in self._passed and self._passed[name] is function:
             return function, f"Using your `{name}`."
         return solutions.reference(self.lesson.id, name), (
             f"Using the reference `{name}`: yours has not passed `lab.check({name})` yet."
