@@ -1,0 +1,12 @@
+"""What a lesson shows that can be touched: cards and explorers, each a class and its JavaScript.
+
+Everything is anywidget with plain files: no build step, nothing fetched from anywhere.
+"""
+
+from __future__ import annotations
+
+from labkit.widgets.base import Card
+from labkit.widgets.quiz import QuizCard
+from labkit.widgets.sampling_explorer import Example, SamplingExplorer
+
+__all__ = ["Card", "Example", "QuizCard", "SamplingExplorer"]
