@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labkit.cli.screen import Screen
+
 if TYPE_CHECKING:
     from labkit.course.catalog import Lesson
     from labkit.course.execution import OnCell
@@ -37,12 +39,13 @@ def main(args: argparse.Namespace) -> int:
     except LookupError as error:
         print(error.args[0], file=sys.stderr)
         return 2
-    failed = False
+    screen, failed = Screen(sys.stdout), False
     for lesson in lessons:
         try:
-            print(f"{lesson.id}: {check(lesson) if args.check else build(lesson)}")
+            screen.done(f"{lesson.id}: {check(lesson) if args.check else build(lesson, screen)}")
         except (LessonError, NotebookError) as error:
             failed = True
+            screen.done(f"{lesson.id}: {'out of date' if args.check else 'not built'}")
             print(error, file=sys.stderr)
     return 1 if failed else 0
 
@@ -56,70 +59,53 @@ def chosen(names: list[str]) -> tuple[Lesson, ...]:
     return tuple(find_lesson(name) for name in names)
 
 
-def build(lesson: Lesson) -> str:
+def build(lesson: Lesson, screen: Screen) -> str:
     """Run the lesson's text and write its notebook; returns what to say about it."""
     from labkit import paths
     from labkit.course import notebooks
     from labkit.course.execution import execute, kernel_env
 
     notebook = notebooks.to_notebook(lesson)
-    with tempfile.TemporaryDirectory(prefix="labkit-build-") as folder:
+    with tempfile.TemporaryDirectory(prefix="labkit-build-", ignore_cleanup_errors=True) as folder:
         env = kernel_env(Path(folder), strict=True)
         for swap in ("LABKIT_MODEL", "LABKIT_DEVICE"):  # the course shows its own model's figures
             env.pop(swap, None)
-        try:
-            run = execute(notebook, Path(folder), env, progress(lesson.id), lesson=lesson.id)
-        finally:
-            clear_progress()
+        show = cell_on(screen, lesson.id)
+        ran = execute(notebook, Path(folder), env, show, lesson=lesson.id)
         private = (folder, str(paths.course_root()), str(Path.home()))
         content = notebooks.to_bytes(notebooks.strip(notebook, lesson.id, private))
-    path = built_path(lesson)
-    same = path.is_file() and path.read_bytes() == content
+    same = lesson.notebook.is_file() and lesson.notebook.read_bytes() == content
     if not same:
-        notebooks.write(path, content)
+        notebooks.write(lesson.notebook, content)
     size = f"{len(content) / 1e3:.0f} kB"
-    return f"{len(run.cells)} cells in {run.seconds:.1f} s, {size}, {'same' if same else 'written'}"
+    return f"{len(ran.cells)} cells in {ran.seconds:.1f} s, {size}, {'same' if same else 'written'}"
 
 
 def check(lesson: Lesson) -> str:
     """Compare the notebook with the text, running nothing; raises NotebookError where they part."""
     from labkit.course import notebooks
 
-    path = built_path(lesson)
     again = f"\n  Run: labkit build {lesson.id}"
-    if not path.is_file():
-        raise notebooks.NotebookError(f"{lesson.id}: {path.name} is not built yet.{again}")
-    built = notebooks.read(path)
+    if not lesson.notebook.is_file():
+        raise notebooks.NotebookError(f"{lesson.id}: {lesson.notebook.name} is missing.{again}")
+    built = notebooks.read(lesson.notebook)
     difference = notebooks.first_difference(built, notebooks.to_notebook(lesson))
     if difference:
         raise notebooks.NotebookError(
             f"{lesson.id}: the notebook differs from the text, first in {difference}.{again}"
         )
-    if notebooks.to_bytes(notebooks.strip(built, lesson.id)) != path.read_bytes():
+    if notebooks.to_bytes(notebooks.strip(built, lesson.id)) != lesson.notebook.read_bytes():
         raise notebooks.NotebookError(
-            f"{lesson.id}: {path.name} was run or saved by hand: it holds counts, timings or "
-            f"widget state.{again}"
+            f"{lesson.id}: {lesson.notebook.name} was run or saved by hand: it holds counts, "
+            f"timings or widget state.{again}"
         )
     return "up to date"
 
 
-def built_path(lesson: Lesson) -> Path:
-    """Where a lesson's notebook stands: beside its text."""
-    return lesson.path.with_suffix(".ipynb")
-
-
-def progress(lesson_id: str) -> OnCell:
-    """One line on a terminal that says which cell runs; silent where stderr is a file."""
+def cell_on(screen: Screen, lesson_id: str) -> OnCell:
+    """What shows on the screen which cell of a lesson runs."""
 
     def show(index: int, total: int, line: str) -> None:
-        if sys.stderr.isatty():
-            words = f"{lesson_id}  cell {index + 1} of {total}  {line}"
-            print(f"\r\x1b[K{words}", end="\r", file=sys.stderr, flush=True)
+        screen.status(f"{lesson_id}: cell {index + 1} of {total}  {line}")
 
     return show
-
-
-def clear_progress() -> None:
-    """Wipe the line that `progress` left, so that what follows starts on an empty one."""
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.cli.screen import Screen
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
@@ -91,12 +93,12 @@ def run(lesson: Lesson, *, solved: bool = False) -> Report:
     """Run the lesson's text, untouched or solved, with its progress in a folder of its own."""
     from labkit.course import notebooks
     from labkit.course.execution import first_line
+    from labkit.course.solutions import names
 
     notebook = notebooks.to_notebook(lesson)
-    stubs = notebooks.stub_cells(notebook, lesson.id)
     if solved:
         notebook = notebooks.solve(notebook, lesson.id)
-    report = Report(lesson.id, solved, outcomes=dict.fromkeys(stubs, NOT_ATTEMPTED))
+    report = Report(lesson.id, solved, outcomes=dict.fromkeys(names(lesson.id), NOT_ATTEMPTED))
     report.first_lines = {i: first_line(cell.source) for i, cell in enumerate(notebook.cells)}
     with tempfile.TemporaryDirectory(prefix="labkit-run-", ignore_cleanup_errors=True) as folder:
         measure(report, notebook, Path(folder))
@@ -106,16 +108,16 @@ def run(lesson: Lesson, *, solved: bool = False) -> Report:
 
 def measure(report: Report, notebook: NotebookNode, work: Path) -> None:
     """Execute the notebook and write seconds, memory and a cell's error into the report."""
-    from labkit.cli.build import clear_progress, progress
+    from labkit.cli.build import cell_on
     from labkit.course.execution import LessonError, execute, kernel_env
 
-    env = kernel_env(work, strict=False)
+    screen, env = Screen(), kernel_env(work, strict=False)
     try:
-        found = execute(notebook, work, env, progress(report.lesson), lesson=report.lesson)
+        show = cell_on(screen, report.lesson)
+        found = execute(notebook, work, env, show, lesson=report.lesson)
     except LessonError as error:
         found, report.error = error.execution, str(error)
-    finally:
-        clear_progress()
+    screen.done(f"{report.lesson}: {len(found.cells)} cells in {found.seconds:.1f} s")
     report.seconds = round(found.seconds, 2)
     report.peak_rss_mb = round(found.peak_rss_mb, 1)
     report.cells = [{"index": c.index, "seconds": round(c.seconds, 3)} for c in found.cells]

@@ -2,7 +2,7 @@
 
 `to_notebook` reads the text (py:percent, jupytext), `solve` puts the reference answers into the
 stubs, `strip` takes out of an executed notebook what would differ the next time: widget state,
-timings, counts, the plotting library's signature. Built twice, a lesson has the same bytes.
+timings, the plotting library's signature. Built twice, a lesson has the same bytes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labkit import paths
 from labkit.course.execution import first_line
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_REMARKS = {b"tEXt", b"zTXt", b"iTXt", b"tIME"}  # chunks that say who drew it, and when
+EMBEDDED_PNG = re.compile(r"(?<=data:image/png;base64,)[A-Za-z0-9+/=]+")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{7,}\b", re.IGNORECASE)
 
 # Fixed, so that a notebook built under another Python version still has the same bytes.
@@ -104,25 +105,15 @@ def _drop(mapping: dict[str, Any], names: Iterable[str]) -> None:
 
 def stub_cells(notebook: NotebookNode, lesson_id: str) -> dict[str, int]:
     """Challenge name -> index of the cell that defines its function, in the lesson's order."""
-    challenges = set(challenge_names(lesson_id))
+    from labkit.course import solutions
+
+    challenges = solutions.names(lesson_id)
     return {
         name: index
         for index, cell in enumerate(notebook.cells)
         for name in _functions(cell)
         if name in challenges
     }
-
-
-def challenge_names(lesson_id: str) -> tuple[str, ...]:
-    """The challenges of a lesson: the public functions of its reference answers.
-
-    Read from the text: the modules of the challenges import torch, and this one must not.
-    """
-    path = paths.solutions_dir() / f"{lesson_id}.py"
-    if not path.is_file():
-        return ()
-    functions = _functions_of(ast.parse(path.read_text("utf-8")))
-    return tuple(function.name for function in functions if not function.name.startswith("_"))
 
 
 def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:
@@ -226,11 +217,14 @@ def strip(
     """
     kept = copy.deepcopy(notebook)
     _drop(kept.metadata, ["widgets"])
+    ran = count(1)
     for index, cell in enumerate(kept.cells):
         _drop(cell.metadata, RUN_METADATA)
         if cell.cell_type == "code":
-            cell.execution_count = None
-            cell.outputs = [output for output in map(_strip_output, _merged(cell)) if output]
+            if cell.execution_count is not None:  # nbval compares no cell without a count
+                cell.execution_count = next(ran)
+            kept_outputs = (_strip_output(out, cell.execution_count) for out in _merged(cell))
+            cell.outputs = [output for output in kept_outputs if output]
             _refuse(cell, f"{lesson_id}, cell {index} (`{first_line(cell.source)}`)", private)
     return kept
 
@@ -247,15 +241,18 @@ def _merged(cell: NotebookNode) -> list[NotebookNode]:
     return merged
 
 
-def _strip_output(output: NotebookNode) -> NotebookNode | None:
+def _strip_output(output: NotebookNode, turn: int | None) -> NotebookNode | None:
+    """The output as it is kept; None where nothing of it is. `turn` is its cell's count."""
     if "execution_count" in output:
-        output.execution_count = None
+        output.execution_count = turn
     if "data" not in output:
         return output
     data = output.data
     data.pop(WIDGET_VIEW, None)
     if "image/png" in data:
         data["image/png"] = _plain_png(data["image/png"])
+    if "text/html" in data:
+        data["text/html"] = EMBEDDED_PNG.sub(lambda found: _plain_png(found[0]), data["text/html"])
     return output if data else None
 
 
@@ -302,7 +299,7 @@ def _texts(output: NotebookNode) -> Iterator[tuple[str, str]]:
         yield output.name, output.text
     for kind, value in output.get("data", {}).items():
         if kind.startswith("text/") or kind == "image/svg+xml":
-            yield kind, value
+            yield kind, EMBEDDED_PNG.sub("", value)
 
 
 # Files

@@ -39,13 +39,17 @@ def png(**remarks: str) -> str:
     return base64.b64encode(file.getvalue()).decode() + "\n"
 
 
-def test_counts_timings_and_widget_state_go_and_tags_stay() -> None:
+def test_timings_and_widget_state_go_tags_stay_counts_begin_at_one() -> None:
     kept = notebooks.strip(ran(shown({"text/plain": "4"})))
     assert kept.metadata == {"labkit": {"a": 1}}
     assert kept.cells[0].metadata == {"tags": ["keep"]}
-    assert kept.cells[0].execution_count is None
-    assert kept.cells[0].outputs[0].execution_count is None
+    assert kept.cells[0].execution_count == kept.cells[0].outputs[0].execution_count == 1
     assert kept.cells[0].outputs[0].data == {"text/plain": "4"}
+
+
+def test_a_cell_that_did_not_run_gets_no_count() -> None:
+    kept = notebooks.strip(v4.new_notebook(cells=[v4.new_code_cell("1")]))
+    assert kept.cells[0].execution_count is None
 
 
 def test_the_notebook_given_stays_as_it_was() -> None:
@@ -79,6 +83,14 @@ def test_pictures_lose_their_software_and_keep_every_pixel() -> None:
     assert picture.getpixel((2, 1)) == (10, 20, 30)
     assert "Software" not in picture.info
     assert picture.info["dpi"] == pytest.approx((72, 72), abs=0.1)
+
+
+def test_pictures_inside_html_lose_their_software_too() -> None:
+    page = f'<img src="data:image/png;base64,{png(Software="Painter").strip()}" alt="0x">'
+    kept = notebooks.strip(ran(shown({"text/html": page}))).cells[0].outputs[0].data["text/html"]
+    picture = base64.b64decode(kept.split(",")[1].split('"')[0])
+    assert Image.open(io.BytesIO(picture)).info.get("Software") is None
+    assert kept.endswith('" alt="0x">')
 
 
 def test_something_else_under_the_name_of_a_png() -> None:

@@ -42,7 +42,7 @@ print(LIMIT)
 print(double(2))
 
 # %%
-print(double(2))
+lab.check(double)
 '''
 
 ANSWERS = '''"""Reference answers."""
@@ -122,8 +122,7 @@ def test_ids_are_unique_whatever_repeats(sources: list[str]) -> None:
 
 def test_stub_cells_are_those_that_define_a_challenge(course: Path) -> None:
     assert notebooks.stub_cells(built(), "99_fixture") == {"double": 2}
-    assert notebooks.challenge_names("99_fixture") == ("double",)
-    assert notebooks.challenge_names("98_unknown") == ()
+    assert notebooks.stub_cells(built(), "98_no_solutions") == {}
 
 
 def test_solve_replaces_the_function_and_nothing_else(course: Path) -> None:
@@ -186,7 +185,7 @@ def test_first_difference_names_cell_and_line() -> None:
         ('tags=["stub"]', 'tags=["other"]', "metadata"),
         ("minutes: 5", "minutes: 6", "the notebook's metadata"),
         ("# %%\nimport math\n", "# %% [markdown]\n# import math\n", "a markdown cell"),
-        ("\n# %%\nprint(double(2))\n", "", "the notebook has 4 cells, the text has 5"),
+        ("\n# %%\nlab.check(double)\n", "", "the notebook has 4 cells, the text has 5"),
         ("print(LIMIT)\n", "print(LIMIT)\n1\n", "line 11 is `1` in the notebook, `(end)`"),
     ],
 )

@@ -1,0 +1,132 @@
+"""A small course of one lesson, and nbval as a reader who runs all and compares what is marked."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode
+
+from labkit.cli import main
+from labkit.course import notebooks
+from labkit.course.execution import kernel_env
+
+GUARD = Path(__file__).parents[1] / "guard"
+CELL_SECONDS = 180
+
+LESSON = '''# ---
+# jupyter:
+#   jupytext: {text_representation: {extension: .py, format_name: percent}}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   labkit: {title: "Fixture", minutes: 5, models: [], summary: "A small one."}
+# ---
+
+# %% [markdown]
+# # Fixture
+
+# %%
+from labkit.course.progress import ProgressLog
+
+log = ProgressLog()
+
+# %%
+def double(x: float) -> float:
+    """Twice x."""
+    ...
+
+
+# %%
+outcome = "pass" if double(2) == 4 else "not attempted"
+log.record("99_fixture", "double", "check", outcome)
+value = 0.25
+payload = {"value": value, "around": 0.25, "within": 0.01, "holds": value < 1}
+log.record("99_fixture", "a quarter", "claim", "holds", payload=payload);
+
+# %% tags=["figure"]
+import matplotlib.pyplot as plt
+
+figure, axes = plt.subplots(figsize=(2, 1))
+axes.plot([1, 3, 2])
+plt.show()
+
+# %%
+import ipywidgets
+
+ipywidgets.IntSlider(value=3)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+print(round(1 / 3, 3))
+'''
+
+ANSWERS = """def double(x: float) -> float:
+    return 2 * x
+
+
+def never_checked() -> int:
+    return 0
+"""
+
+
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A course with the lesson 99_fixture, in a folder of its own."""
+    make_course(tmp_path)
+    monkeypatch.setattr("labkit.paths.course_root", lambda: tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def fixture_notebook(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The notebook that `labkit build` makes of the small lesson."""
+    root = tmp_path_factory.mktemp("course")
+    make_course(root)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("labkit.paths.course_root", lambda: root)
+        assert main(["build", "fixture"]) == 0
+    return (root / "lessons" / "99_fixture.ipynb").read_bytes()
+
+
+def make_course(root: Path) -> None:
+    for folder in ("lessons", "quizzes", "solutions"):
+        (root / folder).mkdir()
+    (root / "lessons" / "99_fixture.py").write_text(LESSON)
+    (root / "solutions" / "99_fixture.py").write_text(ANSWERS)
+
+
+Nbval = Callable[[NotebookNode, Path], "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def nbval(tmp_path: Path) -> Nbval:
+    """Run `pytest --nbval-lax` on a notebook whose progress goes to a work folder of its own.
+
+    A claim that doesn't hold raises (LABKIT_STRICT=1), and the network guard is in every kernel.
+    """
+
+    def validate(notebook: NotebookNode, work: Path) -> subprocess.CompletedProcess[str]:
+        work.mkdir()
+        path = work / "lesson.ipynb"
+        path.write_bytes(notebooks.to_bytes(notebook))
+        (work / "pytest.ini").write_text("[pytest]\n")  # not the suite's own settings
+        env = kernel_env(work, strict=True) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        env["PYTHONPATH"] = os.pathsep.join([str(GUARD), env.get("PYTHONPATH", "")])
+        command = [sys.executable, "-m", "pytest", "-p", "nbval.plugin", "-p", "no:cacheprovider"]
+        options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS}"]
+        done = subprocess.run(
+            [*command, *options, "--color=no", str(path)],
+            cwd=work,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        done.stdout = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+        return done
+
+    return validate

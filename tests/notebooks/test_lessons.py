@@ -1,0 +1,52 @@
+"""Every lesson of the course, as it is committed: up to date, and sound untouched and solved.
+
+nbval runs the notebook from top to bottom, compares the cells marked NBVAL_CHECK_OUTPUT, and stops
+at a claim that doesn't hold. What the lesson recorded of itself then has to agree with its stubs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from nbformat import NotebookNode
+
+from labkit.cli.build import check
+from labkit.course import notebooks, solutions
+from labkit.course.catalog import Lesson, lessons
+from labkit.course.progress import ProgressLog
+
+Nbval = Callable[[NotebookNode, Path], "CompletedProcess[str]"]
+each_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.id)
+
+
+@each_lesson
+def test_the_notebook_has_the_sources_of_the_text(lesson: Lesson) -> None:
+    assert check(lesson) == "up to date"
+
+
+@each_lesson
+def test_every_challenge_has_one_stub(lesson: Lesson) -> None:
+    stubs = notebooks.stub_cells(notebooks.to_notebook(lesson), lesson.id)
+    assert set(stubs) == set(solutions.names(lesson.id))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("solved", [False, True], ids=["untouched", "solved"])
+@each_lesson
+def test_under_nbval(lesson: Lesson, solved: bool, nbval: Nbval, tmp_path: Path) -> None:
+    notebook = notebooks.read(lesson.notebook)
+    assert "NBVAL_CHECK_OUTPUT" in "".join(cell.source for cell in notebook.cells)
+    if solved:
+        notebook = notebooks.solve(notebook, lesson.id)
+    done = nbval(notebook, tmp_path / "work")
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = ProgressLog(tmp_path / "work" / "progress.sqlite")
+    expected = "pass" if solved else "not attempted"
+    outcomes = {event.item: event.outcome for event in log.events(lesson.id, kind="check")}
+    assert outcomes == dict.fromkeys(solutions.names(lesson.id), expected)
+    claims = {event.item: event.outcome for event in log.events(lesson.id, kind="claim")}
+    assert claims and set(claims.values()) == {"holds"}

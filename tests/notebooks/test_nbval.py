@@ -1,0 +1,81 @@
+"""The nbval run fails when it should: a changed output, a claim that doesn't hold, the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import psutil
+import pytest
+from nbformat import NotebookNode
+
+from labkit.course.notebooks import from_text
+
+pytestmark = [pytest.mark.slow]
+
+Nbval = Callable[[NotebookNode, Path], "CompletedProcess[str]"]
+
+OPENING = """# %%
+import pathlib
+from labkit import paths
+paths.course_root = lambda: pathlib.Path({root!r})
+
+# %%
+from labkit import Lab
+lab = Lab("99_fixture")
+lab
+
+# %%
+lab.claim("a third", 1 / 3, around=0.333, within=0.001)
+
+"""
+CHECKED = """# %%
+# NBVAL_CHECK_OUTPUT
+print(round(1 / 3, 3))
+"""
+
+
+def small(course: Path, opening: str = "", printed: str = "0.333\n") -> NotebookNode:
+    notebook = from_text(opening.format(root=str(course)) + CHECKED, "99_fixture")
+    last = notebook.cells[-1]
+    last.execution_count = 1
+    last.outputs = [NotebookNode(output_type="stream", name="stdout", text=printed)]
+    return notebook
+
+
+def test_a_sound_notebook_passes_and_leaves_no_kernel(course: Path, nbval: Nbval) -> None:
+    work = course / "work"
+    done = nbval(small(course, OPENING), work)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+    assert not [process for process in psutil.process_iter() if works_in(process, work)]
+
+
+def works_in(process: psutil.Process, work: Path) -> bool:
+    try:
+        return process.environ().get("LABKIT_WORK") == str(work)
+    except psutil.Error:
+        return False
+
+
+def test_a_changed_output_fails_at_its_cell(course: Path, nbval: Nbval) -> None:
+    done = nbval(small(course, printed="0.334\n"), course / "work")
+    assert done.returncode == 1
+    assert "lesson.ipynb::Cell 0" in done.stdout
+    assert "0.334" in done.stdout and "1 failed" in done.stdout
+
+
+def test_a_claim_that_does_not_hold_fails_at_its_cell(course: Path, nbval: Nbval) -> None:
+    wrong = OPENING.replace("around=0.333", "around=0.343")
+    done = nbval(small(course, wrong), course / "work")
+    assert done.returncode == 1
+    assert "AssertionError: a third: " in done.stdout
+    assert "1 failed, 3 passed" in done.stdout
+
+
+def test_nothing_in_a_kernel_leaves_the_machine(course: Path, nbval: Nbval) -> None:
+    call = "# %%\nimport socket\nsocket.create_connection(('192.0.2.1', 80), timeout=2)\n\n"
+    done = nbval(small(course, call), course / "work")
+    assert done.returncode == 1
+    assert "192.0.2.1" in done.stdout and "TimeoutError" not in done.stdout

@@ -1,0 +1,107 @@
+"""labkit run: a lesson's figures, outcomes and claims, untouched and solved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import main
+from labkit.cli.run import Report, claim, table
+
+KEYS = ["lesson", "solved", "seconds", "peak_rss_mb", "cells", "outcomes", "claims"]
+
+
+def edit(course: Path, old: str, new: str) -> None:
+    text = course / "lessons" / "99_fixture.py"
+    assert old in text.read_text()
+    text.write_text(text.read_text().replace(old, new))
+
+
+def without_pictures(course: Path) -> None:
+    text = (course / "lessons" / "99_fixture.py").read_text()
+    start, end = text.index('# %% tags=["figure"]'), text.index("# %%\n# NBVAL")
+    (course / "lessons" / "99_fixture.py").write_text(text[:start] + text[end:])
+
+
+@pytest.mark.parametrize(("options", "outcome"), [([], "not attempted"), (["--solved"], "pass")])
+def test_json_has_the_agreed_form(
+    course: Path, capsys: pytest.CaptureFixture[str], options: list[str], outcome: str
+) -> None:
+    without_pictures(course)
+    assert main(["run", "fixture", "--json", *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == KEYS
+    assert found["lesson"] == "99_fixture"
+    assert found["solved"] is bool(options)
+    assert [cell["index"] for cell in found["cells"]] == [1, 2, 3, 4]
+    assert 0 < sum(cell["seconds"] for cell in found["cells"]) < found["seconds"]
+    assert 20 < found["peak_rss_mb"] < 1500
+    assert found["outcomes"] == {"double": outcome, "never_checked": "not attempted"}
+    assert found["claims"] == [
+        {"name": "a quarter", "value": 0.25, "around": 0.25, "within": 0.01, "holds": True}
+    ]
+
+
+def test_the_learners_own_progress_is_left_alone(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(course)
+    monkeypatch.setenv("LABKIT_WORK", str(tmp_path / "own"))
+    assert main(["run", "fixture"]) == 0
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_claim_that_does_not_hold(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    without_pictures(course)
+    edit(course, "value = 0.25", "value = 2.5")
+    assert main(["run", "fixture"]) == 1
+    said = capsys.readouterr().out
+    assert "99_fixture, stubs untouched" in said
+    assert "double: not attempted" in said
+    assert "a quarter: 2.5 (around 0.25, within 0.01) DOES NOT HOLD" in said
+    assert "within the budget of 60" in said
+
+
+def test_a_cell_that_raises_still_gives_the_figures_so_far(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_pictures(course)
+    edit(course, "value = 0.25", "value = {}['gone']")
+    assert main(["run", "fixture", "--json"]) == 1
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert list(found) == KEYS
+    assert [cell["index"] for cell in found["cells"]] == [1, 2, 3]
+    assert found["outcomes"]["double"] == "not attempted"
+    assert found["claims"] == []
+    assert '99_fixture, cell 3 (`outcome = "pass" if double(2) == 4' in said.err
+    assert "KeyError" in said.err
+
+
+def test_all_lessons_give_a_list(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    without_pictures(course)
+    assert main(["run", "all", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [lesson["lesson"] for lesson in found] == ["99_fixture"]
+
+
+def test_an_unknown_lesson(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "fixtura"]) == 2
+    assert "did you mean 99_fixture?" in capsys.readouterr().err
+
+
+def test_over_the_budget_is_said() -> None:
+    over = Report("05_temperature", False, seconds=61.0, peak_rss_mb=1600.5)
+    assert "61 seconds from kernel start: OVER the budget of 60" in table(over)
+    assert "1600.5 MB at the peak: OVER the budget of 1500" in table(over)
+    assert "within the budget of 120" in table(Report("09_lora", False, seconds=61.0))
+
+
+def test_what_json_can_not_say_becomes_null() -> None:
+    found = claim("x", {"value": float("nan"), "around": 1.0, "within": 0.1, "holds": False})
+    assert found == {"name": "x", "value": None, "around": 1.0, "within": 0.1, "holds": False}
+    assert "x: not a number (around 1, within 0.1) DOES NOT HOLD" in table(
+        Report("05_t", True, claims=[found])
+    )
