@@ -1,0 +1,83 @@
+"""What holds for every test: no network, no one's own files, the same settings everywhere.
+
+The environment is set when this file is imported, before anything can read it, and so that the
+children of tests (kernels, servers, commands) get the same.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GUARD = ROOT / "tests" / "guard"
+SCRATCH = Path(tempfile.mkdtemp(prefix="labkit-tests-"))
+GUARD_LOG = SCRATCH / "left-loopback.log"
+
+os.environ["LABKIT_GUARD_LOG"] = str(GUARD_LOG)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    dict.fromkeys([str(GUARD), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+)
+_spec = importlib.util.spec_from_file_location("labkit_network_guard", GUARD / "sitecustomize.py")
+assert _spec is not None and _spec.loader is not None
+guard = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(guard)  # by its path: Debian has a sitecustomize of its own
+guard.install()
+
+# Learners' and developers' own files stay out of it.
+os.environ["LABKIT_WORK"] = str(SCRATCH / "work")
+for name in ("CONFIG", "DATA", "RUNTIME"):
+    os.environ[f"JUPYTER_{name}_DIR"] = str(SCRATCH / f"jupyter-{name.lower()}")
+os.environ["JUPYTERLAB_SETTINGS_DIR"] = str(SCRATCH / "jupyterlab-settings")
+os.environ["JUPYTERLAB_WORKSPACES_DIR"] = str(SCRATCH / "jupyterlab-workspaces")
+os.environ["IPYTHONDIR"] = str(SCRATCH / "ipython")
+os.environ["MPLCONFIGDIR"] = str(SCRATCH / "matplotlib")
+os.environ["HF_HOME"] = str(SCRATCH / "hub")
+for name in ("LABKIT_MODEL", "LABKIT_DEVICE", "LABKIT_STRICT", "LABKIT_VENV", "JUPYTER_TOKEN"):
+    os.environ.pop(name, None)
+
+# Before torch: two cores that other processes use too, and no look at the hub.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ["MPLBACKEND"] = "agg"
+
+
+def departures() -> str:
+    """What has left loopback so far."""
+    return GUARD_LOG.read_text(encoding="utf-8") if GUARD_LOG.exists() else ""
+
+
+@pytest.fixture(autouse=True)
+def stays_on_this_machine() -> Iterator[None]:
+    """Fail the test in which something left loopback, even if the refusal was swallowed."""
+    before = departures()
+    yield
+    after = departures()
+    if after != before:
+        pytest.fail(f"left loopback: {after[len(before) :]}", pytrace=False)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the suite for what a test's fixture could not see, such as a child that lives on."""
+    if departures() and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what left loopback at the end, where it is seen."""
+    if lines := departures():
+        terminalreporter.section("left loopback", sep="=", red=True)
+        terminalreporter.write(lines)
