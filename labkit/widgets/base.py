@@ -34,7 +34,7 @@ def style(*names: str) -> str:
 
 
 class Card(anywidget.AnyWidget):
-    """A subclass sets `_esm` and `_css`, registers handlers, and says how it reads as text and HTML."""
+    """A subclass sets `_esm` and `_css`, registers handlers, and says how it reads as text."""
 
     key = traitlets.Unicode("").tag(sync=True)
 

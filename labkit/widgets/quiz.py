@@ -29,7 +29,7 @@ HOW = {
 
 
 class QuizCard(Card):
-    """`restored` is the last result with its `answer`, the `hints` taken, and `compared`, if any."""
+    """`restored`: the last result with its `answer`, the `hints` taken, and `compared`, if any."""
 
     _esm = script("quiz.js")
     _css = style("quiz.css")

@@ -51,8 +51,8 @@ class SamplingExplorer(Card):
     _esm = script("sampling_math.js", "sampling_explorer.js")
     _css = style("sampling_explorer.css")
 
-    prompts = traitlets.List().tag(sync=True)
-    vocabularies = traitlets.List().tag(sync=True)
+    prompts = traitlets.List(traitlets.Dict()).tag(sync=True)
+    vocabularies = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
     logits = traitlets.Bytes().tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
 

@@ -4,7 +4,7 @@
 const CUT_BY = ["", "top-k", "top-p", "min-p"];
 const OPEN = { temperature: 1, topK: 0, topP: 1, minP: 0 };
 
-/** Token ids by falling logit; of equal ones the later first, as torch.sort leaves them. */
+/** Token ids by falling logit; of equal ones the later first, as a stable torch.sort leaves them. */
 function rank(logits) {
   return Uint32Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || b - a);
 }
