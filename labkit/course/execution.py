@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
-from labkit import paths
+from labkit.course.workspace import kernel_environment
 
 if TYPE_CHECKING:
     from nbclient import NotebookClient
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 CELL_TIMEOUT_SECONDS = 180.0
 SAMPLE_SECONDS = 0.2
 TRACEBACK_LINES = 14
-
-# What every kernel of ours runs under, set before torch is imported: two OpenMP threads that spin
-# starve each other on two cores, and nothing may go and look for a model on the network.
-KERNEL_SETTINGS = {
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONHASHSEED": "0",
-}
 
 OnCell = Callable[[int, int, str], None]
 
@@ -73,14 +65,10 @@ def kernel_env(work: Path, *, strict: bool) -> dict[str, str]:
     can't change an output. MPLBACKEND is left for the kernel to set: "agg" would show no figure.
     """
     env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    env |= KERNEL_SETTINGS
-    env.setdefault("HF_HUB_OFFLINE", "1")
-    env["LABKIT_WORK"] = str(work)
+    env |= kernel_environment(work)
     env["LABKIT_STRICT"] = "1" if strict else "0"
+    env["PYTHONHASHSEED"] = "0"
     env["IPYTHONDIR"] = str(work / ".ipython")
-    if paths.in_checkout():  # the kernel runs elsewhere, and shall import this very labkit
-        known = env.get("PYTHONPATH", "")
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [known, str(paths.PACKAGE.parent)]))
     return env
 
 
