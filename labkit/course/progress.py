@@ -96,6 +96,8 @@ class ProgressLog:
 
     def _save(self) -> None:
         """Write what is not yet on disk; what can't be written waits for the next time."""
+        if not self._unsaved:
+            return
         try:
             self._store.append(self._unsaved)
         except (sqlite3.Error, OSError) as error:

@@ -98,6 +98,8 @@ class YamlSource:
     def locate(self, details: ErrorDetails) -> tuple[int, str]:
         """The line (from 0) that one of pydantic's errors is about, and what to say of it."""
         at = (*details["loc"], *details.get("ctx", {}).get("at", ()))
+        if details["type"].startswith("union_tag"):
+            at = (*at, "type")
         line, field = self.walk(at)
         said = complaint(details)
         return line, f"{field}: {said}" if field else said
@@ -142,11 +144,11 @@ def complaint(details: ErrorDetails) -> str:
         case "string_type":
             return f"expected text, got {given!r}; put it in quotes"
         case "union_tag_not_found":
-            return "type: missing"
+            return "missing"
         case "union_tag_invalid":
             tag = str(details["ctx"]["tag"])
             known = [name.strip(" '") for name in details["ctx"]["expected_tags"].split(",")]
-            return f"type: unknown question type {tag!r}; {paths.nearest(tag, known)}"
+            return f"unknown question type {tag!r}; {paths.nearest(tag, known)}"
         case "problem":
             return details["msg"]
     message = details["msg"].removeprefix("Value error, ")

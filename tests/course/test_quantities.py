@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+
+import numpy
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.course.quantities import Unreadable, as_number, is_within, read_number, shown
+
+ORDINARY = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e299, max_value=1e299)
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("0.41", 0.41),
+        ("  0,41 ", 0.41),
+        ("\u00a01\u2009", 1),
+        ("1e-3", 1e-3),
+        ("1E+3", 1e3),
+        ("1,5e2", 150),
+        (".5", 0.5),
+        (",5", 0.5),
+        ("5.", 5),
+        ("+3", 3),
+        ("-3", -3),
+        ("\u22123", -3),
+        ("41", 41),
+        (41, 41),
+        (0.5, 0.5),
+    ],
+)
+def test_numbers_as_people_type_them(typed: str | float, value: float) -> None:
+    assert read_number(typed) == value
+
+
+@pytest.mark.parametrize(
+    ("typed", "unit", "value"),
+    [
+        ("41%", "%", 41),
+        ("41 %", "%", 41),
+        ("1.4 nats", "nats", 1.4),
+        ("1.4NATS", "nats", 1.4),
+        ("3 µs", "μs", 3),  # the micro sign, and the Greek letter that looks like it
+        ("1.4", "nats", 1.4),
+    ],
+)
+def test_the_questions_own_unit_may_stand_behind(typed: str, unit: str, value: float) -> None:
+    assert read_number(typed, unit) == value
+
+
+NO_NUMBERS = [
+    *("", "   ", "nan", "NaN", "inf", "-inf", "Infinity", "1e999", "1e99999", "9" * 400, 10**400),
+    *("abc", "1_000", "1 000", "1,234,567", "1.000,5", "0x10", "10²", "½", "1/3", "--1", "1e"),
+    *("e5", "٣", "41%", "1.4 nats", "0.41\x00", "<script>", True, False, None, [], {}, ["1"], b"1"),
+    *(float("nan"), float("inf")),
+]
+
+
+@pytest.mark.parametrize("typed", NO_NUMBERS, ids=range(len(NO_NUMBERS)))
+def test_what_is_no_number_is_unreadable(typed: object) -> None:
+    with pytest.raises(Unreadable) as error:
+        read_number(typed)
+    assert 10 < len(str(error.value)) < 300
+
+
+def test_a_foreign_unit_is_answered_with_the_right_one() -> None:
+    with pytest.raises(Unreadable, match=r"'bits'.*a number in nats"):
+        read_number("2 bits", "nats")
+    with pytest.raises(Unreadable, match="without a unit"):
+        read_number("2 bits")
+
+
+@given(ORDINARY)
+def test_every_float_is_read_back_from_its_own_digits(value: float) -> None:
+    assert read_number(repr(value)) == value
+    assert read_number(repr(value).replace(".", ",")) == value
+
+
+@given(st.text())
+def test_any_text_is_a_finite_number_or_unreadable(typed: str) -> None:
+    with suppress(Unreadable):
+        assert math.isfinite(read_number(typed))
+
+
+def test_within_is_as_on_paper() -> None:
+    assert 0.4 - 0.3 > 0.1  # in binary
+    assert is_within(0.4, 0.3, 0.1)
+    assert is_within(0.35, 0.4, 0.05)
+    assert not is_within(0.3499, 0.4, 0.05)
+    assert is_within(5, 5, 0)
+    assert is_within(1e-300, 0, 1e-300)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_nothing_is_near_what_is_no_number(value: float) -> None:
+    assert not is_within(value, 0, 1)
+    assert not is_within(0, value, 1)
+    assert not is_within(0, 0, value)
+
+
+SCALARS = [
+    2,
+    2.0,
+    numpy.float32(2),
+    numpy.array(2),
+    numpy.array([2]),
+    torch.tensor(2.0),
+    torch.tensor([[2.0]], requires_grad=True),
+    torch.tensor(2.0, dtype=torch.bfloat16),
+]
+
+
+@pytest.mark.parametrize("value", SCALARS)
+def test_scalars_of_any_library_are_numbers(value: object) -> None:
+    assert as_number(value) == 2.0
+    assert type(as_number(value)) is float
+
+
+def test_what_is_no_scalar_is_named() -> None:
+    with pytest.raises(TypeError, match=r"got a Tensor of shape \(2,\)"):
+        as_number(torch.zeros(2))
+    for value, said in [(None, "nothing"), ("2", "text"), ([2], "a list"), (int, "a type")]:
+        with pytest.raises(TypeError, match=f"expected one number, got {said}"):
+            as_number(value)
+
+
+def test_digits_follow_the_tolerance() -> None:
+    assert shown(0.4, 0.05) == "0.40"
+    assert shown(0.4, 0.1) == "0.4"
+    assert shown(41.26, 3) == "41"
+    assert shown(1 / 3, 0) == "0.333"
+    assert shown(math.nan, 0.1) == "nan"
