@@ -21,6 +21,7 @@ from labkit.grading.transport import Reply, Returned
 
 INF = float("inf")
 DRAWS = 10_000
+NO_IDS: Any = torch.empty(0, dtype=torch.long)  # transformers' processors want the prompt's ids
 UNLIKELY = 1e-6  # a p-value that a right sampler does not reach with the draws of any seed in use
 
 
@@ -109,15 +110,10 @@ def log_of(*probabilities: float) -> Tensor:
 def check_apply_temperature(s: Submission) -> None:
     """softmax(logits / T) along the last dimension, for any T from 0 up and logits of any size."""
 
-    def expect(
-        logits: Tensor, temperature: float, because: str, dtype: torch.dtype = torch.float32
-    ) -> None:
-        answer = s.apply_temperature(logits.to(dtype), temperature)
-        answer.is_tensor(shape=logits.shape, dtype=torch.float32).close_to(
-            true_softmax(logits.to(dtype), temperature),
-            because=because,
-            rtol=1e-4 if dtype is not torch.bfloat16 else 2e-2,
-        )
+    def expect(logits: Tensor, temperature: float, because: str, rtol: float = 1e-4) -> None:
+        answer = s.apply_temperature(logits, temperature)
+        answer.is_tensor(shape=logits.shape, dtype=torch.float32)
+        answer.close_to(true_softmax(logits, temperature), because=because, rtol=rtol)
 
     rule = "Probabilities are exp(logits / T), divided by their sum."
     for temperature in (1.0, 0.5, 2.0, 0.1, 10.0):
@@ -137,14 +133,14 @@ def check_apply_temperature(s: Submission) -> None:
     expect(torch.tensor([1.0, 3.0, 3.0]), 0.0, tied)
 
     large = "Large logits must not overflow: subtract the largest logit before exp."
-    expect(torch.tensor([10_000.0, 9_999.0, 0.0]), 1.0, large)
-    expect(torch.tensor([-10_000.0, -10_001.0]), 1.0, large)
-    expect(torch.tensor([[10_000.0, 9_000.0], [1.0, 0.0]]), 0.5, large)
+    for logits in ([10_000.0, 9_999.0, 0.0], [-10_000.0, -10_001.0], [[1e4, 9e3], [1.0, 0.0]]):
+        expect(torch.tensor(logits), 1.0, large, rtol=2e-3)  # float32 steps by 0.001 up there
     expect(torch.tensor([3.0, 2.0, 1.0]), 0.001, "A small temperature must not overflow.")
     expect(torch.tensor([2.0, -INF, 0.0]), 0.5, "A token filtered out with -inf has probability 0.")
 
-    for dtype in (torch.float64, torch.bfloat16):
-        expect(torch.tensor([2.0, 1.0, 0.5]), 0.5, "The result is float32.", dtype)
+    always = "The result is float32, whatever the dtype of the logits."
+    expect(torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64), 0.5, always)
+    expect(torch.tensor([2.0, 1.0, 0.5], dtype=torch.bfloat16), 0.5, always, rtol=2e-2)
 
     refuse = "A temperature below 0 makes no sense."
     s.apply_temperature.raises(ValueError, torch.tensor([2.0, 1.0, 0.0]), -1.0, because=refuse)
@@ -324,9 +320,9 @@ TEMPERATURE_MISTAKES = (
 TEMPERATURE_HINTS = (
     "Temperature acts on the logits, before they become probabilities. Which operation makes the "
     "gaps between logits wider when T is below 1?",
-    "softmax(logits / temperature) along dim=-1 is the heart of it. Three things around it: T below "
-    "0 is a ValueError, T of 0 is argmax, and exp of a large number is inf, so subtract the row's "
-    "largest logit before exp (torch.softmax does).",
+    "softmax(logits / temperature) along dim=-1 is the heart of it. Three things around it: T "
+    "below 0 is a ValueError, T of 0 is argmax, and exp of a large number is inf, so subtract the "
+    "row's largest logit before exp (torch.softmax does).",
     "Logits 2, 1, 0 at T=0.5: divided they are 4, 2, 0; minus the largest 0, -2, -4; exp gives "
     "1, 0.1353, 0.0183; their sum is 1.1536; the probabilities are 0.8668, 0.1173, 0.0159.",
 )
@@ -381,7 +377,7 @@ def transformers_top_p(logits: Tensor, top_p: float) -> Tensor:
     """The library's own answer, (rows, vocab)."""
     from transformers.generation.logits_process import TopPLogitsWarper
 
-    return TopPLogitsWarper(top_p)(torch.empty(0, dtype=torch.long), logits)
+    return TopPLogitsWarper(top_p)(NO_IDS, logits)
 
 
 def same_up_to_ties(logits: Tensor, expected: Tensor) -> Callable[[Tensor], str | None]:
@@ -444,6 +440,16 @@ def crossing_dropped(logits: Tensor, top_p: float) -> Tensor:
     if top_p >= 1:
         return logits.clone()
     return cut_by_mass(logits, lambda p: p.cumsum(-1) > top_p, at_least_one=False)
+
+
+def crossing_dropped_but_one(logits: Tensor, top_p: float) -> Tensor:
+    if top_p >= 1:
+        return logits.clone()
+    return cut_by_mass(logits, lambda p: p.cumsum(-1) > top_p)
+
+
+def nothing_filtered(logits: Tensor, threshold: float) -> Tensor:
+    return logits.clone()
 
 
 def one_too_many(logits: Tensor, top_p: float) -> Tensor:
@@ -529,6 +535,20 @@ TOP_P_MISTAKES = (
         "top_p, and a first token above top_p leaves nothing at all.",
         "Decide by the mass before a token: cumsum - probability. It is outside when that mass "
         "has reached top_p already.",
+    ),
+    Mistake(
+        "crossing-token-dropped-but-one",
+        crossing_dropped_but_one,
+        "You dropped the token that crosses top_p (unless it is the first). Without it the kept "
+        "tokens hold less than top_p.",
+        "Decide by the mass before a token: cumsum - probability. It is outside when that mass "
+        "has reached top_p already.",
+    ),
+    Mistake(
+        "nothing-filtered",
+        nothing_filtered,
+        "You return every logit as it came: nothing is filtered out.",
+        "masked_fill gives a new tensor and leaves the old one: return what it gives.",
     ),
     Mistake(
         "one-too-many",
@@ -671,7 +691,7 @@ def transformers_min_p(logits: Tensor, min_p: float) -> Tensor:
     """The library's own answer, (rows, vocab)."""
     from transformers.generation.logits_process import MinPLogitsWarper
 
-    return MinPLogitsWarper(min_p)(torch.empty(0, dtype=torch.long), logits)
+    return MinPLogitsWarper(min_p)(NO_IDS, logits)
 
 
 def min_p_in_logits(logits: Tensor, min_p: float) -> Tensor:
@@ -736,6 +756,12 @@ MIN_P_MISTAKES = (
         "You compared each probability with min_p itself. The threshold is min_p times the "
         "largest probability, so that it falls when the model is unsure.",
         "threshold = min_p * probabilities.amax(dim=-1, keepdim=True).",
+    ),
+    Mistake(
+        "nothing-filtered",
+        nothing_filtered,
+        "You return every logit as it came: nothing is filtered out.",
+        "masked_fill gives a new tensor and leaves the old one: return what it gives.",
     ),
     Mistake(
         "compared-logits",
@@ -877,14 +903,14 @@ def transformers_sampling(
         TopPLogitsWarper,
     )
 
-    scores, no_ids = logits[None].double(), torch.empty(0, dtype=torch.long)
+    scores = logits[None].double()
     for process in (
         TemperatureLogitsWarper(temperature),
         TopKLogitsWarper(top_k),
         TopPLogitsWarper(top_p),
         MinPLogitsWarper(min_p),
     ):
-        scores = process(no_ids, scores)
+        scores = process(NO_IDS, scores)
     return scores[0].softmax(-1)
 
 
@@ -1003,8 +1029,8 @@ def sampler(
 
 def in_order(logits: Tensor, settings: Settings) -> Tensor:
     """The right distribution."""
-    temperature, *filters = settings
-    return filtered(logits / temperature, *filters).softmax(-1)
+    temperature, top_k, top_p, min_p = settings
+    return filtered(logits / temperature, top_k, top_p, min_p).softmax(-1)
 
 
 def pick_from_the_top(probabilities: Tensor, uniform: Tensor) -> Tensor:
@@ -1203,9 +1229,10 @@ SAMPLER_MISTAKES = (
     Mistake(
         "draws-of-its-own",
         sampler(in_order, draws_of_its_own),
-        "The distribution is right, but your function makes draws of its own and ignores "
-        "`uniform`: the same draws must give the same tokens.",
-        "No multinomial and no rand: torch.searchsorted(cumulative, uniform, right=True).",
+        "The distribution is right, but a token must depend on its own draw in `uniform` and on "
+        "nothing else. Do you make draws of your own (multinomial, rand), or sort the tokens?",
+        "One token per draw, in the order of the draws: "
+        "torch.searchsorted(cumulative, uniform, right=True).",
     ),
     Mistake(
         "never-greedy",
@@ -1217,8 +1244,8 @@ SAMPLER_MISTAKES = (
         "zero-draw-filtered",
         sampler(in_order, zero_draw_filtered),
         "A draw of exactly 0 gives the first token even when it is filtered out.",
-        "searchsorted with right=True finds the first cumulative sum above the draw, and steps over "
-        "tokens of probability 0.",
+        "searchsorted with right=True finds the first cumulative sum above the draw, and steps "
+        "over tokens of probability 0.",
     ),
     Mistake(
         "falls-off-the-end",

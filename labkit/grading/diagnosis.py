@@ -1,8 +1,8 @@
 """Names the mistake behind a failing submission.
 
-Every known mistake is run through the same check. The one that gives the learner's wrong answer on
-the case that is shown, and on at least half of the cases it gets wrong itself, is the diagnosis;
-among several, the one that explains the learner's failures best.
+Every known mistake is run through the same check. The diagnosis is the one that gives the
+learner's wrong answer on the case that is shown, and on at least three quarters of the cases that
+it gets wrong itself; among several, the one that explains the learner's failures best.
 """
 
 from __future__ import annotations
@@ -34,6 +34,6 @@ def explains(shown: int, learner: Sequence[Case], mistake: Sequence[Case], alike
     failed = {i for i, case in enumerate(learner) if case.failure}
     both = wrong & failed
     shared = {i for i in both if alike(learner[i].reply, mistake[i].reply)}
-    if shown not in shared or 2 * len(shared) < len(wrong):
+    if shown not in shared or 4 * len(shared) < 3 * len(wrong):
         return 0.0
     return len(shared) / len(wrong | failed)

@@ -43,8 +43,8 @@ def code_of(function: Callable[..., Any]) -> CodeType | None:
         function = inner
     function = inspect.unwrap(function)
     function = getattr(function, "__func__", function)
-    if not hasattr(function, "__code__") and hasattr(type(function), "__call__"):
-        function = type(function).__call__
+    if not hasattr(function, "__code__"):  # an instance with a method __call__
+        function = inspect.getattr_static(type(function), "__call__", function)
     code = getattr(function, "__code__", None)
     return code if isinstance(code, CodeType) else None
 

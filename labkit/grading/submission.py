@@ -163,8 +163,8 @@ def cut_off(reply: CutOff) -> Failure:
     message = f"Your function was cut after {reply.seconds:g} s: it looks like a loop without end."
     if not reply.ended:
         message += (
-            " It could not be stopped and still takes up the processor: restart the kernel "
-            "(Kernel → Restart Kernel) when you have repaired it."
+            " It could not be stopped and is still there in the background: repair it, then "
+            "restart the kernel (Kernel → Restart Kernel)."
         )
     return Failure(message, Outcome.ERROR)
 

@@ -22,11 +22,12 @@ def not_implemented_yet() -> None:
     raise NotImplementedError("not yet")
 
 
+STUBS = (empty, not_implemented, not_implemented_yet)
+
+
 def is_untouched(function: Callable[..., Any]) -> bool:
     """Whether a body is a docstring, `...`, `pass`, or a bare NotImplementedError."""
-    return steps(function) in [
-        steps(stub) for stub in (empty, not_implemented, not_implemented_yet)
-    ]
+    return steps(function) in [steps(stub) for stub in STUBS]
 
 
 def steps(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
@@ -34,11 +35,12 @@ def steps(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
     code = code_of(function)
     if code is None:
         return None
-    instructions = (item for item in dis.get_instructions(code) if item.opname not in BOOKKEEPING)
-    return [
-        (
-            item.opname,
-            "text" if type(item.argval) is str and "CONST" in item.opname else item.argval,
-        )
-        for item in instructions
-    ]
+    doing = (item for item in dis.get_instructions(code) if item.opname not in BOOKKEEPING)
+    return [(item.opname, argument_of(item)) for item in doing]
+
+
+def argument_of(instruction: dis.Instruction) -> Any:
+    """What an instruction works on; every string constant counts as the same."""
+    if "CONST" in instruction.opname and type(instruction.argval) is str:
+        return "text"
+    return instruction.argval

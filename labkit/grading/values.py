@@ -41,7 +41,7 @@ def copy_value(value: Any, depth: int = 0) -> Any:
 
 
 def copy_tensor(tensor: torch.Tensor) -> torch.Tensor | Foreign:
-    """A plain strided copy; called through the class, as an instance can carry methods of its own."""
+    """A plain strided copy, by the class's methods: an instance can carry others of its own."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
         return Foreign(f"a tensor of another layout ({tensor.layout}, {tensor.dtype})")
     elements = torch.Tensor.numel(tensor)
@@ -95,7 +95,7 @@ def show(value: Any, limit: int = 24) -> str:
     if type(value) is Foreign:
         return f"<{value.what}>"
     if type(value) is float:
-        return f"{value:g}"
+        return number(value)
     if type(value) in (list, tuple):
         inside = ", ".join(show(item, limit) for item in value[:limit])
         more = ", …" if len(value) > limit else ""
@@ -120,8 +120,9 @@ def nested(items: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """0.86681, 10000, 1e-05, True: short and the same on every machine."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    """0.86681, 10000.0, 1e-05, 3, True: short and the same on every machine."""
+    text = f"{value:.5g}" if isinstance(value, float) else str(value)
+    return text + ".0" if isinstance(value, float) and text.lstrip("-").isdigit() else text
 
 
 def shape_text(shape: Any) -> str:

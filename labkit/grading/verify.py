@@ -13,7 +13,7 @@ from typing import Any
 from labkit.grading.challenge import Challenge
 from labkit.grading.checking import check
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.untouched import empty, not_implemented, not_implemented_yet
+from labkit.grading.untouched import STUBS
 
 SEEDS = range(5)
 Function = Callable[..., Any]
@@ -57,7 +57,7 @@ def verify(
 
 def answers(challenge: Challenge, reference: Function) -> Iterator[tuple[str, Function, str]]:
     """Each known answer: its name, its function, and the summary that its verdict must have."""
-    for stub in (empty, not_implemented, not_implemented_yet):
+    for stub in STUBS:
         yield f"stub: {stub.__name__}", stub, str(Outcome.NOT_ATTEMPTED)
     yield "reference", reference, str(Outcome.PASS)
     for number, alternative in enumerate(challenge.alternatives, start=1):

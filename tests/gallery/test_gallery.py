@@ -1,0 +1,68 @@
+"""Every answer in the gallery gets the verdict that it deserves, wrong ones by their mistake."""
+
+from __future__ import annotations
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from labkit.challenges import challenges_of
+from labkit.grading import Outcome, check
+
+
+def gallery(topic):
+    path = Path(__file__).with_name(f"{topic}.py")
+    spec = spec_from_file_location(f"gallery_{topic}", path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TOPICS = {topic: gallery(topic) for topic in ("temperature",)}
+
+
+def right_answers():
+    for topic, module in TOPICS.items():
+        for challenge, functions in module.RIGHT.items():
+            for function in functions:
+                yield pytest.param(
+                    topic, challenge, function, id=f"{challenge}-{function.__name__}"
+                )
+
+
+def wrong_answers():
+    for topic, module in TOPICS.items():
+        for challenge, functions in module.WRONG.items():
+            for function, mistake in functions.items():
+                name = f"{challenge}-{function.__name__}"
+                yield pytest.param(topic, challenge, function, mistake, id=name)
+
+
+@pytest.mark.parametrize(("topic", "challenge", "function"), right_answers())
+@pytest.mark.filterwarnings("ignore:numerically delicate")
+def test_a_right_answer_passes(topic, challenge, function):
+    verdict = check(challenges_of(topic)[challenge], function)
+
+    assert verdict.outcome is Outcome.PASS, str(verdict)
+
+
+@pytest.mark.parametrize(("topic", "challenge", "function", "mistake"), wrong_answers())
+def test_a_wrong_answer_is_named(topic, challenge, function, mistake):
+    known = challenges_of(topic)[challenge]
+
+    verdict = check(known, function)
+
+    assert verdict.outcome in (Outcome.FAIL, Outcome.ERROR)
+    assert verdict.mistake == mistake, str(verdict)
+    assert verdict.line.startswith("line "), "the learner's own line is shown"
+    if mistake:
+        assert verdict.message == known.mistake(mistake).message
+
+
+def test_the_gallery_holds_an_answer_for_every_known_mistake():
+    for topic, module in TOPICS.items():
+        for name, challenge in challenges_of(topic).items():
+            met = set(module.WRONG[name].values())
+            missing = {mistake.name for mistake in challenge.mistakes} - met
+            assert not missing, f"{name}: {missing}"
