@@ -106,6 +106,6 @@ def cell_on(screen: Screen, lesson_id: str) -> OnCell:
     """What shows on the screen which cell of a lesson runs."""
 
     def show(index: int, total: int, line: str) -> None:
-        screen.status(f"{lesson_id}: cell {index + 1} of {total}  {line}")
+        screen.status(f"{lesson_id}: cell {index} of {total - 1}  {line}")
 
     return show

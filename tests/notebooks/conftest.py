@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from labkit.cli import main
 from labkit.course import notebooks
 from labkit.course.execution import kernel_env
 
-GUARD = Path(__file__).parents[1] / "guard"
 CELL_SECONDS = 180
 
 LESSON = '''# ---
@@ -115,7 +113,6 @@ def nbval(tmp_path: Path) -> Nbval:
         path.write_bytes(notebooks.to_bytes(notebook))
         (work / "pytest.ini").write_text("[pytest]\n")  # not the suite's own settings
         env = kernel_env(work, strict=True) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        env["PYTHONPATH"] = os.pathsep.join([str(GUARD), env.get("PYTHONPATH", "")])
         command = [sys.executable, "-m", "pytest", "-p", "nbval.plugin", "-p", "no:cacheprovider"]
         options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS}"]
         done = subprocess.run(
