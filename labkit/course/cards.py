@@ -31,9 +31,10 @@ STYLE = """\
 .labkit-note[data-tone=good] { --labkit-tone: var(--jp-success-color1, #1a6e37) }
 .labkit-note[data-tone=bad] { --labkit-tone: var(--jp-error-color1, #b3261e) }
 .labkit-note[data-tone=warn] { --labkit-tone: var(--jp-warn-color1, #9a5b00) }
-.labkit-note p { margin: .3em 0 }
+.labkit-note :is(p, div) { margin: .3em 0 }
 .labkit-note pre, .labkit-note code { color: inherit; background: var(--jp-layout-color2, #f3f4f6);
   font-family: var(--jp-code-font-family, monospace); font-size: .9em }
+.labkit-note pre code { font-size: inherit }
 .labkit-note pre { margin: .4rem 0; padding: .5rem .7rem; overflow-x: auto; white-space: pre }
 .labkit-note table { border-collapse: collapse; margin: .4rem 0; background: none }
 .labkit-note :is(th, td) { text-align: left; padding: .15rem .9rem .15rem 0;

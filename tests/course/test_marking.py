@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labkit import paths
 from labkit.course.marking import compare, mark
-from labkit.course.quiz import Match, Order, Predict, Quiz
+from labkit.course.quiz import Match, Order, Predict, Quiz, load_quiz
 
 TYPES = "single multiple number predict text order match code-output".split()
 JSON = st.recursive(
@@ -230,3 +231,19 @@ def test_a_measurement_beside_a_prediction(quiz: Quiz) -> None:
     assert never.outcome == "not predicted"
     assert "predicting first teaches more" in never.message
     assert compare(question, 50, float("nan")).outcome == "off"
+
+
+OWN = [load_quiz(path) for path in sorted(paths.quizzes_dir().glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("quiz", OWN, ids=lambda quiz: quiz.lesson)
+def test_in_the_courses_own_quizzes_every_key_passes_and_every_mistake_is_named(
+    quiz: Quiz,
+) -> None:
+    for question in quiz.questions:
+        if question.key() is not None:
+            assert mark(question, question.key()).outcome == "pass", question.id
+        for mistake in getattr(question, "mistakes", ()):
+            given = getattr(mistake, "answer", None) or mistake.accept[0]
+            marked = mark(question, str(given))
+            assert (marked.outcome, marked.message) == ("fail", mistake.feedback), question.id
