@@ -29,9 +29,10 @@ function choiceInput(question, changed) {
   };
 }
 
-function typedInput(question, changed, labelledBy) {
+function typedInput(question, changed) {
   const numeric = ["number", "predict"].includes(question.type);
-  const common = { "aria-labelledby": labelledBy, oninput: changed, autocomplete: "off", spellcheck: "false" };
+  const id = freshId("typed");
+  const common = { id, oninput: changed, autocomplete: "off", spellcheck: "false" };
   const input =
     question.type === "code-output"
       ? h("textarea", { ...common, rows: 2, class: "labkit-code" })
@@ -42,7 +43,8 @@ function typedInput(question, changed, labelledBy) {
   const unit = [question.unit, range].filter(Boolean).join(", ");
   if (unit) input.setAttribute("aria-describedby", unitId);
   return {
-    element: h("div", { class: numeric ? "labkit-typed labkit-numeric" : "labkit-typed" }, input,
+    element: h("div", { class: numeric ? "labkit-typed labkit-numeric" : "labkit-typed" },
+      h("label", { for: id }, question.type === "predict" ? "Your prediction" : "Your answer"), input,
       unit ? h("span", { class: "labkit-unit", id: unitId }, unit) : null),
     parts: {},
     first: input,
@@ -132,14 +134,14 @@ function dragRow(row, handle, rows, place, changed) {
 function matchInput(question, changed) {
   const parts = {};
   const selects = question.left.map((left) => {
-    const label = freshId("left");
+    const partner = freshId("partner");
     const told = freshId("told");
     const feedback = h("div", { class: "labkit-feedback", id: told });
     // A select's options hold text only: the rendered Markdown gives up its words.
     const words = (item) => h("span", { html: item.html }).textContent;
-    const select = h("select", { "aria-labelledby": label, "aria-describedby": told, onchange: changed },
+    const select = h("select", { id: partner, "aria-describedby": told, onchange: changed },
       h("option", { value: "" }, "choose…"), ...question.right.map((item) => h("option", { value: item.id }, words(item))));
-    parts[left.id] = { feedback, row: h("div", { class: "labkit-pair" }, h("span", { id: label, html: left.html }), select, feedback) };
+    parts[left.id] = { feedback, row: h("div", { class: "labkit-pair" }, h("label", { for: partner, html: left.html }), select, feedback) };
     return [left.id, select];
   });
   return {
@@ -153,11 +155,11 @@ function matchInput(question, changed) {
   };
 }
 
-function makeInput(question, changed, labelledBy, tell) {
+function makeInput(question, changed, tell) {
   if (question.options) return choiceInput(question, changed);
   if (question.items) return orderInput(question, changed, tell);
   if (question.left) return matchInput(question, changed);
-  return typedInput(question, changed, labelledBy);
+  return typedInput(question, changed);
 }
 
 /* The card */
@@ -199,12 +201,11 @@ function render({ model, el, signal }) {
   const { root, status, cleanUp } = frame(model, el, signal);
   const ask = connect(model, cleanUp);
   const predicting = question.type === "predict";
-  const legendId = freshId("legend");
   const points = h("span", { class: "labkit-points" });
   const hints = h("ol", { class: "labkit-hints", "aria-live": "polite" });
   const moved = h("span", { class: "labkit-hidden", role: "status" });
   const submit = h("button", { type: "submit", class: "labkit-first" }, predicting ? "Commit prediction" : "Check answer");
-  const input = makeInput(question, changed, legendId, (text) => (moved.textContent = text));
+  const input = makeInput(question, changed, (text) => (moved.textContent = text));
   const hint = hintButton(question, takeHint);
   let asking = false;
   let shown = null;
@@ -215,7 +216,7 @@ function render({ model, el, signal }) {
     { autocomplete: "off", novalidate: true },
     h("div", { class: "labkit-head" }, h("span", {}, question.how), points),
     h("fieldset", {},
-      h("legend", { id: legendId, html: question.legend_html }),
+      h("legend", { html: question.legend_html }),
       question.rest_html ? h("div", { class: "labkit-rest", html: question.rest_html }) : null,
       question.code ? h("pre", { tabindex: 0, "aria-label": "Code", role: "region" }, h("code", {}, question.code)) : null,
       input.element),

@@ -49,7 +49,7 @@ function unpack(model) {
 function makeSlider({ name, label, steps, neutral, words }, moved) {
   const at = steps.indexOf(neutral);
   const id = freshId(name);
-  const shown = h("output", { for: id, class: "labkit-value" });
+  const shown = h("span", { class: "labkit-value", "aria-hidden": "true" });
   const input = h("input", { type: "range", id, min: 0, max: steps.length - 1, step: 1, value: at, "data-control": name,
     oninput: () => { refresh(); moved(); } });
   const refresh = () => {

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from lab import CHROMIUM_FLAGS, Notebook, Server, running_lab, strays
 from playwright.sync_api import Browser, Page, sync_playwright
 
-HERE = Path(__file__).parent
+from tests.browser.lab import CHROMIUM_FLAGS, Server, running_lab, strays
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("browser")
 
 
 def chromium() -> str:
@@ -31,6 +35,21 @@ def chromium() -> str:
     pytest.skip(reason)
 
 
+@contextmanager
+def watched_page(browser: Browser) -> Iterator[Page]:
+    """A fresh page; a request that leaves loopback, or an error of a card's script, fails."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, color_scheme="light")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    outside, errors = strays(page), []
+    page.on("pageerror", lambda error: errors.append(f"{error}\n{error.stack}"))
+    yield page
+    context.close()
+    assert not outside, f"the page asked for {outside}"
+    ours = [error for error in errors if "blob:" in error]  # anywidget loads our files as blobs
+    assert not ours, ours
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = chromium()
@@ -41,8 +60,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    chromium()  # no server where there is nothing to look at it with
+def lab_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root, state = tmp_path_factory.mktemp("lessons"), tmp_path_factory.mktemp("jupyter")
     with running_lab(root, state, {"LABKIT_WORK": str(root)}) as server:
         yield server
@@ -50,28 +68,15 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh page; a request that leaves loopback or an uncaught error of ours fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    outside, errors = strays(page), []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert not outside, f"the page asked for {outside}"
-    assert not [error for error in errors if "labkit" in error], errors
+    with watched_page(browser) as page:
+        yield page
 
 
-@pytest.fixture
-def open_notebook(page: Page, lab_server: Server) -> Callable[[Path], Notebook]:
-    """Copy a notebook into the served folder and open it."""
-
-    def open_copy(source: Path, name: str | None = None) -> Notebook:
-        target = lab_server.root / (name or source.name)
-        shutil.copyfile(source, target)
-        return Notebook(page, lab_server, target.name).open()
-
-    return open_copy
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser) -> Iterator[Page]:
+    """One page for all journeys of a module that do not disturb each other."""
+    with watched_page(browser) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 
 CHROMIUM_FLAGS = [
@@ -49,6 +50,23 @@ WITHIN = """async ([body, argument, limit]) => Promise.race([
     new Promise((_, refuse) => setTimeout(
         () => refuse(new Error(`not done in ${limit} ms: ${body.slice(0, 120)}`)), limit)),
 ])"""
+KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+ASK_KERNEL = f"""async code => {{
+    const future = {KERNEL}.requestExecute({{ code, store_history: false }});
+    let text = '';
+    future.onIOPub = message => {{
+        if (message.header.msg_type === 'stream') text += message.content.text;
+        if (message.header.msg_type === 'error') text += message.content.evalue;
+    }};
+    await future.done;
+    return text.trim();
+}}"""
+VIOLATIONS = """async key => {
+    const options = { rules: { "target-size": { enabled: true } } };
+    const found = await axe.run(`[data-qid="${key}"]`, options);
+    return found.violations.flatMap(rule =>
+        rule.nodes.map(node => `${rule.id}: ${node.html} ${node.failureSummary}`));
+}"""
 READY = """async () => {
     let panel;
     while (!(panel = jupyterapp.shell.currentWidget) || !panel.sessionContext)
@@ -174,6 +192,10 @@ class Notebook:
         self.page.goto(
             f"{self.server.url}/lab/tree/{quote(self.path)}?{fresh}token={self.server.token}"
         )
+        return self.ready()
+
+    def ready(self) -> Notebook:
+        """Wait until the notebook is drawn and its kernel answers."""
         self.page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
         self.evaluate(READY, limit=60)
         return self
@@ -240,22 +262,21 @@ class Notebook:
 
     def ask_kernel(self, code: str, limit: float = 30) -> str:
         """Run code in the notebook's kernel beside its cells and give back what it prints."""
-        return str(
-            self.evaluate(
-                """async code => {
-                    const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                    const future = kernel.requestExecute({ code, store_history: false });
-                    let text = '';
-                    future.onIOPub = message => {
-                        if (message.header.msg_type === 'stream') text += message.content.text;
-                        if (message.header.msg_type === 'error') text += message.content.evalue;
-                    };
-                    await future.done;
-                    return text.trim();
-                }""",
-                code,
-                limit,
-            )
+        return str(self.evaluate(ASK_KERNEL, code, limit))
+
+    def start(self, code: str) -> None:
+        """Have the kernel run this, and go on meanwhile."""
+        self.evaluate(f"code => {{ {KERNEL}.requestExecute({{ code }}) }}", code)
+
+    def kernel_status(self) -> str:
+        return str(self.evaluate(f"() => {KERNEL}.status"))
+
+    def wait_for_kernel(self, status: str, limit: float = 30) -> None:
+        self.evaluate(
+            f"async wanted => {{ while ({KERNEL}.status !== wanted)"
+            " await new Promise(next => setTimeout(next, 20)) }",
+            status,
+            limit,
         )
 
     def save(self) -> None:
@@ -283,3 +304,17 @@ class Notebook:
 
     def card(self, key: str) -> Locator:
         return self.page.locator(f'.labkit-card[data-qid="{key}"]')
+
+    def tab_to(self, target: Locator, most: int = 60) -> None:
+        """Press Tab until this has the focus, as someone without a mouse does."""
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            if target.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(f"{most} times Tab did not reach {target}")
+
+    def violations(self, card: Locator) -> list[str]:
+        """What axe finds wrong with a card: the rule and the element, nothing when all is well."""
+        if not self.evaluate("() => 'axe' in window"):
+            self.page.evaluate(Axe().axe_script)
+        return list(self.evaluate(VIOLATIONS, card.get_attribute("data-qid")))

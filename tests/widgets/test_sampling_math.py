@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sampling_cases import cases
+from tests.widgets.sampling_cases import cases
 
 from labkit.widgets.base import HERE
 
