@@ -188,6 +188,8 @@ def only_one(folder: Path, screen: Screen) -> Iterator[tuple[int, ...]]:
 def go_on_in(python: Path, words: list[str]) -> None:
     """Run the same command with another interpreter, in place of this process where that exists."""
     command = [str(python), "-m", "labkit", *words]
+    # Without kept bytecode torch and transformers are compiled at every start: half a minute.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":

@@ -1,4 +1,4 @@
-"""Fills a virtual environment with the locked packages, with pip or uv, and says how far it is.
+"""Fills a virtual environment with the locked packages, by pip or uv, and says how far it is.
 
 The lock names every package, so nothing is resolved but torch: its builds (CPU or CUDA) differ in
 what they need. A half-installed package, left by a set-up that was cut off, is found by its RECORD
@@ -22,7 +22,7 @@ from pathlib import Path
 from labkit.cli import machine
 from labkit.cli.pins import Locked, Pins, closure, normalise, read_lock, split
 from labkit.cli.screen import Screen, megabytes
-from labkit.cli.trouble import SetupError, disk_full, installer_failed, not_writable
+from labkit.cli.trouble import SetupError, disk_full, installer_failed, not_writable, tail
 
 CPU_BYTES = 2_500_000_000  # the whole environment, test tools too, and what the download needs
 CUDA_BYTES = 9_000_000_000
@@ -89,6 +89,7 @@ class Installer:
             self.install_torch()
             missing = self.missing(locked)
         self.install_exactly(missing)
+        self.start_once()
         if still := self.missing(locked):
             raise SetupError(f"These packages did not arrive: {', '.join(still)}. Start again.")
 
@@ -210,7 +211,7 @@ class Installer:
         if self.quietly([self.python, "-m", "pip", "--version"]).stdout.split()[1] == split(pin)[1]:
             return
         self.screen.step("Getting the installer")
-        answer = self.quietly([self.python, "-m", "pip", "install", pin])
+        answer = self.quietly([self.python, "-m", "pip", "install", "--no-compile", pin])
         if answer.returncode != 0:
             raise installer_failed(answer.stdout, self.folder)
 
@@ -281,6 +282,33 @@ class Installer:
             return
         self.pip(["install", "--no-deps", *missing], total=len(missing), names=missing)
 
+    def start_once(self) -> None:
+        """Import what lessons use: proof that it works here, and its bytecode is kept for later.
+
+        Only a part of the files is ever imported, so this is quicker than compiling them all.
+        """
+        modules = [name for name in self.pins.first_imports if self.has(name)]
+        if not modules:
+            return
+        self.screen.step("Starting the packages for the first time")
+        began = time.monotonic()
+
+        def show(line: str | None) -> None:
+            self.screen.status(f"  {time.monotonic() - began:.0f} s so far")
+
+        program = "\n".join(f"import {name}" for name in modules)
+        code, output = self.watched([self.python, "-I", "-c", program], show)
+        if code != 0:
+            self.screen.done("  failed")
+            raise SetupError(
+                f"The packages are installed, but do not start on this machine:\n{tail(output)}"
+            )
+        self.screen.done(f"  done in {time.monotonic() - began:.0f} s")
+
+    def has(self, module: str) -> bool:
+        """True if the package of this module is in the environment."""
+        return (self.site / module.partition(".")[0]).is_dir()
+
     def constraints(self) -> list[str]:
         """The lock as pip and uv read it."""
         path = self.folder / "constraints.txt"
@@ -298,7 +326,7 @@ class Installer:
             arrived = self.count_installed(expected) if progress.installing and expected else None
             self.screen.status(progress.text(arrived))
 
-        options = ["--progress-bar", "raw", "--no-input", "--disable-pip-version-check"]
+        options = ["--no-compile", "--progress-bar", "raw", "--disable-pip-version-check"]
         code, output = self.watched([self.python, "-m", "pip", *arguments, *options], show)
         if code != 0:
             self.screen.done("  failed")
@@ -318,8 +346,7 @@ class Installer:
             count = f"{self.count_installed(expected)} of {len(expected)}  " if expected else ""
             self.screen.status(f"  {count}{last[0]}")
 
-        options = ["--python", str(self.python), "--compile-bytecode"]
-        command: list[str | Path] = [str(self.uv), "pip", *arguments, *options]
+        command = [str(self.uv), "pip", *arguments, "--python", str(self.python)]
         code, output = self.watched(command, show)
         if code == 0:
             self.screen.done(f"  done in {time.monotonic() - began:.0f} s with uv")
@@ -432,8 +459,10 @@ def python_in(folder: Path) -> Path:
 
 
 def installer_environment() -> dict[str, str]:
-    """The caller's environment, less what would send packages elsewhere; plain, unbuffered text."""
-    elsewhere = {
+    """The caller's environment, less what would send packages elsewhere or keep no bytecode."""
+    unwanted = {
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPATH",
         "PIP_TARGET",
         "PIP_PREFIX",
         "PIP_ROOT",
@@ -441,7 +470,7 @@ def installer_environment() -> dict[str, str]:
         "VIRTUAL_ENV",
         "CONDA_PREFIX",
     }
-    kept = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return kept | {"PIP_USER": "0", "PIP_NO_COLOR": "1", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 
 

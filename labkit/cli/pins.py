@@ -27,6 +27,7 @@ class Pins:
     core: tuple[str, ...]
     extras: dict[str, tuple[str, ...]]
     tools: tuple[str, ...] = ()
+    first_imports: tuple[str, ...] = ()
     lock: str = ""
 
     def wanted(self, extras: Iterable[str] = ()) -> tuple[str, ...]:
@@ -63,9 +64,9 @@ def from_checkout(root: Path) -> Pins:
     project = settings["project"]
     extras = {name: tuple(pins) for name, pins in project["optional-dependencies"].items()}
     lock = (root / "constraints.txt").read_text(encoding="utf-8")
-    return Pins(
-        tuple(project["dependencies"]), extras, tuple(settings["tool"]["labkit"]["tools"]), lock
-    )
+    own = settings["tool"]["labkit"]
+    core = tuple(project["dependencies"])
+    return Pins(core, extras, tuple(own["tools"]), tuple(own["first-imports"]), lock)
 
 
 def from_metadata() -> Pins:

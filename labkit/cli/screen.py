@@ -17,6 +17,7 @@ class Screen:
         self.stream = sys.stderr if stream is None else stream
         self.rewrites = self.stream.isatty()
         self.open_line = ""
+        self.last = ""
         self.last_print = 0.0
 
     def step(self, text: str) -> None:
@@ -32,7 +33,8 @@ class Screen:
             self.stream.write("\r" + line.ljust(len(self.open_line)))
             self.stream.flush()
             self.open_line = line
-        elif time.monotonic() - self.last_print >= SECONDS_BETWEEN_LINES:
+        elif text != self.last and time.monotonic() - self.last_print >= SECONDS_BETWEEN_LINES:
+            self.last = text
             self.step(text)
 
     def done(self, text: str) -> None:

@@ -1,0 +1,162 @@
+"""Say what this machine has and what of the course will run on it.
+
+Looks at the Python and its packages, cores, memory, disk, GPU, the model weights and the work
+folder. Changes nothing. Exit code 0 if the lessons will run, 1 if something stands in their way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from labkit import paths
+from labkit.cli import environment, machine
+from labkit.cli.pins import Pins, declared, unmet
+from labkit.cli.trouble import existing
+
+BARE = True
+LESSON_BYTES = 1_500_000_000  # the most a lesson may take (DESIGN: 1.5 GB)
+MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. "bad" stands in the way of the lessons, "note" only of some of it."""
+
+    topic: str
+    state: Literal["ok", "note", "bad"]
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to print."""
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Look, in the course's environment where there is one, and print what was found."""
+    folder, pins = environment.venv_dir(), declared()
+    in_its_own = environment.inside(folder) or not paths.in_checkout()
+    if not in_its_own and environment.stamped(folder, pins, set()):
+        words = ["doctor", *(["--json"] if args.json else [])]
+        environment.go_on_in(environment.python_in(folder), words)
+    findings = [*about_machine(), *about_python(pins), *about_folders()]
+    well = all(finding.state != "bad" for finding in findings)
+    if args.json:
+        print(json.dumps({"ok": well, "findings": list(map(asdict, findings))}, indent=1))
+    else:
+        print(in_words(findings, well))
+    return 0 if well else 1
+
+
+def in_words(findings: list[Finding], well: bool) -> str:
+    """The findings, one per line, and what they come to."""
+    width = max(len(finding.topic) for finding in findings)
+    lines = [f"{MARKS[f.state]} {f.topic:<{width}}  {f.text}" for f in findings]
+    verdict = (
+        "The lessons will run here:  python3 -m labkit lab"
+        if well
+        else "Something stands in the way: see the lines marked BAD."
+    )
+    return "\n".join([*lines, "", verdict])
+
+
+def about_machine() -> Iterator[Finding]:
+    """Processor, memory, GPU."""
+    count = machine.cores()
+    text = f"{count} CPU cores, {machine.description()}"
+    slow = "; lessons are measured on two, expect twice the time" if count < 2 else ""
+    yield Finding("processor", "note" if slow else "ok", text + slow)
+    yield memory(machine.memory_bytes())
+    gpus = machine.nvidia_gpus()
+    none = "no NVIDIA GPU; every lesson is made for the CPU"
+    yield Finding("GPU", "ok", ", ".join(gpus) if gpus else none)
+
+
+def memory(total: int | None) -> Finding:
+    """A lesson takes up to 1.5 GB, the browser and JupyterLab as much again."""
+    if total is None:
+        return Finding(
+            "memory", "note", "can't be told on this system; a lesson takes up to 1.5 GB"
+        )
+    text = f"{total / 1e9:.1f} GB; a lesson takes up to {LESSON_BYTES / 1e9:.1f} GB"
+    if total < LESSON_BYTES * 1.2:
+        return Finding("memory", "bad", f"{text}: too little")
+    enough = total > LESSON_BYTES * 2.5
+    return Finding("memory", "ok" if enough else "note", text + ("" if enough else ": tight"))
+
+
+def about_python(pins: Pins) -> Iterator[Finding]:
+    """The interpreter, its packages, and the weights that only they can check."""
+    yield Finding("Python", "ok", f"{platform.python_version()} ({sys.executable})")
+    faults = unmet(pins.core)
+    lacking = [pin for pin, found in faults.items() if found is None]
+    if lacking:
+        yield Finding("packages", "bad" if not paths.in_checkout() else "note", how_to_get(lacking))
+        return
+    others = [f"{pin} (here {found})" for pin, found in faults.items()]
+    if others:
+        text = f"other versions than the course was tested with: {', '.join(others)}"
+        yield Finding("packages", "note", text)
+    else:
+        yield Finding("packages", "ok", f"all {len(pins.core)} at the versions tested")
+    yield from about_weights()
+
+
+def how_to_get(lacking: list[str]) -> str:
+    """How the packages that are not there come to be there."""
+    if paths.in_checkout():
+        return "not installed yet; `python3 -m labkit environment` (or lab, or test) does it"
+    return f"missing: {', '.join(lacking)}; install them with pip"
+
+
+def about_weights() -> Iterator[Finding]:
+    """Each bundled model's files against their checksums."""
+    from labkit.models import zoo
+
+    names = zoo.available_models()
+    if not names:
+        yield Finding("models", "bad", "no bundled weights are here; get them from the repository")
+    for name in names:
+        try:
+            zoo.verify_files(zoo.folder_of(name))
+        except (zoo.ModelUnavailable, OSError) as error:
+            yield Finding(f"model {name}", "bad", str(error))
+        else:
+            yield Finding(f"model {name}", "ok", "every file has its checksum")
+
+
+def about_folders() -> Iterator[Finding]:
+    """Room and the right to write; lessons that are there to be opened."""
+    work = paths.work_dir()
+    free = machine.free_bytes(work)
+    state: Literal["ok", "bad"] = "ok" if free > 200_000_000 else "bad"
+    yield Finding("disk", state, f"{free / 1e9:.1f} GB free for {work}")
+    yield writable(work)
+    lessons = sorted(paths.lessons_dir().glob("[0-9][0-9]_*.ipynb"))
+    text = f"{len(lessons)} in {paths.lessons_dir()}"
+    yield Finding("lessons", "ok" if lessons else "bad", text)
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    text = browser or "no Chromium: you need it for the browser tests only"
+    yield Finding("browser tests", "ok" if browser else "note", text)
+
+
+def writable(work: Path) -> Finding:
+    """Try it: permissions alone don't tell (read-only disks, quotas)."""
+    try:
+        with tempfile.TemporaryFile(dir=existing(work)) as file:
+            file.write(b"x" * 4096)
+    except OSError as error:
+        way_on = "set LABKIT_WORK to a folder of yours"
+        return Finding(
+            "work folder", "bad", f"{work} can't be written ({error.strerror}): {way_on}"
+        )
+    return Finding("work folder", "ok", f"{work} can be written")
