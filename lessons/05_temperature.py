@@ -28,7 +28,6 @@ from labkit.widgets import Example, SamplingExplorer
 
 lab = Lab("05_temperature")
 model, tokenizer = load_model()
-lab
 
 # %% [markdown]
 # ## One step of a model

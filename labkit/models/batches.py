@@ -38,7 +38,7 @@ def batch(recipe: Recipe, world: World, tokenizer: PreTrainedTokenizerBase, step
     size = recipe.rows * recipe.context
     ids: list[int] = []
     weights: list[float] = []
-    stream = documents(world, seed=recipe.seed * 1_000_000_007 + step, mix=recipe.mix)
+    stream = documents(world, seed=recipe.seed * 1_000_000_007 + step, mix=recipe.mix_at(step))
     while len(ids) < size:
         more_ids, more_weights = encode(next(stream), tokenizer, recipe.answer_weight)
         ids += more_ids
@@ -53,7 +53,7 @@ def texts_for_tokenizer(recipe: Recipe, world: World, count: int = 40_000) -> It
     """What the tokenizer is trained on: documents of the mix, and every name there is."""
     from labkit.models.world import lexicon
 
-    stream = documents(world, seed=-1 - recipe.seed, mix=recipe.mix)
+    stream = documents(world, seed=-1 - recipe.seed, mix=recipe.mix_at(0))
     yield from (next(stream).text for _ in range(count))
     names = (
         *lexicon.FIRST_NAMES, *lexicon.LAST_NAMES, *lexicon.TOWN_NAMES,

@@ -10,19 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labkit.models.world import BASE_MIX
+from labkit.models.world import BASE_MIX, FACTS_MIX
 from labkit.paths import nearest
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One model. Lengths are in tokens; the learning rate warms up, stays, and falls to zero."""
+    """One model. Lengths are in tokens; the learning rate warms up, stays, and falls to zero.
+
+    `mixes` gives the shares of documents by kind from a step on.
+    """
 
     name: str
     summary: str
     shape: Mapping[str, Any]
     steps: int
-    mix: Mapping[str, float] = field(default_factory=lambda: BASE_MIX)
+    mixes: Mapping[int, Mapping[str, float]] = field(default_factory=lambda: {0: BASE_MIX})
     rows: int = 4
     context: int = 512
     learning_rate: float = 2e-3
@@ -36,6 +39,10 @@ class Recipe:
     @property
     def tokens(self) -> int:
         return self.steps * self.rows * self.context
+
+    def mix_at(self, step: int) -> Mapping[str, float]:
+        """The shares of documents by kind at a step: those of the last start at or before it."""
+        return self.mixes[max(start for start in self.mixes if start <= step)]
 
     def learning_rate_at(self, step: int) -> float:
         """The rate of a step: linear warm-up, plateau, linear decay (arXiv:2404.06395)."""
@@ -58,6 +65,7 @@ RECIPES: dict[str, Recipe] = {
                 "num_attention_heads": 4,
                 "num_key_value_heads": 4,
             },
+            mixes={0: BASE_MIX, 1000: FACTS_MIX},
             steps=5000,
         ),
     )

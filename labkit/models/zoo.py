@@ -40,7 +40,7 @@ def load_model(
 
     `name` is a bundled model (`available_models()`), a folder in transformers' layout, or a hub
     name such as `HuggingFaceTB/SmolLM2-135M-Instruct`. `$LABKIT_MODEL` takes the place of `base`,
-    and `$LABKIT_DEVICE` of the default device, so that a whole lesson runs on another model unchanged.
+    and `$LABKIT_DEVICE` of the default device: a whole lesson runs on another model unchanged.
     Weights are float32 on a CPU and bfloat16 on a GPU unless `dtype` says otherwise.
 
     Raises LookupError for an unknown name and ModelUnavailable when the files can't be had.

@@ -262,9 +262,15 @@ class World:
         return tuple(f for f in self.facts if f.entity.name in self.prose_only)
 
     def fresh_entity(self, rng: random.Random, kind: str, split: lexicon.Split) -> Entity:
-        """An entity that the world does not have, with a name kept for one split."""
+        """An entity that the world does not have, with facts drawn anew each time.
+
+        The full name of a person belongs to one split. Towns, companies and products have one-word
+        names, which all splits share: there is nothing to remember about them.
+        """
         while True:
             name = self._fresh_name(rng, kind)
+            if kind != "person":
+                return self.entity(rng, kind, name)
             if name not in self.names and lexicon.split_of(name) == split:
                 return self.entity(rng, kind, name)
 

@@ -1,0 +1,34 @@
+"""Figures: an alternative text, the data as a table, and the same bytes every time."""
+
+from __future__ import annotations
+
+from labkit.instruments import plots
+from labkit.instruments.sampling import NextToken, Point
+
+CURVE = {"facts <b>": [Point(t, 0.9, 0.85, 0.95, 100) for t in (0.0, 1.0)]}
+
+
+def test_a_figure_has_alt_text_and_its_data_as_a_table() -> None:
+    shown = plots.curves(CURVE, y_label="share", alt='falls from "0.9"')._repr_html_()
+    assert 'alt="falls from &quot;0.9&quot;"' in shown
+    assert "facts &lt;b&gt;" in shown and "<b>" not in shown
+    assert "0.900 (0.850-0.950)" in shown
+    assert shown.count('scope="col"') == 2
+
+
+def test_the_same_figure_is_the_same_bytes() -> None:
+    first, second = (plots.curves(CURVE, y_label="share", alt="x", advice=True) for _ in range(2))
+    assert first.png == second.png
+    assert first.png.startswith(b"\x89PNG")
+
+
+def test_a_figure_reads_as_its_alt_text() -> None:
+    tokens = {"cold": [NextToken("bakery", 0.7), NextToken("\n", 0.3)]}
+    figure = plots.next_tokens(tokens, alt="Bars.")
+    assert repr(figure) == "Figure: Bars."
+    assert figure.table["cold"][0] == "bakery 0.700"
+
+
+def test_lines_on_a_logarithmic_scale() -> None:
+    figure = plots.lines([1, 2], {"a": [1.0, 10.0]}, x_label="x", y_label="y", alt="Up.", log=True)
+    assert figure.table == {"x": [1, 2], "a": [1.0, 10.0]}

@@ -1,0 +1,111 @@
+"""The instruments of lesson 05, against definitions and against transformers."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from labkit.instruments import sampling
+from labkit.instruments.items import fact_items, idea_items, program_items
+from labkit.models import load_model
+
+logits_lists = st.lists(st.floats(-20, 20), min_size=2, max_size=30)
+
+
+@pytest.fixture(scope="module")
+def base() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    return load_model("base")
+
+
+@given(st.integers(1, 500))
+def test_a_uniform_distribution_has_its_size_as_effective_vocabulary(n: int) -> None:
+    assert sampling.effective_vocabulary(torch.full((n,), 1 / n)) == pytest.approx(n, rel=1e-4)
+
+
+def test_a_certain_distribution_has_no_entropy() -> None:
+    assert sampling.entropy(torch.tensor([0.0, 1.0, 0.0])) == 0.0
+
+
+@given(logits_lists, st.floats(0.1, 5.0))
+def test_temperature_alone_is_the_softmax_of_divided_logits(
+    logits: list[float], temperature: float
+) -> None:
+    found = sampling.next_token_probabilities(torch.tensor(logits), temperature)
+    weights = [math.exp((z - max(logits)) / temperature) for z in logits]
+    expected = torch.tensor([w / sum(weights) for w in weights])
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+@given(logits_lists)
+def test_entropy_rises_with_temperature(logits: list[float]) -> None:
+    values = [
+        sampling.entropy(sampling.next_token_probabilities(torch.tensor(logits), t))
+        for t in (0.0, 0.5, 1.0, 2.0)
+    ]
+    assert all(a <= b + 1e-5 for a, b in pairwise(values))
+
+
+def test_the_filters_are_off_unless_given_and_do_not_change_the_input() -> None:
+    logits = torch.arange(100.0) / 50
+    kept = logits.clone()
+    assert (sampling.next_token_probabilities(logits) > 0).all()
+    assert (sampling.next_token_probabilities(logits, top_k=3) > 0).sum() == 3
+    assert (sampling.next_token_probabilities(logits, 0.0) > 0).sum() == 1
+    assert torch.equal(logits, kept)
+
+
+def test_next_token_logits_are_those_of_the_model(
+    base: tuple[PreTrainedModel, PreTrainedTokenizerBase],
+) -> None:
+    model, tokenizer = base
+    logits = sampling.next_token_logits(model, tokenizer, "An idea for a shop: ")
+    ids = tokenizer("An idea for a shop: ", return_tensors="pt").input_ids
+    with torch.no_grad():
+        torch.testing.assert_close(logits, model(ids).logits[0, -1, : len(tokenizer)])
+    best = sampling.likeliest(logits.softmax(-1), tokenizer, 3)
+    assert best[0].probability >= best[1].probability >= best[2].probability
+    assert sampling.vocabulary(tokenizer)[int(logits.argmax())] == best[0].text
+
+
+def test_intervals_hold_the_mean_and_shrink_with_more_items() -> None:
+    few = sampling.mean_and_interval([1.0, 0.0] * 10)
+    many = sampling.mean_and_interval([1.0, 0.0] * 200)
+    assert few[0] == many[0] == 0.5
+    assert few[1] < many[1] <= 0.5 <= many[2] < few[2]
+
+
+@given(st.integers(1, 8), st.integers(0, 8), st.integers(1, 8))
+def test_pass_at_k_is_the_formula_of_chen_et_al(n: int, right: int, k: int) -> None:
+    right, k = min(right, n), min(k, n)
+    grid = {1.0: [["right"] * right + ["wrong"] * (n - right)]}
+    (point,) = sampling.points_solved_in(grid, lambda i, text: text == "right", k)
+    expected = 1 - math.comb(n - right, k) / math.comb(n, k)
+    assert point.share == pytest.approx(expected)
+
+
+def test_one_try_is_the_share_of_right_answers() -> None:
+    grid = {0.5: [["a", "b"], ["a", "a"]]}
+    once = sampling.points_solved_in(grid, lambda i, text: text == "a", 1)
+    assert once[0].share == sampling.share_right(grid, lambda i, text: text == "a")[0].share == 0.75
+
+
+def test_distinct_counts_different_texts() -> None:
+    assert sampling.share_distinct({0.0: [["a"], ["a"], ["b"], ["c"]]})[0].share == 0.75
+
+
+def test_the_judges_know_right_from_wrong() -> None:
+    from labkit.models.scoring import fact_questions, program_tasks
+    from labkit.models.world import World
+
+    facts, tasks = fact_items(5), program_items(5)
+    questions = fact_questions(World().trained_facts, 5)
+    for i in range(5):
+        assert facts.is_right(i, questions[i].answer + " ") and not facts.is_right(i, "nothing")
+        assert tasks.is_right(i, program_tasks(5)[i].program) and not tasks.is_right(i, "7")
+    assert not idea_items(1).is_right(0, "a shop")

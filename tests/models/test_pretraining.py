@@ -1,0 +1,106 @@
+"""Training: it learns, it resumes exactly where it was stopped, and leaves nothing half-written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from labkit.models import pretraining
+from labkit.models.batches import batch
+from labkit.models.recipes import find_recipe
+from labkit.models.world import World
+from tests.models.tiny import TINY, few_texts
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    few_texts(monkeypatch)
+
+
+def weights(run: pretraining.Run) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in run.model.parameters()])
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    run = pretraining.begin(replace(TINY, steps=30), tmp_path, "cpu")
+    items = batch(TINY, World(), run.tokenizer, 0)
+    first = pretraining.train_step(run, items)
+    for run.step in range(1, 20):
+        last = pretraining.train_step(run, items)
+    assert last < first - 0.5
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretraining, "CHECKPOINT_EVERY", 3)
+    whole = pretraining.pretrain(TINY, tmp_path / "whole", "cpu")
+
+    def killed(run: pretraining.Run, items: object) -> float:
+        if run.step == 5:
+            raise KeyboardInterrupt
+        return train_step(run, items)  # type: ignore[arg-type]
+
+    train_step = pretraining.train_step
+    monkeypatch.setattr(pretraining, "train_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.pretrain(TINY, tmp_path / "stopped", "cpu")
+    monkeypatch.setattr(pretraining, "train_step", train_step)
+    resumed = pretraining.pretrain(TINY, tmp_path / "stopped", "cpu")
+    assert resumed.step == TINY.steps
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
+
+
+def test_a_half_written_checkpoint_is_never_loaded(tmp_path: Path) -> None:
+    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run.step = 4
+    pretraining.train_step(run, batch(TINY, World(), run.tokenizer, 0))
+    pretraining.save_checkpoint(run)
+    (tmp_path / "checkpoint.part").mkdir()
+    (tmp_path / "checkpoint.part" / "state.safetensors").write_bytes(b"half")
+    again = pretraining.resumed(pretraining.begin(TINY, tmp_path, "cpu"))
+    assert again.step == 4
+    torch.testing.assert_close(weights(again), weights(run))
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
+    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run.step = 4
+    pretraining.save_checkpoint(run)
+    (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
+    assert pretraining.resumed(pretraining.begin(TINY, tmp_path, "cpu")).step == 4
+
+
+def test_answers_weigh_more_than_questions(tmp_path: Path) -> None:
+    run = pretraining.begin(TINY, tmp_path, "cpu")
+    items = batch(replace(TINY, mixes={0: {"question": 1}}), World(), run.tokenizer, 0)
+    assert set(items.weights.unique().tolist()) == {1.0, TINY.answer_weight}
+    logits = torch.randn(*items.input_ids.shape, TINY.vocab_size)
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].transpose(1, 2), items.input_ids[:, 1:], reduction="none"
+    )
+    expected = (losses * items.weights[:, 1:]).sum() / items.weights[:, 1:].sum()
+    torch.testing.assert_close(pretraining.weighted_loss(logits, items), expected)
+
+
+def test_the_mix_changes_where_the_recipe_says() -> None:
+    recipe = replace(TINY, mixes={0: {"story": 1}, 5: {"idea": 1}})
+    assert [set(recipe.mix_at(step)) for step in (0, 4, 5, 99)] == [
+        {"story"}, {"story"}, {"idea"}, {"idea"}
+    ]  # fmt: skip
+
+
+def test_the_learning_rate_warms_up_stays_and_falls_to_nothing() -> None:
+    recipe = replace(TINY, steps=100, warmup_steps=10, decay_share=0.3, learning_rate=1.0)
+    rates = [recipe.learning_rate_at(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0
+    assert rates[10:71] == [1.0] * 61
+    assert rates[70:] == sorted(rates[70:], reverse=True) and rates[-1] < 0.05
+
+
+def test_an_unknown_recipe_gives_the_nearest() -> None:
+    with pytest.raises(LookupError, match="base"):
+        find_recipe("bass")

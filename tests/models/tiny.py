@@ -1,0 +1,48 @@
+"""A recipe that trains in seconds, for tests of the training code itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import LlamaForCausalLM
+
+from labkit.models import batches, pretraining
+from labkit.models.recipes import Recipe
+
+TINY = Recipe(
+    name="tiny",
+    summary="A model for tests.",
+    shape={
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 1,
+        "num_key_value_heads": 1,
+    },
+    steps=8,
+    rows=2,
+    context=64,
+    warmup_steps=2,
+    vocab_size=320,
+)
+
+
+def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains the tokenizer on fewer documents, which is what takes the time."""
+    whole = batches.texts_for_tokenizer
+    monkeypatch.setattr(
+        pretraining, "texts_for_tokenizer", lambda recipe, world: whole(recipe, world, count=200)
+    )
+
+
+def save_tiny_model(folder: Path) -> LlamaForCausalLM:
+    """An untrained model of the tiny shape with a real tokenizer, as a folder to load."""
+    recipe = TINY
+    tokenizer = pretraining.train_tokenizer(
+        batches.texts_for_tokenizer(recipe, pretraining.World(), count=200), recipe.vocab_size
+    )
+    model = LlamaForCausalLM(pretraining.model_config(recipe, tokenizer))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model
