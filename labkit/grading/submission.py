@@ -126,7 +126,7 @@ class Result:
 
     def holds(self, problem: Callable[[Any], str | None], *, because: str) -> Result:
         """Free-form: the function says what is wrong with the value, or None."""
-        return self.expect(because, lambda value: complaint(problem(value), because))
+        return self.expect(because, lambda value: complaint(problem, value, because))
 
     def expect(self, step: str, find_failure: Callable[[Any], Failure | None]) -> Result:
         """Run one expectation, unless the case has failed already."""
@@ -206,8 +206,12 @@ def unlike(value: Any, expected: Any, because: str, rtol: float, atol: float) ->
     return Failure(f"{because} {sentence(found)}".strip(), symptom=symptom, expected=show(expected))
 
 
-def complaint(found: str | None, because: str) -> Failure | None:
-    """A free-form finding as a failure."""
+def complaint(problem: Callable[[Any], str | None], value: Any, because: str) -> Failure | None:
+    """A free-form finding as a failure; a value that it can't even be asked of is one too."""
+    try:
+        found = problem(value)
+    except Exception as error:
+        found = f"it returned {describe(value)}, and looking at that failed: {error}"
     return Failure(f"{because} {sentence(found)}".strip()) if found else None
 
 

@@ -18,11 +18,15 @@ def not_implemented() -> None:
     raise NotImplementedError
 
 
+def not_implemented_here() -> None:
+    raise NotImplementedError()
+
+
 def not_implemented_yet() -> None:
     raise NotImplementedError("not yet")
 
 
-STUBS = (empty, not_implemented, not_implemented_yet)
+STUBS = (empty, not_implemented, not_implemented_here, not_implemented_yet)
 
 
 def is_untouched(function: Callable[..., Any]) -> bool:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+
+from labkit.grading.lines import definition_line, is_learners
+from labkit.grading.transport import LocalTransport
+
+
+def find(function, symptom, *arguments):
+    return str(LocalTransport({"f": function}, 5.0).find_line("f", arguments, symptom))
+
+
+def test_the_line_that_changed_an_argument(cell):
+    source = """
+def f(logits):
+    x = logits
+    x -= x.max()
+    return x.softmax(-1)
+"""
+    assert find(cell(source), "changed", torch.tensor([1.0, 2.0])) == "line 4: x -= x.max()"
+
+
+def test_a_change_in_the_return_line(cell):
+    source = "def f(logits):\n    return logits.div_(2)\n"
+
+    assert find(cell(source), "changed", torch.ones(2)) == "line 2: return logits.div_(2)"
+
+
+def test_a_change_made_in_a_helper_is_found_in_the_helper(cell):
+    source = """
+def helper(x):
+    x[0] = 9
+def f(x):
+    y = x + 1
+    helper(x)
+    return y
+"""
+    assert find(cell(source), "changed", torch.ones(2)) == "line 3: x[0] = 9"
+
+
+def test_the_first_line_with_nan(cell):
+    source = """
+def f(x):
+    scaled = x / 0.0
+    weights = scaled.exp()
+    p = weights / weights.sum()
+    return p
+"""
+    assert find(cell(source), "nan", torch.ones(2)) == "line 5: p = weights / weights.sum()"
+
+
+def test_nan_made_in_the_return_line(cell):
+    source = "def f(x):\n    y = x * 2\n    return (y / 0).softmax(-1)\n"
+
+    assert find(cell(source), "nan", torch.ones(2)) == "line 3: return (y / 0).softmax(-1)"
+
+
+def test_the_line_that_returned(cell):
+    source = "def f(x):\n    if x > 1:\n        return 1\n    return 2\n"
+
+    assert find(cell(source), "returned", 5) == "line 3: return 1"
+
+
+def test_the_last_line_when_nothing_is_returned(cell):
+    assert find(cell("def f(x):\n    y = x\n    z = y\n"), "returned", 5) == "line 3: z = y"
+
+
+def test_where_no_line_is_found_the_definition_is_shown(cell):
+    source = "@torch.no_grad()\ndef f(x):\n    return x\n"
+
+    assert find(cell(source), "nan", torch.ones(1)) == "line 2: def f(x):"
+    assert find(len, "returned", "abc") == "None"
+    assert str(definition_line(functools.partial(cell(source)))) == "line 2: def f(x):"
+
+
+def test_without_source_the_number_is_shown():
+    namespace = {}
+    exec(compile("def f(x):\n    return x\n", "<no source>", "exec"), namespace)
+
+    assert find(namespace["f"], "returned", 5) == "line 2"
+
+
+@pytest.mark.parametrize("module", ["json", "torch.functional", "labkit.grading.lines"])
+def test_library_code_is_not_the_learners(module):
+    from importlib import import_module
+
+    assert not is_learners(import_module(module).__file__)
+
+
+@pytest.mark.parametrize("filename", ["/tmp/ipykernel_7/123.py", "<ipython-input-1>", __file__])
+def test_cells_and_files_are(filename):
+    assert is_learners(filename)

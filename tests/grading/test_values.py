@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labkit.grading.comparison import difference
+from labkit.grading.values import (
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_ITEMS,
+    Foreign,
+    copy_value,
+    describe,
+    show,
+)
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@given(plain)
+def test_plain_values_are_copied_whole(value):
+    copy = copy_value(value)
+
+    assert copy == value
+    assert difference(copy, value) is None
+
+
+def test_a_copy_shares_nothing():
+    value = {"a": [torch.zeros(2), (1, [2])]}
+
+    copy = copy_value(value)
+    value["a"][0].add_(1)
+    value["a"][1][1].append(3)
+
+    assert copy["a"][0].tolist() == [0, 0]
+    assert copy["a"][1] == (1, [2])
+
+
+class AlwaysEqual:
+    def __eq__(self, other):
+        return True
+
+
+class MyInt(int):
+    pass
+
+
+class MyTensor(torch.Tensor):
+    pass
+
+
+FOREIGN = {
+    "AlwaysEqual": AlwaysEqual(),
+    "MyInt": MyInt(3),
+    "MyTensor": torch.zeros(2).as_subclass(MyTensor),
+    "torch.Parameter": torch.nn.Parameter(torch.zeros(2)),
+    "numpy.ndarray": np.zeros(2),
+    "numpy.float64": np.float64(1),
+    "set": {1},
+    "function": lambda: 0,
+}
+
+
+@pytest.mark.parametrize("value", FOREIGN.values(), ids=FOREIGN)
+def test_other_types_arrive_as_a_name(value):
+    copy = copy_value([value])[0]
+
+    assert type(copy) is Foreign
+    assert difference(copy, copy_value(3))
+
+
+def test_foreign_values_say_what_they_were():
+    assert copy_value(np.zeros(2)).what == "numpy.ndarray"
+    assert copy_value(torch.nn.Parameter(torch.zeros(1))).what == "torch.Parameter"
+    assert "key of type tuple" in copy_value({(1,): 2}).what
+    assert "layout" in copy_value(torch.zeros(2, 2).to_sparse()).what
+
+
+def test_size_and_depth_are_bounded():
+    deep = []
+    for _ in range(MAX_DEPTH + 2):
+        deep = [deep]
+    inner = copy_value(deep)
+    while type(inner) is list:
+        inner = inner[0]
+
+    assert "nested deeper" in inner.what
+    assert "100,001 elements" in copy_value([0] * (MAX_ITEMS + 1)).what
+    assert "more than can be handed over" in copy_value("x" * (MAX_ITEMS + 1)).what
+    huge = torch.zeros(1).expand(MAX_ELEMENTS + 1)
+    assert type(copy_value(huge)) is Foreign
+
+
+def test_methods_on_an_instance_are_not_asked():
+    tensor = torch.zeros(2)
+    tensor.clone = tensor.detach = lambda *a, **k: torch.ones(2)
+
+    assert copy_value(tensor).tolist() == [0, 0]
+
+
+def test_gradients_and_strides_are_left_behind():
+    tensor = torch.zeros(2, 3, requires_grad=True).t()
+
+    copy = copy_value(tensor)
+
+    assert not copy.requires_grad
+    assert copy.is_contiguous()
+
+
+def test_values_are_shown_as_they_are_typed():
+    assert show(torch.tensor([[1.0, -float("inf")]])) == "tensor([[1.0, -inf]])"
+    assert show(torch.tensor([2, 3])) == "tensor([2, 3])"
+    assert show(torch.arange(30.0)) == "tensor of shape (30,) starting 0.0, 1.0, 2.0, 3.0, …"
+    assert show(0.5) == "0.5"
+    assert show(2.0) == "2.0"
+    assert show([1, "a", (2.5, 3)]) == "[1, 'a', (2.5, 3)]"
+    assert show(Foreign("numpy.ndarray")) == "<numpy.ndarray>"
+    assert len(show("x" * 1000)) == 200
+    assert describe(None) == "None"
+    assert describe(torch.zeros(2, 3)) == "a float32 tensor of shape (2, 3)"
