@@ -107,7 +107,12 @@ function makeChart(rows) {
     return bar;
   });
 
+  let full = 480; // measured when the width changes: asking for it makes the browser lay out the page
+  let drawnGrid = "";
+
   function drawGrid(left, width, axis) {
+    if (drawnGrid === `${left} ${width} ${axis}`) return;
+    drawnGrid = `${left} ${width} ${axis}`;
     grid.replaceChildren();
     for (let i = 0; i <= 4; i++) {
       const x = Math.round(left + (width * i) / 4) + 0.5;
@@ -119,9 +124,9 @@ function makeChart(rows) {
 
   return {
     picture,
+    resize: (width) => (full = width),
     draw({ example, now, draws, drawn }) {
       const shown = example.ranked.subarray(0, rows);
-      const full = picture.clientWidth || 480;
       const left = Math.min(118, Math.round(full * 0.3));
       const right = 84;
       const width = Math.max(60, full - left - right - 12);
@@ -202,11 +207,19 @@ function render({ model, el, signal }) {
     details, status,
   );
 
-  let queued = 0;
+  let nextFrame = 0;
+  let late = false;
   let speaking = 0;
 
+  /** The first move in a frame is drawn at once, all others of that frame together in the next. */
   function moved() {
-    queued ||= requestAnimationFrame(redraw); // many moves in a frame, one redraw
+    late = nextFrame !== 0;
+    if (late) return;
+    redraw();
+    nextFrame = requestAnimationFrame(() => {
+      nextFrame = 0;
+      if (late) moved();
+    });
   }
 
   function choose() {
@@ -221,7 +234,6 @@ function render({ model, el, signal }) {
   }
 
   function redraw() {
-    queued = 0;
     now = settle(example.logits, example.ranked, Object.fromEntries(sliders.map((slider) => [slider.name, slider.value()])));
     draws = new Map(); // draws belong to one distribution
     drawn = 0;
@@ -294,9 +306,12 @@ function render({ model, el, signal }) {
   }
 
   // Width is only known once the card is on the page, and changes with it.
-  const watcher = new ResizeObserver(() => chart.draw({ example, now, draws, drawn }));
+  const watcher = new ResizeObserver(([{ contentRect }]) => {
+    chart.resize(contentRect.width || 480);
+    chart.draw({ example, now, draws, drawn });
+  });
   watcher.observe(chart.picture);
-  cleanUp.push(() => watcher.disconnect(), () => clearTimeout(speaking), () => cancelAnimationFrame(queued));
+  cleanUp.push(() => watcher.disconnect(), () => clearTimeout(speaking), () => cancelAnimationFrame(nextFrame));
   sentence.replaceChildren(example.prompt.trimEnd(), " ", gap);
   showAll();
 }

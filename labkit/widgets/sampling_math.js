@@ -24,12 +24,19 @@ function argmax(values) {
   return best;
 }
 
+// Plain loops below: a slider redraws through them, and .map with a closure takes several times as long.
 function softmax(scores) {
   const largest = scores[argmax(scores)];
-  const weights = scores.map((score) => Math.exp(Math.fround(score - largest)));
+  const probabilities = new Float32Array(scores.length);
   let sum = 0;
-  for (const weight of weights) sum += weight;
-  return weights.map((weight) => weight / Math.fround(sum));
+  for (let i = 0; i < scores.length; i++) {
+    if (scores[i] === -Infinity) continue;
+    probabilities[i] = Math.exp(Math.fround(scores[i] - largest));
+    sum += probabilities[i];
+  }
+  sum = Math.fround(sum);
+  for (let i = 0; i < scores.length; i++) probabilities[i] /= sum;
+  return probabilities;
 }
 
 /**
@@ -39,7 +46,8 @@ function softmax(scores) {
 function settle(logits, ranked, settings) {
   const { temperature, topK, topP, minP } = { ...OPEN, ...settings };
   if (temperature === 0) return greedy(logits, ranked);
-  const scores = logits.map((logit) => logit / temperature);
+  const scores = new Float32Array(logits.length);
+  for (let i = 0; i < logits.length; i++) scores[i] = logits[i] / temperature;
   const order = rerank(scores, ranked);
   const cut = new Uint8Array(logits.length);
   const remove = (id, reason) => {

@@ -61,9 +61,9 @@ ASK_KERNEL = f"""async code => {{
     await future.done;
     return text.trim();
 }}"""
-VIOLATIONS = """async key => {
+VIOLATIONS = """async where => {
     const options = { rules: { "target-size": { enabled: true } } };
-    const found = await axe.run(`[data-qid="${key}"]`, options);
+    const found = await axe.run(where, options);
     return found.violations.flatMap(rule =>
         rule.nodes.map(node => `${rule.id}: ${node.html} ${node.failureSummary}`));
 }"""
@@ -286,6 +286,16 @@ class Notebook:
         """As the out-of-memory killer does it."""
         os.kill(int(self.ask_kernel("import os; print(os.getpid())")), signal.SIGKILL)
 
+    def output(self, index: int) -> Locator:
+        """What a cell shows below its code."""
+        self.scroll_to(index)
+        return self.cell(index).locator(".jp-OutputArea-output")
+
+    def restart_kernel(self) -> None:
+        self.evaluate(
+            "async () => { await jupyterapp.shell.currentWidget.sessionContext.restartKernel() }"
+        )
+
     def shut_down_kernel(self) -> None:
         self.evaluate(
             "async () => { await jupyterapp.shell.currentWidget.sessionContext.shutdown() }"
@@ -313,8 +323,8 @@ class Notebook:
                 return
         raise AssertionError(f"{most} times Tab did not reach {target}")
 
-    def violations(self, card: Locator) -> list[str]:
-        """What axe finds wrong with a card: the rule and the element, nothing when all is well."""
+    def violations(self, where: str) -> list[str]:
+        """What axe finds wrong there: the rule and the element, nothing when all is well."""
         if not self.evaluate("() => 'axe' in window"):
             self.page.evaluate(Axe().axe_script)
-        return list(self.evaluate(VIOLATIONS, card.get_attribute("data-qid")))
+        return list(self.evaluate(VIOLATIONS, where))
