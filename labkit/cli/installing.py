@@ -27,6 +27,7 @@ from labkit.cli.trouble import SetupError, disk_full, installer_failed, not_writ
 CPU_BYTES = 2_500_000_000  # the whole environment, test tools too, and what the download needs
 CUDA_BYTES = 9_000_000_000
 STAMP = "labkit.json"
+RAW_PROGRESS = (24, 1)  # the first pip with `--progress-bar raw`
 
 # Run by the environment's own Python. Prints what is whole, and where packages go. What a cut-off
 # installation left half done is forgotten (its .dist-info removed), so that it is installed again.
@@ -208,12 +209,16 @@ class Installer:
     def update_pip(self) -> None:
         """The pinned pip: its reports and its progress lines are the ones read here."""
         pin = next(pin for pin in self.pins.tools if pin.startswith("pip=="))
-        if self.quietly([self.python, "-m", "pip", "--version"]).stdout.split()[1] == split(pin)[1]:
+        if self.pip_version() == numbers(split(pin)[1]):
             return
         self.screen.step("Getting the installer")
         answer = self.quietly([self.python, "-m", "pip", "install", "--no-compile", pin])
         if answer.returncode != 0:
             raise installer_failed(answer.stdout, self.folder)
+
+    def pip_version(self) -> tuple[int, ...]:
+        """Of the environment's pip, e.g. (26, 3)."""
+        return numbers(self.quietly([self.python, "-m", "pip", "--version"]).stdout.split()[1])
 
     def install_torch(self) -> None:
         """torch first: which build it is decides whether gigabytes of CUDA come along."""
@@ -326,7 +331,8 @@ class Installer:
             arrived = self.count_installed(expected) if progress.installing and expected else None
             self.screen.status(progress.text(arrived))
 
-        options = ["--no-compile", "--progress-bar", "raw", "--disable-pip-version-check"]
+        bar = "raw" if self.pip_version() >= RAW_PROGRESS else "off"
+        options = ["--no-compile", "--progress-bar", bar, "--disable-pip-version-check"]
         code, output = self.watched([self.python, "-m", "pip", *arguments, *options], show)
         if code != 0:
             self.screen.done("  failed")
@@ -451,6 +457,11 @@ def brings_cuda(report: dict[str, list[dict[str, dict[str, list[str]]]]]) -> boo
         need for item in report["install"] for need in item["metadata"].get("requires_dist", [])
     ]
     return any(re.match(r"(nvidia|cuda)-", need) and "extra ==" not in need for need in needs)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """`"26.3"` → (26, 3)."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def python_in(folder: Path) -> Path:
