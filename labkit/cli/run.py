@@ -43,6 +43,7 @@ class Report:
     claims: list[dict[str, Any]] = field(default_factory=list)
     error: str | None = None
     first_lines: dict[int, str] = field(default_factory=dict)
+    cpu_seconds: dict[int, float] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -120,6 +121,7 @@ def measure(report: Report, notebook: NotebookNode, work: Path) -> None:
     screen.done(f"{report.lesson}: {len(found.cells)} cells in {found.seconds:.1f} s")
     report.seconds = round(found.seconds, 2)
     report.peak_rss_mb = round(found.peak_rss_mb, 1)
+    report.cpu_seconds = {cell.index: cell.cpu_seconds for cell in found.cells}
     report.cells = [{"index": c.index, "seconds": round(c.seconds, 3)} for c in found.cells]
 
 
@@ -162,9 +164,10 @@ def table(report: Report) -> str:
 
 
 def cell_line(report: Report, cell: Mapping[str, float]) -> str:
-    """Index, seconds and first line of one cell."""
+    """Index, seconds, seconds of computing, and first line of one cell."""
     index = int(cell["index"])
-    return f"  {index:>4}  {cell['seconds']:8.3f} s  {report.first_lines[index]}"
+    used = f"{report.cpu_seconds[index]:7.2f} s of CPU"
+    return f"  {index:>4}  {cell['seconds']:8.3f} s  {used}  {report.first_lines[index]}"
 
 
 def budget_seconds(lesson_id: str) -> float:
@@ -178,10 +181,11 @@ def budget_lines(report: Report) -> list[str]:
         ("seconds from kernel start", report.seconds, budget_seconds(report.lesson)),
         ("MB at the peak", report.peak_rss_mb, BUDGET_MB),
     ]
-    return [
+    lines = [
         f"  {found:g} {what}: {'within' if found <= most else 'OVER'} the budget of {most:g}"
         for what, found, most in pairs
     ]
+    return [*lines, f"  {sum(report.cpu_seconds.values()):.1f} seconds of CPU in all cells"]
 
 
 def claim_line(claim: Mapping[str, Any]) -> str:
