@@ -23,8 +23,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from labkit.models import complete
-
+Grid = dict[float, list[list[str]]]  # temperature → prompt → samples (labkit.models.complete_grid)
 TEMPERATURES = (0.0, 0.2, 0.5, 0.8, 1.0, 1.3, 1.6, 2.0)
 
 
@@ -117,31 +116,7 @@ def mean_and_interval(values: Sequence[float], seed: int = 0) -> tuple[float, fl
     return fmean(values), means[9], means[389]
 
 
-def sample_grid(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
-    temperatures: Sequence[float] = TEMPERATURES,
-    *,
-    samples: int = 4,
-    max_new_tokens: int = 12,
-    top_p: float | None = None,
-    min_p: float | None = None,
-    seed: int = 0,
-) -> dict[float, list[list[str]]]:
-    """`samples` completions of every prompt at every temperature (one where it is 0)."""
-    return {
-        t: complete(
-            model, tokenizer, prompts, temperature=t, samples=samples if t else 1,
-            max_new_tokens=max_new_tokens, top_p=top_p, min_p=min_p, seed=seed,
-        )
-        for t in temperatures
-    }  # fmt: skip
-
-
-def share_right(
-    grid: dict[float, list[list[str]]], is_right: Callable[[int, str], bool]
-) -> list[Point]:
+def share_right(grid: Grid, is_right: Callable[[int, str], bool]) -> list[Point]:
     """For each temperature the share of completions that `is_right(prompt index, text)`."""
     points = []
     for temperature, rows in grid.items():
@@ -151,7 +126,7 @@ def share_right(
 
 
 def points_solved_in(
-    grid: dict[float, list[list[str]]], is_right: Callable[[int, str], bool], attempts: int
+    grid: Grid, is_right: Callable[[int, str], bool], attempts: int
 ) -> list[Point]:
     """pass@k at each temperature: the chance that one of `attempts` samples is right, estimated
     without bias from all the samples (Chen et al. 2021, arXiv:2107.03374, equation 1).
@@ -176,7 +151,7 @@ def _all_wrong(n: int, wrong: int, attempts: int) -> float:
     return chance
 
 
-def share_distinct(grid: dict[float, list[list[str]]]) -> list[Point]:
+def share_distinct(grid: Grid) -> list[Point]:
     """For each temperature, how many different texts there are for each text drawn.
 
     Drawing again from the texts would only repeat some, so there is no bootstrap interval here.

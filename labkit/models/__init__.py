@@ -1,6 +1,13 @@
 """The bundled models: how they are loaded, what they know, and how they were trained."""
 
-from labkit.models.generation import complete, exact_match
+from labkit.models.generation import complete, complete_grid, exact_match
 from labkit.models.zoo import ModelUnavailable, available_models, load_model
 
-__all__ = ["ModelUnavailable", "available_models", "complete", "exact_match", "load_model"]
+__all__ = [
+    "ModelUnavailable",
+    "available_models",
+    "complete",
+    "complete_grid",
+    "exact_match",
+    "load_model",
+]

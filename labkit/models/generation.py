@@ -1,14 +1,30 @@
-"""Completions in batches, through transformers' own `generate`."""
+"""Completions in batches, at one temperature or at many.
+
+A prompt is read once, its cache is shared by all its samples at all temperatures, and a row that has
+ended leaves the batch. For the many short answers of a lesson this is several times quicker than a
+`generate` call for each temperature, to which the tests prove it equal.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import (
+    DynamicCache,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+MAX_ROWS = 512  # rows decoded together: bounds the memory of their caches
 
 
-@torch.inference_mode()
 def complete(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -22,51 +38,157 @@ def complete(
     max_new_tokens: int = 32,
     stop: str | None = "\n",
     seed: int = 0,
-    batch_size: int = 256,
 ) -> list[list[str]]:
-    """`samples` completions of each prompt, cut before `stop`.
+    """`samples` completions of each prompt, cut before `stop`; temperature 0 is greedy decoding.
 
-    `temperature` 0 is greedy decoding; the filters are off when None. The global random state is
-    left as it was: the draws depend on `seed` alone.
+    The filters are off when None. The draws depend on `seed` and on the batch; the global random
+    state is neither used nor changed.
     """
-    sampling: dict[str, object] = {"do_sample": False, "temperature": None}
-    if temperature > 0:
-        # transformers filters to 50 tokens unless told otherwise; 0 means off.
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": top_k or 0}
-    options = sampling | {"top_p": top_p, "min_p": min_p, "num_return_sequences": samples}
-    per_batch = max(1, batch_size // samples)
-    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        texts = [
-            text
-            for first in range(0, len(prompts), per_batch)
-            for text in _batch(
-                model, tokenizer, prompts[first : first + per_batch], max_new_tokens, stop, options
-            )
-        ]
-    return [texts[i : i + samples] for i in range(0, len(texts), samples)]
+    sampler = Sampler.of(top_k, top_p, min_p, seed, model.device)
+    temperatures = [temperature] * samples
+    return _complete(model, tokenizer, prompts, temperatures, sampler, max_new_tokens, stop)
 
 
-def _batch(
+def complete_grid(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
+    temperatures: Sequence[float],
+    *,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    samples: int = 1,
+    max_new_tokens: int = 32,
+    stop: str | None = "\n",
+    seed: int = 0,
+) -> dict[float, list[list[str]]]:
+    """As `complete`, at several temperatures; greedy rows come once, not `samples` times."""
+    sampler = Sampler.of(top_k, top_p, min_p, seed, model.device)
+    columns = [t for t in temperatures for _ in range(samples if t else 1)]
+    texts = _complete(model, tokenizer, prompts, columns, sampler, max_new_tokens, stop)
+    return {
+        t: [[text for text, c in zip(row, columns, strict=True) if c == t] for row in texts]
+        for t in temperatures
+    }
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws next tokens: temperature row by row, then transformers' filters, then one draw."""
+
+    filters: LogitsProcessorList
+    generator: torch.Generator
+
+    @classmethod
+    def of(
+        cls,
+        top_k: int | None,
+        top_p: float | None,
+        min_p: float | None,
+        seed: int,
+        device: torch.device,
+    ) -> Sampler:
+        filters = LogitsProcessorList()
+        if top_k:
+            filters.append(TopKLogitsWarper(top_k))
+        if top_p is not None:
+            filters.append(TopPLogitsWarper(top_p))
+        if min_p is not None:
+            filters.append(MinPLogitsWarper(min_p))
+        return cls(filters, torch.Generator(device).manual_seed(seed))
+
+    def next_tokens(self, logits: Tensor, temperatures: Tensor) -> Tensor:
+        """Token ids (rows,) for logits (rows, vocab) and temperatures (rows,)."""
+        greedy = logits.argmax(-1)
+        if not temperatures.any():
+            return greedy
+        warm = temperatures > 0
+        scaled = logits[warm].float() / temperatures[warm, None]
+        ids = torch.empty((len(scaled), 0), dtype=torch.long, device=logits.device)
+        probabilities = self.filters(ids, scaled).softmax(-1)  # type: ignore[arg-type]
+        greedy[warm] = torch.multinomial(probabilities, 1, generator=self.generator)[:, 0]
+        return greedy
+
+
+def _complete(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    temperatures: Sequence[float],
+    sampler: Sampler,
     max_new_tokens: int,
     stop: str | None,
-    options: dict[str, object],
-) -> list[str]:
+) -> list[list[str]]:
+    """For each prompt one text for each of `temperatures`; prompts of like length go together."""
+    at_once = max(1, MAX_ROWS // len(temperatures))
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    texts: list[list[str]] = [[] for _ in prompts]
+    for first in range(0, len(order), at_once):
+        chunk = order[first : first + at_once]
+        rows = _decode(
+            model, tokenizer, [prompts[i] for i in chunk], temperatures, sampler,
+            max_new_tokens, stop_tokens(tokenizer, stop),
+        )  # fmt: skip
+        decoded = tokenizer.batch_decode(rows, skip_special_tokens=True)
+        cut = [text.split(stop)[0] if stop else text for text in decoded]
+        for place, i in enumerate(chunk):
+            texts[i] = cut[place * len(temperatures) : (place + 1) * len(temperatures)]
+    return texts
+
+
+@torch.inference_mode()
+def _decode(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    temperatures: Sequence[float],
+    sampler: Sampler,
+    max_new_tokens: int,
+    ends: list[int],
+) -> list[list[int]]:
+    """New token ids of every prompt × temperature, in that order."""
+    logits, cache, mask = _prefill(model, tokenizer, prompts, copies=len(temperatures))
+    heat = torch.tensor(temperatures, device=model.device).repeat(len(prompts))
+    rows: list[list[int]] = [[] for _ in range(len(heat))]
+    alive = torch.arange(len(heat), device=model.device)
+    for step in range(max_new_tokens):
+        tokens = sampler.next_tokens(logits, heat[alive])
+        for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
+            rows[row].append(token)
+        going = ~torch.isin(tokens, torch.tensor(ends, device=model.device))
+        if step == max_new_tokens - 1 or not going.any():
+            break
+        if not going.all():
+            kept = going.nonzero()[:, 0]
+            cache.batch_select_indices(kept)
+            alive, tokens, mask = alive[kept], tokens[kept], mask[kept]
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        logits = model(
+            input_ids=tokens[:, None],
+            attention_mask=mask,
+            position_ids=mask.sum(1, keepdim=True) - 1,
+            past_key_values=cache,
+        ).logits[:, -1]
+    return rows
+
+
+def _prefill(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], copies: int
+) -> tuple[Tensor, DynamicCache, Tensor]:
+    """Reads each prompt once; logits (rows, vocab), cache and mask for `copies` of each."""
     inputs = tokenizer(list(prompts), return_tensors="pt", padding=True, padding_side="left")
-    output = model.generate(  # type: ignore[operator]
+    mask = inputs["attention_mask"].to(model.device)
+    cache = DynamicCache(config=model.config)
+    logits = model(
         input_ids=inputs["input_ids"].to(model.device),
-        attention_mask=inputs["attention_mask"].to(model.device),
-        max_new_tokens=max_new_tokens,
-        eos_token_id=stop_tokens(tokenizer, stop),
-        pad_token_id=tokenizer.pad_token_id,
-        **options,
-    )
-    width = inputs["input_ids"].shape[1]
-    texts = tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
-    return [text.split(stop)[0] if stop else text for text in texts]
+        attention_mask=mask,
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+        past_key_values=cache,
+        logits_to_keep=1,
+    ).logits[:, -1]
+    cache.batch_repeat_interleave(copies)
+    return logits.repeat_interleave(copies, 0), cache, mask.repeat_interleave(copies, 0)
 
 
 def stop_tokens(tokenizer: PreTrainedTokenizerBase, stop: str | None) -> list[int]:

@@ -105,7 +105,13 @@ def _from_folder(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTra
     folder = folder_of(name)
     if (folder / CHECKSUMS).is_file():
         verify_files(folder)
-    return _load(str(folder), dtype, local_files_only=True)
+    try:
+        return _load(str(folder), dtype, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(
+            f"The model in {folder} could not be loaded: {_first_line(error)}\n"
+            f"Expected are config.json, model.safetensors (no pickled weights) and a tokenizer."
+        ) from error
 
 
 def _from_hub(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

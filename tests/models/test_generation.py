@@ -6,7 +6,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.models import complete, load_model
+from labkit.instruments.sampling import next_token_logits, next_token_probabilities
+from labkit.models import complete, complete_grid, load_model
+from labkit.models.generation import Sampler
 
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
@@ -16,13 +18,45 @@ def base() -> Loaded:
     return load_model("base")
 
 
-def test_greedy_is_what_generate_gives(base: Loaded) -> None:
+PROMPTS = ["An idea for a shop: ", "# the sum of the numbers\n", "Once upon a time", "Q: Who"]
+
+
+@pytest.mark.parametrize("stop", ["\n", None])
+def test_greedy_is_what_generate_gives(base: Loaded, stop: str | None) -> None:
+    """Prompts of different lengths and rows that end at different steps, against the library."""
     model, tokenizer = base
-    prompt = "An idea for a shop: "
-    ids = tokenizer(prompt, return_tensors="pt").input_ids
-    output = model.generate(ids, do_sample=False, max_new_tokens=30)
-    expected = tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True).split("\n")[0]
-    assert complete(model, tokenizer, [prompt], max_new_tokens=30) == [[expected]]
+    inputs = tokenizer(PROMPTS, return_tensors="pt", padding=True)
+    output = model.generate(**inputs, do_sample=False, max_new_tokens=30)
+    new = output[:, inputs["input_ids"].shape[1] :]
+    texts = tokenizer.batch_decode(new, skip_special_tokens=True)
+    expected = [[text.split(stop)[0] if stop else text] for text in texts]
+    assert complete(model, tokenizer, PROMPTS, max_new_tokens=30, stop=stop) == expected
+
+
+@pytest.mark.parametrize("filters", [{}, {"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.1}])
+def test_draws_have_the_probabilities_of_the_librarys_processors(
+    base: Loaded, filters: dict[str, float]
+) -> None:
+    """Total variation of 2,000 draws at each of two temperatures in one batch; greedy rows."""
+    logits = next_token_logits(*base, "An idea for a shop: a ")
+    n, heat = 2000, torch.tensor([0.0, 0.7, 1.3])
+    settings = {"top_k": None, "top_p": None, "min_p": None} | filters
+    sampler = Sampler.of(**settings, seed=0, device=torch.device("cpu"))  # type: ignore[arg-type]
+    drawn = sampler.next_tokens(logits.expand(3 * n, -1), heat.repeat(n)).view(n, 3)
+    assert (drawn[:, 0] == logits.argmax()).all()
+    for column in (1, 2):
+        expected = next_token_probabilities(logits, float(heat[column]), **filters)  # type: ignore[arg-type]
+        shares = drawn[:, column].bincount(minlength=len(logits)) / n
+        noise = 0.4 * (expected * (1 - expected) / n).sqrt().sum()  # the mean of what chance gives
+        assert (shares - expected).abs().sum() / 2 < 1.3 * noise
+        assert not shares[expected == 0].any()
+
+
+def test_a_grid_holds_every_temperature_and_greedy_once(base: Loaded) -> None:
+    grid = complete_grid(*base, PROMPTS, (0.0, 1.0), samples=3, max_new_tokens=8)
+    assert [len(row) for row in grid[0.0]] == [1] * 4
+    assert [len(row) for row in grid[1.0]] == [3] * 4
+    assert grid[0.0] == complete(*base, PROMPTS, max_new_tokens=8)
 
 
 def test_a_seed_repeats_and_another_does_not(base: Loaded) -> None:
