@@ -33,10 +33,11 @@ def main(args: argparse.Namespace) -> int:
     """Build or check the lessons asked for; 0 when all is well."""
     from labkit.course.execution import LessonError
     from labkit.course.notebooks import NotebookError
+    from labkit.course.yaml_source import SourceError
 
     try:
         lessons = chosen(args.lessons)
-    except LookupError as error:
+    except (LookupError, SourceError) as error:
         print(error.args[0], file=sys.stderr)
         return 2
     screen, failed = Screen(sys.stdout), False

@@ -68,10 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run and report; 0 when every claim holds and no cell raised."""
     from labkit.cli.build import chosen
+    from labkit.course.yaml_source import SourceError
 
     try:
         lessons = chosen([args.lesson])
-    except LookupError as error:
+    except (LookupError, SourceError) as error:
         print(error.args[0], file=sys.stderr)
         return 2
     reports = []

@@ -92,6 +92,15 @@ def test_an_unknown_lesson(course: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "did you mean 99_fixture?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["run", "build"])
+def test_a_damaged_header_names_the_line(
+    course: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    edit(course, "minutes: 5", "minutes: soon")
+    assert main([command, "fixture"]) == 2
+    assert "99_fixture.py:5: jupyter.labkit.minutes" in capsys.readouterr().err
+
+
 def test_over_the_budget_is_said() -> None:
     over = Report("05_temperature", False, seconds=61.0, peak_rss_mb=1600.5)
     assert "61 seconds from kernel start: OVER the budget of 60" in table(over)
