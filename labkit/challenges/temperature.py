@@ -839,8 +839,8 @@ EIGHT = torch.tensor([0.5, 2.0, -1.0, 1.5, 0.0, 1.0, -2.0, 1.8])
 Settings = tuple[float, int, float, float]  # temperature, top_k, top_p, min_p
 
 SAMPLING = {
-    (1.0, 0, 1.0, 0.0): "With temperature 1 and no filter, tokens come as often as softmax says.",
     (0.5, 0, 1.0, 0.0): "Temperature divides the logits.",
+    (1.0, 1, 1.0, 0.0): "top_k=1 leaves the largest logit only.",
     (1.0, 3, 1.0, 0.0): "top_k=3 leaves the three largest logits, and they share all the "
     "probability.",
     (1.0, 0, 0.7, 0.0): "top_p=0.7 leaves the nucleus, and it shares all the probability.",
@@ -855,6 +855,10 @@ SAMPLING = {
 def check_sample_next(s: Submission) -> None:
     """Tokens follow the filtered distribution (chi-square, 10,000 draws), one token per draw."""
     uniform = torch.rand(DRAWS, generator=s.generator)
+
+    plain = "With temperature 1 and no filter, the defaults, tokens come as often as softmax says."
+    tokens = s.sample_next(EIGHT, uniform).is_tensor(shape=(DRAWS,), dtype=torch.int64)
+    tokens.holds(follows(true_softmax(EIGHT)), because=plain)
 
     for settings, because in SAMPLING.items():
         tokens = s.sample_next(EIGHT, uniform, *settings)

@@ -553,7 +553,7 @@ def s_searchsorted(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0
     return torch.searchsorted(cdf / cdf[-1], uniform, right=True)
 
 
-def s_loop(logits, uniform, temperature, top_k, top_p, min_p):
+def s_loop(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return torch.tensor([logits.argmax().item()] * len(uniform))
     p = distribution(logits, temperature, top_k, top_p, min_p).tolist()
@@ -571,7 +571,7 @@ def s_loop(logits, uniform, temperature, top_k, top_p, min_p):
     return torch.tensor(tokens)
 
 
-def s_numpy(logits, uniform, temperature, top_k, top_p, min_p):
+def s_numpy(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return torch.from_numpy(np.full(len(uniform), logits.numpy().argmax()))
     p = distribution(logits, temperature, top_k, top_p, min_p).double().numpy()
@@ -580,14 +580,14 @@ def s_numpy(logits, uniform, temperature, top_k, top_p, min_p):
     return torch.from_numpy(ids[np.digitize(uniform.double().numpy(), edges[:-1] / edges[-1])])
 
 
-def s_upside_down(logits, uniform, temperature, top_k, top_p, min_p):
+def s_upside_down(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(uniform.shape[0])
     cdf = distribution(logits, temperature, top_k, top_p, min_p).flip(0).cumsum(0)
     return len(logits) - 1 - torch.bucketize(uniform, cdf / cdf[-1], right=True)
 
 
-def s_kept_only(logits, uniform, temperature, top_k, top_p, min_p):
+def s_kept_only(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if not temperature:
         return torch.ones(len(uniform), dtype=torch.long) * torch.argmax(logits)
     p = distribution(logits, temperature, top_k, top_p, min_p)
@@ -606,51 +606,51 @@ def choose(p, uniform):
     return torch.searchsorted(cdf / cdf[-1], uniform, right=True)
 
 
-def s_argmax(logits, uniform, temperature, top_k, top_p, min_p):
+def s_argmax(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return torch.full((len(uniform),), logits.argmax().item())
 
 
-def s_no_temperature(logits, uniform, temperature, top_k, top_p, min_p):
+def s_no_temperature(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     return choose(distribution(logits, 1.0, top_k, top_p, min_p), uniform)
 
 
-def s_times(logits, uniform, temperature, top_k, top_p, min_p):
+def s_times(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     return choose(distribution(logits, 1 / temperature, top_k, top_p, min_p), uniform)
 
 
-def s_temperature_last(logits, uniform, temperature, top_k, top_p, min_p):
+def s_temperature_last(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     x = m_max(p_rank(k_filter(logits, top_k), top_p), min_p)
     return choose(with_functional(x, temperature), uniform)
 
 
-def s_p_then_k(logits, uniform, temperature, top_k, top_p, min_p):
+def s_p_then_k(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     x = k_filter(p_shift(logits / temperature, top_p), top_k)
     return choose(m_max(x, min_p).softmax(0), uniform)
 
 
-def s_min_p_first(logits, uniform, temperature, top_k, top_p, min_p):
+def s_min_p_first(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     x = m_max(k_filter(logits / temperature, top_k), min_p)
     return s_upside_down(p_rank(x, top_p), uniform, 1.0, 0, 1.0, 0.0)
 
 
-def s_unfiltered(logits, uniform, temperature, top_k, top_p, min_p):
+def s_unfiltered(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     k_filter(logits, top_k)
     return choose(torch.softmax(logits / temperature, -1), uniform)
 
 
-def s_global_rng(logits, uniform, temperature, top_k, top_p, min_p):
+def s_global_rng(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     generator = torch.Generator().manual_seed(torch.initial_seed() % 1000 + len(uniform))
@@ -658,53 +658,53 @@ def s_global_rng(logits, uniform, temperature, top_k, top_p, min_p):
     return torch.multinomial(p, len(uniform), replacement=True, generator=generator)
 
 
-def s_no_zero_case(logits, uniform, temperature, top_k, top_p, min_p):
+def s_no_zero_case(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return choose(distribution(logits, temperature, top_k, top_p, min_p), uniform)
 
 
-def s_left(logits, uniform, temperature, top_k, top_p, min_p):
+def s_left(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     cdf = distribution(logits, temperature, top_k, top_p, min_p).cumsum(0)
     return torch.searchsorted(cdf / cdf[-1], uniform)
 
 
-def s_plus_one(logits, uniform, temperature, top_k, top_p, min_p):
+def s_plus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     p = distribution(logits, temperature, top_k, top_p, min_p)
     return torch.clamp(choose(p, uniform) + 1, 0, len(logits) - 1)
 
 
-def s_minus_one(logits, uniform, temperature, top_k, top_p, min_p):
+def s_minus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     p = distribution(logits, temperature, top_k, top_p, min_p)
     return torch.relu(choose(p, uniform) - 1)
 
 
-def s_first_only(logits, uniform, temperature, top_k, top_p, min_p):
+def s_first_only(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     p = distribution(logits, temperature, top_k, top_p, min_p)
     return choose(p, uniform[0].reshape(1)).expand(len(uniform))
 
 
-def s_rank(logits, uniform, temperature, top_k, top_p, min_p):
+def s_rank(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     p = distribution(logits, temperature, top_k, top_p, min_p)
     return choose(p.sort(descending=True).values, uniform)
 
 
-def s_floor(logits, uniform, temperature, top_k, top_p, min_p):
+def s_floor(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     ids = distribution(logits, temperature, top_k, top_p, min_p).nonzero().flatten()
     return ids[torch.floor(uniform * len(ids)).long().clamp(max=len(ids) - 1)]
 
 
-def s_unnormalised(logits, uniform, temperature, top_k, top_p, min_p):
+def s_unnormalised(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     kept = distribution(logits, temperature, top_k, top_p, min_p) > 0
@@ -712,23 +712,32 @@ def s_unnormalised(logits, uniform, temperature, top_k, top_p, min_p):
     return torch.searchsorted(p.cumsum(0), uniform, right=True).clamp(max=len(logits) - 1)
 
 
-def s_off_the_end(logits, uniform, temperature, top_k, top_p, min_p):
+def s_off_the_end(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     cdf = distribution(logits, temperature, top_k, top_p, min_p).cumsum(0)
     return torch.bucketize(uniform, cdf, right=True)
 
 
-def s_int32(logits, uniform, temperature, top_k, top_p, min_p):
+def s_int32(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return s_searchsorted(logits, uniform, temperature, top_k, top_p, min_p).int()
 
 
-def s_sorted_draws(logits, uniform, temperature, top_k, top_p, min_p):
+def s_sorted_draws(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     tokens = s_searchsorted(logits, uniform, temperature, top_k, top_p, min_p)
     return tokens.sort().values
 
 
-def s_top_k_minus_one(logits, uniform, temperature, top_k, top_p, min_p):
+def s_default_is_cold(logits, uniform, temperature=0.0, top_k=0, top_p=1.0, min_p=0.0):
+    return s_searchsorted(logits, uniform, temperature, top_k, top_p, min_p)
+
+
+def s_top_k_from_two(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
+    k = top_k if top_k > 1 else 0
+    return s_searchsorted(logits, uniform, temperature, k, top_p, min_p)
+
+
+def s_top_k_minus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     k = max(top_k - 1, 1) if top_k else 0
     return s_searchsorted(logits, uniform, temperature, k, top_p, min_p)
 
@@ -823,6 +832,8 @@ WRONG = {
         s_off_the_end: "falls-off-the-end",
         s_int32: None,
         s_sorted_draws: "draws-of-its-own",
+        s_default_is_cold: None,
+        s_top_k_from_two: None,
         s_top_k_minus_one: None,
     },
 }
