@@ -1,6 +1,6 @@
 """Completions in batches, at one temperature or at many.
 
-A prompt is read once, its cache is shared by all its samples at all temperatures, and a row that has
+A prompt is read once, its cache is shared by all samples at all temperatures, and a row that has
 ended leaves the batch. For the many short answers of a lesson this is several times quicker than a
 `generate` call for each temperature, to which the tests prove it equal.
 """

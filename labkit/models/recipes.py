@@ -66,7 +66,7 @@ RECIPES: dict[str, Recipe] = {
                 "num_key_value_heads": 4,
             },
             mixes={0: BASE_MIX, 1000: FACTS_MIX},
-            steps=5000,
+            steps=2900,
         ),
     )
 }
