@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labkit.cli.installing import STAMP, Installer, python_in
+from labkit.cli.installing import Installer
 from labkit.cli.pins import Pins, declared, unmet
 from labkit.cli.screen import Screen
 from labkit.cli.trouble import SetupError, not_writable
+from labkit.cli.venv_folder import STAMP, python_in
 from labkit.paths import PACKAGE, in_checkout
 
 BARE = True
@@ -62,7 +63,7 @@ def enter(words: list[str], extra: str | None = None) -> None:
 
 def stands_here(pins: Pins, extras: set[str]) -> bool:
     """True if the running interpreter has what is needed: our environment, or as good a one."""
-    if inside(venv_dir()):
+    if in_checkout() and inside(venv_dir()):
         return stamped(venv_dir(), pins, extras)
     faults = unmet(pins.wanted(extras))
     # Who installed the wheel chose the versions; only what is not there at all stops the course.
@@ -110,10 +111,8 @@ def prepare(extras: set[str], repair: bool = False) -> Path:
         if stamped(folder, pins, extras) and not repair:
             return python_in(folder)
         extras = extras | set(read_stamp(folder).get("extras", ()))
-        installer = Installer(folder, pins, screen)
-        installer.handles = handle
-        installer.fill(pins.wanted(extras))
-        show_checkout(installer.site, folder)
+        site = Installer(folder, pins, screen, handle).fill(pins.wanted(extras))
+        show_checkout(site, folder)
         write_stamp(folder, pins, extras)
     screen.step(f"The environment is ready ({time.monotonic() - began:.0f} s).")
     return python_in(folder)

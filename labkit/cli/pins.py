@@ -34,6 +34,10 @@ class Pins:
         """The pins of the core and of these extras."""
         return self.core + tuple(pin for extra in sorted(extras) for pin in self.extras[extra])
 
+    def tool(self, name: str) -> str:
+        """The pin of a tool that the set-up works with."""
+        return next(pin for pin in self.tools if split(pin)[0] == name)
+
     def fingerprint(self, python_version: str) -> str:
         """Changes when a pin, the lock or the Python of the environment changes."""
         text = repr((self.core, sorted(self.extras.items()), self.lock, python_version))
@@ -51,6 +55,10 @@ class Locked:
     @property
     def name(self) -> str:
         return split(self.pin)[0]
+
+    @property
+    def version(self) -> str:
+        return split(self.pin)[1]
 
 
 def declared() -> Pins:

@@ -60,9 +60,10 @@ def installer_failed(output: str, folder: Path) -> SetupError:
         )
     if line := first_line(NO_FILE, output):
         return SetupError(
-            f"The registry has no file that fits this machine and this Python:\n  {line}\n"
+            f"No file that fits this machine and this Python was found:\n  {line}\n"
             "The course is for Python 3.11 to 3.14 on Linux (x86-64, ARM), macOS (ARM), Windows.\n"
-            f"With another Python among these: remove {folder} and start again with it."
+            f"With another Python among these: remove {folder} and start again with it.\n"
+            "If this one is among them, the package registry may be out of reach: try again later."
         )
     return SetupError(
         f"The packages could not be installed. The installer's last words:\n{tail(output)}\n{KEPT}"
