@@ -26,6 +26,7 @@ from labkit.course.workspace import kernel_environment
 
 if TYPE_CHECKING:
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
     from nbformat import NotebookNode
 
 CELL_TIMEOUT_SECONDS = 300.0
@@ -210,8 +211,7 @@ def _story(error: Exception, client: NotebookClient, cell: NotebookNode, console
     if isinstance(error, DeadKernelError):
         return "\n  ".join(["lost its kernel: the process died.", *_last_words(console)])
     if isinstance(error, CellExecutionError):
-        lines = _traceback(cell)[-TRACEBACK_LINES:]
-        return "\n  ".join([f"raised {error.ename}: {error.evalue}", *lines])
+        return _raised(error, cell)
     raise error
 
 
@@ -221,10 +221,15 @@ def _last_words(console: IO[bytes]) -> list[str]:
     return [line for line in words if not line.startswith("[IPKernelApp]")][-TRACEBACK_LINES:]
 
 
-def _traceback(cell: NotebookNode) -> list[str]:
-    raised = [output for output in cell.outputs if output.output_type == "error"]
-    text = "\n".join(raised[-1].traceback) if raised else ""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+def _raised(error: CellExecutionError, cell: NotebookNode) -> str:
+    outputs = [output for output in cell.outputs if output.output_type == "error"]
+    if not outputs:
+        return f"raised {error.ename}: {error.evalue}"
+    shown = outputs[
+        -1
+    ]  # it names the error also where a repr raised, and the kernel's reply doesn't
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(shown.traceback)).splitlines()
+    return "\n  ".join([f"raised {shown.ename}: {shown.evalue}", *plain[-TRACEBACK_LINES:]])
 
 
 async def _stop(client: NotebookClient) -> None:

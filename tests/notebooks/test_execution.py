@@ -71,6 +71,12 @@ def test_an_error_names_lesson_cell_line_and_traceback(tmp_path: Path) -> None:
     assert caught.value.execution.peak_rss_mb > 10
 
 
+def test_an_error_in_a_repr_is_named_too(tmp_path: Path) -> None:
+    card = "class Card:\n    def _repr_html_(self): raise ValueError('no table')\nCard()"
+    with pytest.raises(LessonError, match=r"cell 0 \(`class Card:`\) raised ValueError: no table"):
+        ran(tmp_path, card)
+
+
 def test_a_cell_that_never_ends_is_stopped(tmp_path: Path) -> None:
     begun = time.perf_counter()
     with pytest.raises(LessonError, match=r"cell 0 \(`while True: pass`\) ran longer than 1 sec"):
