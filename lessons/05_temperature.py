@@ -82,6 +82,7 @@ plots.next_tokens(
 # probability on the largest logit.
 
 # %%
+import torch
 from torch import Tensor
 
 
@@ -312,8 +313,8 @@ program_texts = complete_grid(
     model,
     tokenizer,
     tasks.prompts,
-    (0.0, 0.2, 0.5, 0.8, 1.1, 1.5),
-    samples=8,
+    (0.0, 0.2, 0.8, 1.1, 1.5),
+    samples=4,
     max_new_tokens=48,
 )
 program_curve = sampling.share_right(program_texts, tasks.is_right)
@@ -418,26 +419,31 @@ lab.claim("programs right at T = 1.5, min-p 0.2", rescued.share, around=0.8, wit
 #
 # **With a judge, warm wins.** If tests can tell which program is right, ask several times and keep
 # what passes. Codex was evaluated so ([Chen et al. 2021](https://arxiv.org/abs/2107.03374)): its
-# best temperature was 0.2 for one try and 0.8 for a hundred. The chance that one of eight is
-# right:
+# best temperature was 0.2 for one try and 0.8 for a hundred. It takes tasks that the model finds
+# hard, so we put ours in words that it has never been trained on: *the total of the second
+# powers*.
 
 # %%
+hard = program_items(120, reworded=True)
+hard_texts = complete_grid(
+    model, tokenizer, hard.prompts, (0.0, 0.2, 0.8, 1.2), samples=8, max_new_tokens=48
+)
 tries = {
-    f"{k} tries" if k > 1 else "1 try": sampling.points_solved_in(program_texts, tasks.is_right, k)
-    for k in (1, 8)
+    "1 try": sampling.points_solved_in(hard_texts, hard.is_right, 1),
+    "8 tries": sampling.points_solved_in(hard_texts, hard.is_right, 8),
 }
 plots.curves(
     tries,
-    y_label="share of programs solved",
+    y_label="share of tasks solved",
     advice=True,
-    alt="Share of programs solved against temperature, for one try and for eight. One try is "
-    "best cold and falls; eight tries are best at a warmer temperature.",
+    alt="Share of reworded tasks solved against temperature, for one try and for eight. One try is "
+    "best cold and falls; eight tries are best at the warm end.",
 )
 
 # %%
-in_eight = {p.temperature: p.share for p in tries["8 tries"]}
-lab.claim("solved in 8 tries at T = 0.2", in_eight[0.2], around=0.95, within=0.1)
-lab.claim("solved in 8 tries at T = 0.8", in_eight[0.8], around=0.98, within=0.05)
+once, eight = ({p.temperature: p.share for p in curve} for curve in tries.values())
+lab.claim("one try: lost from T = 0.2 to 1.2", once[0.2] - once[1.2], around=0.08, within=0.08)
+lab.claim("eight tries: won from T = 0.2 to 1.2", eight[1.2] - eight[0.2], around=0.12, within=0.1)
 
 # %%
 lab.ask("code-with-tests")

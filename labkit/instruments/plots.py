@@ -90,11 +90,14 @@ def curves(
 
 
 def _curve_table(series: Mapping[str, Sequence[Point]]) -> dict[str, list[object]]:
-    first = next(iter(series.values()))
-    table: dict[str, list[object]] = {"temperature": [p.temperature for p in first]}
-    for name, points in series.items():
-        table[name] = [f"{p.share:.3f} ({p.low:.3f}-{p.high:.3f})" for p in points]
-    return table
+    """One row for each point: the curves need not share their temperatures."""
+    points = [(name, point) for name, curve in series.items() for point in curve]
+    return {
+        "curve": [name for name, _ in points],
+        "temperature": [p.temperature for _, p in points],
+        "share": [f"{p.share:.3f}" for _, p in points],
+        "95 % interval": [f"{p.low:.3f} - {p.high:.3f}" for _, p in points],
+    }
 
 
 def next_tokens(panels: Mapping[str, Sequence[NextToken]], *, alt: str) -> Figure:

@@ -12,8 +12,15 @@ def test_a_figure_has_alt_text_and_its_data_as_a_table() -> None:
     shown = plots.curves(CURVE, y_label="share", alt='falls from "0.9"')._repr_html_()
     assert 'alt="falls from &quot;0.9&quot;"' in shown
     assert "facts &lt;b&gt;" in shown and "<b>" not in shown
-    assert "0.900 (0.850-0.950)" in shown
-    assert shown.count('scope="col"') == 2
+    assert "<td>0.900</td><td>0.850 - 0.950</td>" in shown
+    assert shown.count('scope="col"') == 4
+
+
+def test_curves_need_not_share_their_temperatures() -> None:
+    other = {"ideas": [Point(0.5, 1.0, 1.0, 1.0, 10)]}
+    table = plots.curves(CURVE | other, y_label="share", alt="x").table
+    assert table["curve"] == ["facts <b>", "facts <b>", "ideas"]
+    assert table["temperature"] == [0.0, 1.0, 0.5]
 
 
 def test_the_same_figure_is_the_same_bytes() -> None:
