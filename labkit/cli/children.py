@@ -10,9 +10,8 @@ import queue
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-Command = Sequence[str] | Sequence[str | Path]
+Command = Sequence[object]  # words; a path stands for itself
 
 
 class Children:

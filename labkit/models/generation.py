@@ -106,7 +106,7 @@ class Sampler:
         warm = temperatures > 0
         scaled = logits[warm].float() / temperatures[warm, None]
         ids = torch.empty((len(scaled), 0), dtype=torch.long, device=logits.device)
-        probabilities = self.filters(ids, scaled).softmax(-1)  # type: ignore[arg-type]
+        probabilities = self.filters(ids, scaled).softmax(-1)
         greedy[warm] = torch.multinomial(probabilities, 1, generator=self.generator)[:, 0]
         return greedy
 

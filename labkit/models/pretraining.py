@@ -76,7 +76,7 @@ def begin(recipe: Recipe, folder: Path, device: str) -> Run:
     tokenizer = tokenizer_of(recipe, folder / "tokenizer")
     torch.manual_seed(recipe.seed)
     model = LlamaForCausalLM(model_config(recipe, tokenizer))
-    model.to(torch.device(device))  # type: ignore[arg-type]
+    model.to(torch.device(device))
     return Run(recipe, folder, model, tokenizer, optimizer_of(model, recipe))
 
 

@@ -53,7 +53,7 @@ def load_model(
         model, tokenizer = (
             _from_hub(name, dtype) if is_hub_name(name) else _from_folder(name, dtype)
         )
-    return model.to(torch.device(device)).eval(), tokenizer  # type: ignore[arg-type]
+    return model.to(torch.device(device)).eval(), tokenizer
 
 
 def is_hub_name(name: str) -> bool:
