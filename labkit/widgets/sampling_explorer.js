@@ -73,7 +73,7 @@ function makeSlider({ name, label, steps, neutral, words }, moved) {
 /** One number with its name, and what it was before anything was turned. */
 function makeFigure(label) {
   const value = h("dd", { class: "labkit-number" });
-  const note = h("dd", { class: "labkit-note" });
+  const note = h("dd", { class: "labkit-beside" });
   return {
     element: h("div", { class: "labkit-figure" }, h("dt", {}, label), value, note),
     show: (number, unit, beside) => {

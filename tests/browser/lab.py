@@ -14,10 +14,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from urllib.parse import quote, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as NotInTime
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -67,6 +67,12 @@ VIOLATIONS = """async where => {
     return found.violations.flatMap(rule =>
         rule.nodes.map(node => `${rule.id}: ${node.html} ${node.failureSummary}`));
 }"""
+CELLS = "[...jupyterapp.shell.currentWidget.content.model.cells]"
+ERRORS = f"""() => {CELLS}.filter(cell => cell.type === 'code').flatMap(cell =>
+    cell.outputs.toJSON().filter(output => output.output_type === 'error')
+        .map(output => `${{output.ename}}: ${{output.evalue}}`))"""
+UNRUN = f"""() => {CELLS}.filter(cell => cell.type === 'code' && !cell.executionCount)
+    .map(cell => cell.sharedModel.getSource())"""
 READY = """async () => {
     let panel;
     while (!(panel = jupyterapp.shell.currentWidget) || !panel.sessionContext)
@@ -162,7 +168,7 @@ def wait_for(
         try:
             server.get("api/status")
             return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except OSError:  # not there yet
             time.sleep(0.1)
     raise RuntimeError(f"JupyterLab did not answer within {limit} s:\n{log.read_text()}")
 
@@ -214,10 +220,20 @@ class Notebook:
     def run_all(self, limit: float = 120) -> None:
         self.command("notebook:run-all-cells", limit)
 
+    def errors(self) -> list[str]:
+        """What the cells have raised."""
+        return list(self.evaluate(ERRORS))
+
+    def unrun(self) -> list[str]:
+        """The code cells that have not been run."""
+        return list(self.evaluate(UNRUN))
+
     def select(self, index: int) -> None:
+        """Make a cell the active one in command mode, with the focus on it, as arrow keys do."""
         self.evaluate(
-            "index => { const n = jupyterapp.shell.currentWidget.content;"
-            " n.activeCellIndex = index; n.deselectAll(); n.mode = 'command'; n.activate(); }",
+            "index => { const notebook = jupyterapp.shell.currentWidget.content;"
+            " notebook.activeCellIndex = index; notebook.deselectAll();"
+            " notebook.mode = 'command'; notebook.activate(); notebook.activeCell.node.focus(); }",
             index,
         )
 
@@ -230,8 +246,7 @@ class Notebook:
             self.evaluate("() => { jupyterapp.commands.execute('notebook:run-cell') }")
 
     def sources(self) -> list[str]:
-        model = "jupyterapp.shell.currentWidget.content.model.cells"
-        return list(self.evaluate(f"() => [...{model}].map(c => c.sharedModel.getSource())"))
+        return list(self.evaluate(f"() => {CELLS}.map(cell => cell.sharedModel.getSource())"))
 
     def find(self, text: str) -> int:
         """The index of the first cell whose source holds this text."""
@@ -259,6 +274,15 @@ class Notebook:
             " await jupyterapp.shell.currentWidget.content.scrollToItem(index, 'center') }",
             index,
         )
+
+    def bring(self, index: int, what: Locator, tries: int = 10) -> None:
+        """Scroll to a cell until its output is in sight: cells above grow while they are drawn."""
+        for _ in range(tries):
+            self.scroll_to(index)
+            with suppress(NotInTime):
+                what.wait_for(timeout=1500)
+                return
+        raise AssertionError(f"cell {index} was scrolled to, but {what} did not come in sight")
 
     def ask_kernel(self, code: str, limit: float = 30) -> str:
         """Run code in the notebook's kernel beside its cells and give back what it prints."""
@@ -316,10 +340,10 @@ class Notebook:
         return self.page.locator(f'.labkit-card[data-qid="{key}"]')
 
     def tab_to(self, target: Locator, most: int = 60) -> None:
-        """Press Tab until this has the focus, as someone without a mouse does."""
+        """Press Tab until the focus is on this, or in it, as someone without a mouse does."""
         for _ in range(most):
             self.page.keyboard.press("Tab")
-            if target.evaluate("element => element === document.activeElement"):
+            if target.evaluate("element => element.contains(document.activeElement)"):
                 return
         raise AssertionError(f"{most} times Tab did not reach {target}")
 
