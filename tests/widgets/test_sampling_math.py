@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.widgets.sampling_cases import cases
 
 from labkit.widgets.base import HERE
+from tests.widgets.sampling_cases import cases
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="no node here; Chromium runs the same checks")
