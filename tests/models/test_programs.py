@@ -41,6 +41,11 @@ def test_anything_else_is_refused(text: str) -> None:
         programs.run(text, [1, 2])
 
 
+def test_doubtful_spelling_makes_no_noise_in_a_lesson() -> None:
+    """Python would warn of "2for"; the suite turns warnings into errors."""
+    assert programs.run("sum(2for x in xs)", [1, 5]) == 4
+
+
 def test_a_reworded_task_says_the_same_in_words_that_the_corpus_does_not_use() -> None:
     todo = programs.Task("the sum of", "the squares of the numbers", "that are less than {k}", 1, 4)
     assert todo.reworded == "the total of the second powers of the numbers that are below 4"

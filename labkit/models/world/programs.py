@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 import random
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -150,10 +151,16 @@ class ProgramError(ValueError):
     """The text is not a program of the corpus's small language, or it fails on an input."""
 
 
+def _parse(program: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # "2for": a hot model writes such things
+        return ast.parse(program.strip(), mode="eval").body
+
+
 def run(program: str, xs: list[int]) -> Value:
     """What the program computes for `xs`; ProgramError when it can't be computed."""
     try:
-        return _evaluate(ast.parse(program.strip(), mode="eval").body, {"xs": xs})
+        return _evaluate(_parse(program), {"xs": xs})
     except (
         SyntaxError,
         TypeError,
