@@ -6,10 +6,11 @@ applies them: temperature, top-k, top-p, min-p.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ from transformers import (
 )
 
 Grid = dict[float, list[list[str]]]  # temperature → prompt → samples (labkit.models.complete_grid)
+# Student's t for 95 %, by degrees of freedom: what two to eleven batches need.
+_STUDENT_95 = dict(
+    enumerate((12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228), start=1)
+)
 TEMPERATURES = (0.0, 0.2, 0.5, 0.8, 1.0, 1.3, 1.6, 2.0)
 
 
@@ -151,14 +156,19 @@ def _all_wrong(n: int, wrong: int, attempts: int) -> float:
     return chance
 
 
-def share_distinct(grid: Grid) -> list[Point]:
-    """For each temperature, how many different texts there are for each text drawn.
+def share_distinct(grid: Grid, batch: int = 50) -> list[Point]:
+    """For each temperature, how many different texts there are in a batch, as a share of the batch.
 
-    Drawing again from the texts would only repeat some, so there is no bootstrap interval here.
+    The mean of disjoint batches, with Student's 95 % interval: a bootstrap would draw texts twice
+    and count fewer different ones. At least two batches are needed.
     """
     points = []
     for temperature, rows in grid.items():
         texts = [text for row in rows for text in row]
-        share = len(set(texts)) / len(texts)
-        points.append(Point(temperature, share, share, share, n=len(texts)))
+        batches = [texts[i : i + batch] for i in range(0, len(texts) - batch + 1, batch)]
+        shares = [len(set(some)) / batch for some in batches]
+        half = _STUDENT_95[len(shares) - 1] * stdev(shares) / math.sqrt(len(shares))
+        mean = fmean(shares)
+        low, high = max(0.0, mean - half), min(1.0, mean + half)
+        points.append(Point(temperature, mean, low, high, n=len(texts)))
     return points

@@ -95,8 +95,15 @@ def test_one_try_is_the_share_of_right_answers() -> None:
     assert once[0].share == sampling.share_right(grid, lambda i, text: text == "a")[0].share == 0.75
 
 
-def test_distinct_counts_different_texts() -> None:
-    assert sampling.share_distinct({0.0: [["a"], ["a"], ["b"], ["c"]]})[0].share == 0.75
+def test_distinct_counts_different_texts_in_batches_with_students_interval() -> None:
+    texts = [["a"], ["a"], ["b"], ["c"], ["a"], ["a"], ["a"], ["a"]]
+    (point,) = sampling.share_distinct({0.0: texts}, batch=4)
+    assert point.share == 0.5  # 3 of 4 and 1 of 4
+    assert (point.low, point.high) == (0.0, 1.0)  # two batches say little
+    same, all_different = [["a"]] * 100, [[str(i)] for i in range(100)]
+    for rows, share in ((same, 0.02), (all_different, 1.0)):
+        (point,) = sampling.share_distinct({0.5: rows})
+        assert point.low == point.share == point.high == pytest.approx(share)
 
 
 def test_the_judges_know_right_from_wrong() -> None:
