@@ -189,6 +189,7 @@ lab.ask("argmax-never-changes")
 # How many tokens does each keep?
 
 # %%
+# NBVAL_CHECK_OUTPUT
 settings = {
     "top-k 20": {"top_k": 20},
     "top-p 0.9": {"top_p": 0.9},
