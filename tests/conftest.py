@@ -50,6 +50,11 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "agg"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser journeys last: Playwright keeps an event loop running in this thread meanwhile."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 def departures() -> str:
     """What has left loopback so far."""
     return GUARD_LOG.read_text(encoding="utf-8") if GUARD_LOG.exists() else ""

@@ -11,6 +11,7 @@ import argparse
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -151,11 +152,19 @@ def serve(work: Path, notebook: str, args: argparse.Namespace) -> int:
 
     server = LabApp.initialize_server(argv=server_options(work, notebook, args))
     server.log.addFilter(lambda record: "To access the server" not in str(record.msg))
+    server.io_loop.add_callback(announce, server, notebook)  # after the one that binds the port
+    # Jupyter's own handler asks for a second Ctrl-C in a terminal, and elsewhere leaves kernels.
+    signal.signal(signal.SIGINT, lambda *_: server.stop(from_signal=True))
+    server.start()
+    print("The course is closed. Your work is saved as JupyterLab saved it.")
+    return 0
+
+
+def announce(server: Any, notebook: str) -> None:
+    """Say where the course is, once it listens."""
     url = address(server.connection_url, notebook, os.environ["JUPYTER_TOKEN"])
     print(f"The course is open: {url}")
     print("Keep this window open while you work. Ctrl-C ends it.", flush=True)
-    server.start()
-    return 0
 
 
 def own_settings() -> None:
@@ -178,7 +187,7 @@ def server_options(work: Path, notebook: str, args: argparse.Namespace) -> list[
         f"--ServerApp.root_dir={work}",
         f"--LabApp.default_url=/lab/workspaces/labkit/tree/{notebook}",
         "--ServerApp.answer_yes=True",
-        f"--ServerApp.log_level={logging.WARNING}",
+        f"--Application.log_level={logging.WARNING}",
         f"--ServerApp.open_browser={not args.no_browser}",
     ]
     if "JUPYTERLAB_WORKSPACES_DIR" not in os.environ:

@@ -216,10 +216,13 @@ def test_unknown_lesson_is_answered_with_the_nearest(running: Running) -> None:
 
 def test_ctrl_c_ends_it(running: Running) -> None:
     """The last test of this file: it ends the server that the others ask."""
+    family = psutil.Process(running.process.pid).children(recursive=True)
+    assert any("ipykernel_launcher" in child.cmdline() for child in family)
     running.process.send_signal(signal.SIGINT)
     rest, _ = running.process.communicate(timeout=60)
     assert running.process.returncode == 0
-    assert "Traceback" not in rest
+    assert "Traceback" not in rest and "The course is closed" in rest
+    assert not psutil.wait_procs(family, timeout=20)[1], "no kernel is left behind"
     assert lab.is_free(running.port)
 
 
