@@ -137,7 +137,7 @@ plots.lines(
     y_label="effective vocabulary (tokens)",
     log=True,
     alt="Effective vocabulary against temperature on a logarithmic scale. Both curves rise "
-    "steadily from 1 token; the idea lies above the fact until both end in the hundreds.",
+    "steadily from 1 token; the idea lies above the fact, and both end near a thousand.",
 )
 
 # %%

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 from transformers import (
     LogitsProcessorList,
-    MinPLogitsWarper,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
 )
+
+from labkit.models.generation import filters
 
 Grid = dict[float, list[list[str]]]  # temperature → prompt → samples (labkit.models.complete_grid)
 # Student's t for 95 %, by degrees of freedom: what two to eleven batches need.
@@ -60,13 +59,8 @@ def next_token_probabilities(
     """Probabilities of the next token, shape (vocab,); temperature 0 is all on the argmax."""
     if temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(), logits.numel()).float()
-    processors = LogitsProcessorList([TemperatureLogitsWarper(float(temperature))])
-    if top_k:
-        processors.append(TopKLogitsWarper(top_k))
-    if top_p is not None:
-        processors.append(TopPLogitsWarper(top_p))
-    if min_p is not None:
-        processors.append(MinPLogitsWarper(min_p))
+    cuts = filters(top_k, top_p, min_p)
+    processors = LogitsProcessorList([TemperatureLogitsWarper(float(temperature)), *cuts])
     no_ids = torch.LongTensor(1, 0)
     return processors(no_ids, logits[None].clone())[0].softmax(-1)
 

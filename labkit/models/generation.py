@@ -44,7 +44,8 @@ def complete(
     The filters are off when None. The draws depend on `seed` and on the batch; the global random
     state is neither used nor changed.
     """
-    sampler = Sampler.of(top_k, top_p, min_p, seed, model.device)
+    generator = torch.Generator(model.device).manual_seed(seed)
+    sampler = Sampler(filters(top_k, top_p, min_p), generator)
     temperatures = [temperature] * samples
     return _complete(model, tokenizer, prompts, temperatures, sampler, max_new_tokens, stop)
 
@@ -64,7 +65,8 @@ def complete_grid(
     seed: int = 0,
 ) -> dict[float, list[list[str]]]:
     """As `complete`, at several temperatures; greedy rows come once, not `samples` times."""
-    sampler = Sampler.of(top_k, top_p, min_p, seed, model.device)
+    generator = torch.Generator(model.device).manual_seed(seed)
+    sampler = Sampler(filters(top_k, top_p, min_p), generator)
     columns = [t for t in temperatures for _ in range(samples if t else 1)]
     texts = _complete(model, tokenizer, prompts, columns, sampler, max_new_tokens, stop)
     return {
@@ -73,30 +75,26 @@ def complete_grid(
     }
 
 
+def filters(
+    top_k: int | None = None, top_p: float | None = None, min_p: float | None = None
+) -> LogitsProcessorList:
+    """transformers' processors in the order in which `generate` applies them; None is off."""
+    found = LogitsProcessorList()
+    if top_k:
+        found.append(TopKLogitsWarper(top_k))
+    if top_p is not None:
+        found.append(TopPLogitsWarper(top_p))
+    if min_p is not None:
+        found.append(MinPLogitsWarper(min_p))
+    return found
+
+
 @dataclass(frozen=True)
 class Sampler:
     """Draws next tokens: temperature row by row, then transformers' filters, then one draw."""
 
     filters: LogitsProcessorList
     generator: torch.Generator
-
-    @classmethod
-    def of(
-        cls,
-        top_k: int | None,
-        top_p: float | None,
-        min_p: float | None,
-        seed: int,
-        device: torch.device,
-    ) -> Sampler:
-        filters = LogitsProcessorList()
-        if top_k:
-            filters.append(TopKLogitsWarper(top_k))
-        if top_p is not None:
-            filters.append(TopPLogitsWarper(top_p))
-        if min_p is not None:
-            filters.append(MinPLogitsWarper(min_p))
-        return cls(filters, torch.Generator(device).manual_seed(seed))
 
     def next_tokens(self, logits: Tensor, temperatures: Tensor) -> Tensor:
         """Token ids (rows,) for logits (rows, vocab) and temperatures (rows,)."""

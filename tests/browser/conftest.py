@@ -51,16 +51,21 @@ def watched_page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = chromium()
+def chromium_path() -> str:
+    return chromium()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """For one module: Playwright keeps an event loop running, which other tests must not meet."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
-def lab_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def lab_server(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root, state = tmp_path_factory.mktemp("lessons"), tmp_path_factory.mktemp("jupyter")
     with running_lab(root, state, {"LABKIT_WORK": str(root)}) as server:
         yield server

@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.instruments.sampling import next_token_logits, next_token_probabilities
-from labkit.models import complete, complete_grid, load_model
+from labkit.models import complete, complete_grid, generation, load_model
 from labkit.models.generation import Sampler
 
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
@@ -33,19 +33,18 @@ def test_greedy_is_what_generate_gives(base: Loaded, stop: str | None) -> None:
     assert complete(model, tokenizer, PROMPTS, max_new_tokens=30, stop=stop) == expected
 
 
-@pytest.mark.parametrize("filters", [{}, {"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.1}])
+@pytest.mark.parametrize("settings", [{}, {"top_k": 5}, {"top_p": 0.8}, {"min_p": 0.1}])
 def test_draws_have_the_probabilities_of_the_librarys_processors(
-    base: Loaded, filters: dict[str, float]
+    base: Loaded, settings: dict[str, float]
 ) -> None:
     """Total variation of 2,000 draws at each of two temperatures in one batch; greedy rows."""
     logits = next_token_logits(*base, "An idea for a shop: a ")
     n, heat = 2000, torch.tensor([0.0, 0.7, 1.3])
-    settings = {"top_k": None, "top_p": None, "min_p": None} | filters
-    sampler = Sampler.of(**settings, seed=0, device=torch.device("cpu"))  # type: ignore[arg-type]
+    sampler = Sampler(generation.filters(**settings), torch.Generator().manual_seed(0))  # type: ignore[arg-type]
     drawn = sampler.next_tokens(logits.expand(3 * n, -1), heat.repeat(n)).view(n, 3)
     assert (drawn[:, 0] == logits.argmax()).all()
     for column in (1, 2):
-        expected = next_token_probabilities(logits, float(heat[column]), **filters)  # type: ignore[arg-type]
+        expected = next_token_probabilities(logits, float(heat[column]), **settings)  # type: ignore[arg-type]
         shares = drawn[:, column].bincount(minlength=len(logits)) / n
         noise = 0.4 * (expected * (1 - expected) / n).sqrt().sum()  # the mean of what chance gives
         assert (shares - expected).abs().sum() / 2 < 1.3 * noise + 0.02
