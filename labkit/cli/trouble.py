@@ -54,7 +54,7 @@ def installer_failed(output: str, folder: Path) -> SetupError:
         return disk_full(folder)
     if line := first_line(UNREACHABLE, output):
         return SetupError(
-            f"The package registry can't be reached:\n  {line}\n"
+            f"The package registry can't be reached:\n  {without_noise(line)}\n"
             "Look at your connection, VPN or proxy. pip's own settings hold here too: `python3 -m\n"
             f"pip config list` shows them, HTTPS_PROXY and PIP_INDEX_URL change them.\n{KEPT}"
         )
@@ -74,6 +74,12 @@ def first_line(pattern: re.Pattern[str], output: str) -> str | None:
     """The first line of the output that shows this trouble, cut to a readable length."""
     lines = (line.strip() for line in output.splitlines() if pattern.search(line))
     return next((line[:300] for line in lines), None)
+
+
+def without_noise(line: str) -> str:
+    """pip's warning less its counters and addresses of objects."""
+    line = re.sub(r"^WARNING: Retrying \(.*\) after connection broken by ", "", line)
+    return re.sub(r"<\S+ object at \w+>: ", "", line).strip("'\": ")
 
 
 def tail(output: str, lines: int = 12) -> str:

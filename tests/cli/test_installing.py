@@ -275,6 +275,18 @@ def test_cause_and_way_on(output: str, says: str, tmp_path: Path) -> None:
     assert says in text and len(text.splitlines()) >= 2
 
 
+def test_the_reason_is_shown_without_pips_noise() -> None:
+    line = (
+        "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by "
+        "'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7faa>: "
+        "Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')':"
+    )
+    assert trouble.without_noise(line) == (
+        "NewConnectionError('Failed to establish a new connection: [Errno -3] Temporary failure in "
+        "name resolution')"
+    )
+
+
 def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("labkit.cli.screen.time.monotonic", lambda: clock[0])
