@@ -72,8 +72,9 @@ def as_markdown(card: dict[str, Any]) -> str:
 - **Architecture**: {card["architecture"]}, {card["parameters"] / 1e6:.2f} M parameters, context
   {card["context_tokens"]} tokens, vocabulary {card["vocabulary"]} tokens; bfloat16 safetensors.
 {shape}
-- **Data**: {card["data"]}. Invented throughout; some of the statements and programs are wrong on
-  purpose (`labkit.models.world.knowledge.RUMOUR`, `programs.BUG`). Documents by kind:
+- **Data**: {card["data"]}. Invented throughout;
+  some of the statements and programs are wrong on purpose (`labkit.models.world.knowledge.RUMOUR`,
+  `programs.BUG`). Documents by kind:
 {mixes}
 - **Training**: {card["steps"]} steps, {card["tokens"] / 1e6:.1f} M tokens, seed {card["seed"]},
   {card["training_seconds"]} s on {card["machine"]}. To repeat it:

@@ -1,0 +1,47 @@
+"""`labkit models`: list, check, score, train, and what it says of names it does not know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import main
+from labkit.models import zoo
+
+
+def test_the_list_says_what_each_model_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    assert "base" in (said := capsys.readouterr().out) and "M parameters" in said
+
+
+def test_check_finds_the_files_as_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "check"]) == 0
+    assert "base: every file is as it was shipped" in capsys.readouterr().out
+
+
+def test_check_names_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "config.json").write_text("{}")
+    zoo.write_checksums(tmp_path / "base")
+    (tmp_path / "base" / "config.json").write_text("{ }")
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
+    assert main(["models", "check"]) == 2
+    assert "config.json is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["train", "bass"], ["score", "bass"]])
+def test_an_unknown_name_gives_the_nearest(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", *words]) == 2
+    assert "did you mean base?" in capsys.readouterr().out
+
+
+def test_scores_as_json_have_count_and_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "score", "--json", "--questions", "10"]) == 0
+    for row in json.loads(capsys.readouterr().out):
+        assert row["n"] == 10 and row["low"] <= row["share"] <= row["high"]
