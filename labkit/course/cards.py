@@ -32,6 +32,7 @@ STYLE = """\
 .labkit-note[data-tone=bad] { --labkit-tone: var(--jp-error-color1, #b3261e) }
 .labkit-note[data-tone=warn] { --labkit-tone: var(--jp-warn-color1, #9a5b00) }
 .labkit-note :is(p, div) { margin: .3em 0 }
+.labkit-note:has(> :is(p, div):only-child) { margin: .1rem 2px .2rem; padding: 0 .8rem }
 .labkit-note pre, .labkit-note code { color: inherit; background: var(--jp-layout-color2, #f3f4f6);
   font-family: var(--jp-code-font-family, monospace); font-size: .9em }
 .labkit-note pre code { font-size: inherit }

@@ -1,8 +1,9 @@
 """The learner's folder: their copies of the lessons, never written over once they edited them.
 
-A marker file in the folder remembers which version of each lesson was given. A copy whose cells are
-still those that were given is replaced by a newer version; an edited one stays, and the new version
-is put beside it. To start a lesson afresh, delete or rename the copy.
+A copy is given without outputs: the learner predicts first, and measures then. A marker file in
+the folder remembers which version of each lesson was given. A copy whose cells are still those that
+were given is replaced by a newer version; an edited one stays, and the new version is put beside
+it. To start a lesson afresh, delete or rename the copy.
 """
 
 from __future__ import annotations
@@ -84,10 +85,23 @@ def free_name(copy: Path, today: date) -> Path:
     return next(copy.with_name(name) for name in names if not copy.with_name(name).exists())
 
 
+def fresh(lesson: Path) -> bytes:
+    """A lesson without outputs: whoever is to predict a number must not see it measured."""
+    data = lesson.read_bytes()
+    try:
+        notebook = json.loads(data)
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+    except (ValueError, KeyError, TypeError):  # damaged: given as it is, JupyterLab will say so
+        return data
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def write_copy(lesson: Path, copy: Path) -> Path:
     """Copy by way of a draft: a cut-off start leaves the old copy or the new one, never half."""
     draft = copy.with_name(f".{copy.name}.draft")
-    draft.write_bytes(lesson.read_bytes())
+    draft.write_bytes(fresh(lesson))
     draft.replace(copy)
     return copy
 
@@ -122,9 +136,9 @@ def trust(notebooks: Iterable[Path]) -> None:
 
 
 def untouched(lessons: Iterable[Path], work: Path) -> list[Path]:
-    """The copies that are byte for byte what the course ships: only these are ours to sign."""
+    """The copies that are byte for byte what the course gave: only these are ours to sign."""
     copies = [(lesson, work / lesson.name) for lesson in lessons]
-    return [c for lesson, c in copies if c.exists() and c.read_bytes() == lesson.read_bytes()]
+    return [c for lesson, c in copies if c.exists() and c.read_bytes() == fresh(lesson)]
 
 
 def kernel_environment(work: Path) -> dict[str, str]:

@@ -60,9 +60,23 @@ def course(tmp_path: Path) -> Course:
 
 def test_the_first_start_copies(course: Course) -> None:
     assert course.start().what == "new"
-    assert course.copy.read_bytes() == course.lesson.read_bytes()
+    assert read(course.copy) == read(course.lesson) == "first"
     assert (course.work / paths.WORK_MARKER).exists()
     assert course.start().what == "kept"
+
+
+def test_a_copy_shows_no_number_before_it_is_measured(course: Course) -> None:
+    write(course.lesson, "first", output="0.41")
+    course.start()
+    (cell,) = json.loads(course.copy.read_text())["cells"]
+    assert (cell["outputs"], cell["execution_count"]) == ([], None)
+    assert "0.41" in course.lesson.read_text()
+
+
+def test_a_damaged_lesson_is_given_as_it_is(course: Course) -> None:
+    course.lesson.write_bytes(b"{half")
+    course.start()
+    assert course.copy.read_bytes() == b"{half"
 
 
 def test_a_new_version_replaces_a_copy_that_was_only_run(course: Course) -> None:
