@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labkit.models import exact_match
-from labkit.models.scoring import fact_questions, program_tasks
+from labkit.models.scoring import fact_questions, idea_prompts, program_tasks
 from labkit.models.world import World, ideas, programs
 
 
@@ -44,4 +44,4 @@ def program_items(n: int, *, reworded: bool = False, seed: int = 0) -> Items:
 
 def idea_items(n: int) -> Items:
     """The same open prompt `n` times; right when the grammar of shop ideas accepts the sentence."""
-    return Items([ideas.IDEA_PROMPT] * n, lambda i, text: ideas.parse_idea(text) is not None)
+    return Items(idea_prompts(n), lambda i, text: ideas.parse_idea(text) is not None)

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from labkit.models.recipes import Recipe
-from labkit.models.world import Document, World, documents
+from labkit.models.world import Document, World, documents, lexicon
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,6 @@ def batch(recipe: Recipe, world: World, tokenizer: PreTrainedTokenizerBase, step
 
 def texts_for_tokenizer(recipe: Recipe, world: World, count: int = 40_000) -> Iterator[str]:
     """What the tokenizer is trained on: documents of the mix, and every name there is."""
-    from labkit.models.world import lexicon
-
     stream = documents(world, seed=-1 - recipe.seed, mix=recipe.mix_at(0))
     yield from (next(stream).text for _ in range(count))
     names = (

@@ -24,6 +24,7 @@ from labkit.models.batches import Batch, batch, texts_for_tokenizer
 from labkit.models.recipes import Recipe
 from labkit.models.tokenizer import train_tokenizer
 from labkit.models.world import World
+from labkit.models.zoo import default_device
 
 CHECKPOINT_EVERY = 200
 
@@ -64,10 +65,6 @@ def pretrain(recipe: Recipe, runs: Path = Path("runs"), device: str | None = Non
             save_checkpoint(run)
     bar.close()
     return run
-
-
-def default_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def begin(recipe: Recipe, folder: Path, device: str) -> Run:

@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.models.generation import complete, exact_match
@@ -62,10 +61,10 @@ def idea_prompts(n: int) -> list[str]:
     return [ideas.IDEA_PROMPT] * n
 
 
-def program_tasks(n: int, seed: int = 0, split: str = "test") -> list[programs.Task]:
+def program_tasks(n: int, seed: int = 0) -> list[programs.Task]:
     """`n` programming tasks of combinations that no training text contains."""
     rng = random.Random(f"tasks {seed}")
-    return [programs.task(rng, split) for _ in range(n)]  # type: ignore[arg-type]
+    return [programs.task(rng, "test") for _ in range(n)]
 
 
 def reading_questions(world: World, n: int, count: int, seed: int = 0) -> list[Question]:
@@ -123,11 +122,3 @@ class Scorecard:
             lambda: self.reading(min(n, 200), 2),
         ]
         return [measure() for measure in measures]
-
-
-@torch.inference_mode()
-def held_out_loss(model: PreTrainedModel, input_ids: torch.Tensor) -> float:
-    """Mean next-token loss in nats of rows of token ids, shape (rows, context)."""
-    return float(
-        model(input_ids=input_ids.to(model.device), labels=input_ids.to(model.device)).loss
-    )

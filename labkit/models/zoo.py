@@ -47,7 +47,7 @@ def load_model(
     """
     if name == "base":
         name = os.environ.get("LABKIT_MODEL") or name
-    device = device or os.environ.get("LABKIT_DEVICE") or _default_device()
+    device = device or os.environ.get("LABKIT_DEVICE") or default_device()
     dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     with _quiet_transformers():
         model, tokenizer = (
@@ -143,7 +143,7 @@ def _load(
     return model, tokenizer
 
 
-def _default_device() -> str:
+def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
