@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 
@@ -11,10 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="name, size and what each is for")
     actions.add_parser("check", help="compare every weight file with its checksum")
-    score = actions.add_parser("score", help="measure what a model can do")
-    score.add_argument("name", nargs="?", default="base")
+    score = actions.add_parser("score", help="measure what the models can do, beside controls")
+    score.add_argument("name", nargs="?", help="one model (default: every bundled one)")
+    score.add_argument("--only", metavar="ROW", help="one phenomenon, such as facts or draft")
+    score.add_argument("--quick", action="store_true", help="few items, to see that it runs")
     score.add_argument("--json", action="store_true", help="print rows as JSON")
-    score.add_argument("--questions", type=int, default=500, help="questions a row (default 500)")
     train = actions.add_parser("train", help="train a model from its recipe, or go on with it")
     train.add_argument("name")
     train.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints")
@@ -53,16 +55,20 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _score(args: argparse.Namespace) -> int:
-    from labkit.models.scoring import Scorecard
-    from labkit.models.zoo import load_model
+    from labkit.models.scoring import FULL, QUICK, as_text, measure, measures_of
 
-    rows = [score.as_row() for score in Scorecard(*load_model(args.name)).rows(args.questions)]
+    rows = []
+    for row, how in measures_of(args.name, args.only).items():
+        if how.missing:
+            print(f"{row}: not measured, {how.missing} not bundled", file=sys.stderr)
+            continue
+        print(f"measuring {row} of {args.name or how.of} ...", file=sys.stderr, flush=True)
+        found = measure(args.name or how.of, how, QUICK if args.quick else FULL)
+        rows += [{"row": row, "model": args.name or how.of} | one.as_row() for one in found]
+        if not args.json:
+            print(as_text(found), flush=True)
     if args.json:
         print(json.dumps(rows, indent=1))
-        return 0
-    for row in rows:
-        interval = f"[{row['low']:.1%}, {row['high']:.1%}]"
-        print(f"{row['name']:<45} {row['share']:6.1%}  {interval}  n={row['n']}")
     return 0
 
 

@@ -57,16 +57,17 @@ def normal_float(group: Group = 64, name: str = "NF4") -> Scheme:
     return Scheme(name, 4, group, NF4)
 
 
+GROUPS: Mapping[str, Group] = {"tensor": "tensor", "channel": "channel", "block": 64}
 SCHEMES: Mapping[str, Scheme] = {
     scheme.name: scheme
     for scheme in (
         integers(8, "channel", "int8"),
-        integers(4, 64, "int4-block"),
         normal_float(64, "NF4"),
-        integers(4, "tensor", "int4-tensor"),
-        integers(3, 64, "int3-block"),
-        integers(3, "tensor", "int3-tensor"),
-        integers(2, 64, "int2-block"),
+        *(
+            integers(b, group, f"int{b}-{name}")
+            for b in (4, 3, 2)
+            for name, group in GROUPS.items()
+        ),
     )
 }
 

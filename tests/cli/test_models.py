@@ -41,7 +41,23 @@ def test_an_unknown_name_gives_the_nearest(
     assert "did you mean base?" in capsys.readouterr().out
 
 
-def test_scores_as_json_have_count_and_interval(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "score", "--json", "--questions", "10"]) == 0
-    for row in json.loads(capsys.readouterr().out):
-        assert row["n"] == 10 and row["low"] <= row["share"] <= row["high"]
+def test_scores_as_json_have_count_interval_and_control(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "score", "base", "--only", "facts", "--quick", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["row"] == "facts" and row["model"] == "base" and row["wanted"] == "≥ 98 %"
+    for figure in (row, *row["control"]):
+        assert figure["n"] == 16 and figure["low"] <= figure["figure"] <= figure["high"]
+
+
+def test_scores_are_readable_with_the_control_under_the_figure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["models", "score", "base", "--only", "facts", "--quick"]) == 0
+    figure, control = capsys.readouterr().out.splitlines()
+    assert figure.startswith("trained facts, closed book: ") and "wanted ≥ 98 %" in figure
+    assert control.startswith("    facts met in prose only: ")
+
+
+def test_an_unknown_row_gives_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "score", "base", "--only", "fact"]) == 2
+    assert "no row 'fact' of base: did you mean facts?" in capsys.readouterr().out

@@ -1,0 +1,110 @@
+"""The scorecard: every phenomenon that the lessons rest on, row by row, and the quick shares.
+
+`measure("base")` gives all rows of a model; `Scorecard` counts the few shares that a model card
+has shown from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from labkit.models.scoring.draft import draft
+from labkit.models.scoring.facts import fact_questions, facts
+from labkit.models.scoring.quantization import quantization
+from labkit.models.scoring.reading import reading_questions
+from labkit.models.scoring.rows import Row, Score
+from labkit.models.scoring.subject import FULL, Effort, Subject
+from labkit.models.scoring.temperature import temperature
+from labkit.models.scoring.writing import ideas_well_formed, programs_right
+from labkit.models.world.document import Question
+from labkit.models.zoo import available_models, load_model
+from labkit.paths import nearest
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a phenomenon is measured: of which bundled model, with which others beside it."""
+
+    of: str
+    rows: Callable[..., list[Row]]
+    beside: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """Bundled models that it needs and that are not there."""
+        return [name for name in self.beside if name not in available_models()]
+
+
+MEASURES: dict[str, Measure] = {
+    "facts": Measure("base", facts),
+    "temperature": Measure("base", temperature),
+    "quantization": Measure("base", quantization),
+    "draft": Measure("base", draft, beside=("draft",)),
+}
+
+
+def measures_of(name: str | None, only: str | None = None) -> dict[str, Measure]:
+    """The measures of a model, or of all models for None; those of `base` for any other model.
+
+    Raises LookupError when `only` is no measure of the model.
+    """
+    of = name if name is None or name in {m.of for m in MEASURES.values()} else "base"
+    found = {row: m for row, m in MEASURES.items() if of in (None, m.of)}
+    if only is None:
+        return found
+    if only not in found:
+        whose = name or "any model"
+        raise LookupError(f"There is no row {only!r} of {whose}: {nearest(only, found)}")
+    return {only: found[only]}
+
+
+def measure(name: str, row: Measure, effort: Effort = FULL) -> list[Row]:
+    """The rows of one measure of a model by name, which is loaded along with those beside it.
+
+    Raises what `load_model` raises.
+    """
+    model, tokenizer = load_model(name)
+    others = [load_model(other)[0] for other in row.beside]
+    return row.rows(Subject(model, tokenizer, effort), *others)
+
+
+class Scorecard:
+    """The quick shares of one model; each method is one."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.subject = Subject(model, tokenizer)
+        self.model, self.tokenizer, self.world = model, tokenizer, self.subject.world
+
+    def answered(self, name: str, questions: list[Question]) -> Score:
+        return Score(name, sum(self.subject.right(questions)), len(questions))
+
+    def trained_facts(self, n: int) -> Score:
+        return self.answered("trained facts", fact_questions(self.world.trained_facts, n))
+
+    def prose_facts(self, n: int) -> Score:
+        return self.answered("facts met in prose only", fact_questions(self.world.prose_facts, n))
+
+    def reading(self, n: int, count: int) -> Score:
+        questions = reading_questions(self.world, n, count)
+        return self.answered(f"passages about unseen entities, {count} at once", questions)
+
+    def well_formed_ideas(self, n: int) -> Score:
+        return Score("well-formed sentences", sum(ideas_well_formed(self.subject, n)), n)
+
+    def programs(self, n: int) -> Score:
+        hits = sum(programs_right(self.subject, n))
+        return Score("programs of unseen combinations", hits, n)
+
+    def rows(self, n: int = 500) -> list[Score]:
+        measures: list[Callable[[], Score]] = [
+            lambda: self.trained_facts(n),
+            lambda: self.prose_facts(n),
+            lambda: self.well_formed_ideas(min(n, 200)),
+            lambda: self.programs(min(n, 200)),
+            lambda: self.reading(min(n, 200), 1),
+            lambda: self.reading(min(n, 200), 2),
+        ]
+        return [measure() for measure in measures]
