@@ -14,7 +14,7 @@ from labkit.models.world import lexicon as words
 from labkit.models.world.document import Document, Part, Question
 from labkit.models.world.lexicon import Split, draw, split_of
 
-FIELDS = ("Name", "Goods", "Count", "Town", "Problem")
+FIELDS = ("Name", "Goods", "Count", "Order", "Town", "Problem")
 PROBLEMS = "broken late dirty wet scratched bent cracked faded".split()
 
 _WHO = ("This is {Name}.", "My name is {Name}.", "I am {Name}.", "{Name} here.")
@@ -25,6 +25,10 @@ _ORDERS = (
 _TOWNS = (
     "Your parcel was for my shop in {Town}.", "Everything should go to {Town}.",
     "Please send your answer to {Town}.", "I am waiting in {Town}.",
+)  # fmt: skip
+_NUMBERS = (
+    "The number of my order is {Order}.", "It was order {Order}.", "Please look at order {Order}.",
+    "My order has the number {Order}.",
 )  # fmt: skip
 _WHO_AND_TOWN = ("This is {Name} from the shop in {Town}.", "My name is {Name} and I am in {Town}.")
 _ORDER_AND_TOWN = (
@@ -64,12 +68,12 @@ def customer(rng: random.Random, split: Split) -> str:
 
 def _sentences(rng: random.Random) -> list[str]:
     """Templates that between them have every field once, in any order, and perhaps a closing."""
-    problem = rng.choice(_PROBLEMS)
-    told = rng.choice((
-        [rng.choice(_WHO_AND_TOWN), rng.choice(_ORDERS), problem],
-        [rng.choice(_WHO), rng.choice(_ORDER_AND_TOWN), problem],
-        [rng.choice(_WHO), rng.choice(_ORDERS), rng.choice(_TOWNS), problem],
+    who_what_where = rng.choice((
+        [rng.choice(_WHO_AND_TOWN), rng.choice(_ORDERS)],
+        [rng.choice(_WHO), rng.choice(_ORDER_AND_TOWN)],
+        [rng.choice(_WHO), rng.choice(_ORDERS), rng.choice(_TOWNS)],
     ))  # fmt: skip
+    told = [*who_what_where, rng.choice(_NUMBERS), rng.choice(_PROBLEMS)]
     rng.shuffle(told)
     return told + ([rng.choice(_CLOSINGS)] if rng.random() < 0.5 else [])
 
@@ -79,6 +83,7 @@ def record(rng: random.Random, split: Split) -> Record:
         "Name": customer(rng, split),
         "Goods": draw(rng, words.GOODS),
         "Count": str(rng.randint(2, 60)),
+        "Order": str(rng.randint(10_000, 99_999)),
         "Town": rng.choice(words.TOWN_NAMES),
         "Problem": rng.choice(PROBLEMS),
     }
@@ -91,7 +96,7 @@ def question(rng: random.Random, split: Split, field: str) -> Question:
 
 
 def document(rng: random.Random) -> Document:
-    """One or two messages, each with two to five of its fields in any order."""
+    """One or two messages, each with two to six of its fields in any order."""
     parts: list[Part] = []
     for _ in range(rng.randint(1, 2)):
         found = record(rng, "train")
