@@ -7,7 +7,7 @@ ended leaves the batch. For the many short answers of a lesson this is several t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,7 @@ from transformers import (
 )
 
 MAX_ROWS = 512  # rows decoded together: bounds the memory of their caches
+MAX_CHARACTERS = 100_000  # of their prompts together, for the same reason
 
 
 def complete(
@@ -119,11 +120,8 @@ def _complete(
     stop: str | None,
 ) -> list[list[str]]:
     """For each prompt one text for each of `temperatures`; prompts of like length go together."""
-    at_once = max(1, MAX_ROWS // len(temperatures))
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     texts: list[list[str]] = [[] for _ in prompts]
-    for first in range(0, len(order), at_once):
-        chunk = order[first : first + at_once]
+    for chunk in _chunks(prompts, len(temperatures)):
         rows = _decode(
             model, tokenizer, [prompts[i] for i in chunk], temperatures, sampler,
             max_new_tokens, stop_tokens(tokenizer, stop),
@@ -133,6 +131,19 @@ def _complete(
         for place, i in enumerate(chunk):
             texts[i] = cut[place * len(temperatures) : (place + 1) * len(temperatures)]
     return texts
+
+
+def _chunks(prompts: Sequence[str], copies: int) -> Iterator[list[int]]:
+    """Indices of prompts of like length, as many as may be decoded together."""
+    chunk: list[int] = []
+    for i in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
+        rows = copies * (len(chunk) + 1)
+        if chunk and (rows > MAX_ROWS or rows * len(prompts[i]) > MAX_CHARACTERS):
+            yield chunk
+            chunk = []
+        chunk.append(i)
+    if chunk:
+        yield chunk
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -210,7 +210,7 @@ def with_replay(
 
 
 def best_rate(
-    rates: Sequence[float], tune: Callable[[float], T], score: Callable[[T], float]
+    rates: Sequence[float], tune: Callable[[float], T], score: Callable[[T], Any]
 ) -> tuple[float, T]:
     """The learning rate whose model scores best - on a validation split, not on the test items."""
     tuned = [(rate, tune(rate)) for rate in rates]

@@ -76,3 +76,13 @@ def test_no_filter_is_applied_unasked(base: Loaded) -> None:
     """generate keeps 50 tokens by default; very hot sampling must reach beyond them."""
     texts = complete(*base, ["Once "], temperature=50.0, samples=200, max_new_tokens=1, stop=None)
     assert len(set(texts[0])) > 100
+
+
+def test_long_prompts_go_in_smaller_batches_and_answer_the_same(
+    base: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = complete(*base, PROMPTS, samples=2, max_new_tokens=8)
+    assert list(generation._chunks(PROMPTS, 2)) == [[3, 2, 0, 1]]
+    monkeypatch.setattr(generation, "MAX_CHARACTERS", 70)
+    assert list(generation._chunks(PROMPTS, 2)) == [[3, 2], [0], [1]]
+    assert complete(*base, PROMPTS, samples=2, max_new_tokens=8) == together

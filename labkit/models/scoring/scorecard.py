@@ -6,18 +6,22 @@ has shown from the start.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.models.scoring.draft import draft
 from labkit.models.scoring.facts import fact_questions, facts
+from labkit.models.scoring.jargon import jargon
 from labkit.models.scoring.quantization import quantization
-from labkit.models.scoring.reading import reading_questions
+from labkit.models.scoring.reading import reading, reading_questions
 from labkit.models.scoring.rows import Row, Score
+from labkit.models.scoring.shots import few_shot
 from labkit.models.scoring.subject import FULL, Effort, Subject
+from labkit.models.scoring.tables import tables
 from labkit.models.scoring.temperature import temperature
+from labkit.models.scoring.tickets import tuning
 from labkit.models.scoring.writing import ideas_well_formed, programs_right
 from labkit.models.world.document import Question
 from labkit.models.zoo import available_models, load_model
@@ -40,7 +44,12 @@ class Measure:
 
 MEASURES: dict[str, Measure] = {
     "facts": Measure("base", facts),
+    "reading": Measure("base", reading),
+    "tables": Measure("base", tables),
+    "few-shot": Measure("base", few_shot),
     "temperature": Measure("base", temperature),
+    "tuning": Measure("base", tuning),
+    "jargon": Measure("base", jargon),
     "quantization": Measure("base", quantization),
     "draft": Measure("base", draft, beside=("draft",)),
 }
@@ -78,7 +87,7 @@ class Scorecard:
         self.subject = Subject(model, tokenizer)
         self.model, self.tokenizer, self.world = model, tokenizer, self.subject.world
 
-    def answered(self, name: str, questions: list[Question]) -> Score:
+    def answered(self, name: str, questions: Sequence[Question]) -> Score:
         return Score(name, sum(self.subject.right(questions)), len(questions))
 
     def trained_facts(self, n: int) -> Score:

@@ -1,0 +1,254 @@
+"""The scorecard's figures and rows, and every row run on a model that knows nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from statistics import fmean
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from labkit.models import load_model
+from labkit.models.scoring import (
+    MEASURES,
+    Effort,
+    Subject,
+    as_markdown,
+    as_text,
+    draft,
+    jargon,
+    measures_of,
+    reading,
+    rows,
+    shots,
+    tables,
+    temperature,
+    tickets,
+)
+from labkit.models.world import World, passages
+from tests.models.tiny import save_tiny_model
+
+any_time = settings(deadline=None, max_examples=30)
+hits = st.lists(st.booleans(), min_size=1, max_size=60)
+LEAST = Effort(items=3, timed=1, steps=1, rates=1, examples=4)
+
+
+# ---- figures -------------------------------------------------------------------------------------
+
+
+@given(hits)
+def test_a_share_lies_in_its_interval(found: list[bool]) -> None:
+    figure = rows.share("x", found)
+    assert 0 <= figure.low <= figure.figure <= figure.high <= 1
+    assert figure.n == len(found) and figure.figure == fmean(found)
+
+
+@any_time
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=30))
+def test_a_mean_lies_in_its_interval_and_repeats(values: list[float]) -> None:
+    figure = rows.mean("x", values)
+    assert figure.low - 1e-9 <= figure.figure <= figure.high + 1e-9
+    assert figure == rows.mean("x", values)
+
+
+def test_the_bootstrap_has_the_width_of_theory() -> None:
+    """For the mean of many draws the interval is 1.96 standard errors to each side."""
+    rng = random.Random(0)
+    values = [rng.gauss(3.0, 2.0) for _ in range(400)]
+    figure = rows.mean("x", values)
+    assert (figure.high - figure.low) / 2 == pytest.approx(1.96 * 2.0 / math.sqrt(400), rel=0.15)
+
+
+def test_a_paired_difference_is_sharper_than_two_intervals() -> None:
+    rng = random.Random(1)
+    hard = [rng.gauss(0, 3) for _ in range(100)]
+    first, second = [h + 0.5 for h in hard], [h + rng.gauss(0, 0.1) for h in hard]
+    figure = rows.difference("x", first, second)
+    assert figure.low > 0.4
+    assert rows.mean("a", first).low < rows.mean("b", second).high
+
+
+def test_a_row_says_whether_its_wish_is_met() -> None:
+    good, bad = rows.share("x", [True] * 9 + [False]), rows.share("x", [False] * 10)
+    assert rows.at_least(0.9, good).reached and not rows.at_least(0.9, bad).reached
+    assert rows.at_most(0.1, bad).reached and not rows.at_most(0.1, good).reached
+    assert rows.at_least(0.9, good).wanted == "≥ 90 %"
+
+
+def test_rows_are_shown_with_their_controls() -> None:
+    row = rows.at_least(0.98, rows.share("facts", [True] * 4), rows.known("chance", 0.25))
+    assert as_text([row]).splitlines() == [
+        "facts: 100 % [51, 100], n=4  (wanted ≥ 98 %: reached)",
+        "    chance: 25 %",
+    ]
+    assert as_markdown([row]).splitlines()[-1] == (
+        "| facts | ≥ 98 % | 100 % | 51 - 100 | 4 | chance 25 % |"
+    )
+    found = row.as_row()
+    assert found["phenomenon"] == "facts" and found["control"] == [
+        {"name": "chance", "figure": 0.25, "n": 0, "low": 0.25, "high": 0.25, "unit": "share"}
+    ]
+
+
+# ---- items and controls --------------------------------------------------------------------------
+
+
+ANSWERS: dict[str, str] = {}
+
+
+class Oracle(Subject):
+    """Says what `ANSWERS` has for each prompt: a model whose figures are known."""
+
+    def answers(self, prompts: Sequence[str], max_new_tokens: int = 12) -> list[str]:
+        return [ANSWERS[prompt] for prompt in prompts]
+
+
+@pytest.fixture
+def oracle() -> Oracle:
+    ANSWERS.clear()
+    return Oracle(None, None, Effort(items=60))  # type: ignore[arg-type]
+
+
+def test_a_model_that_copies_any_value_is_told_apart_by_the_control(oracle: Oracle) -> None:
+    rng = random.Random(0)
+    for question in reading.with_rivals(World(), 60, 4):
+        ANSWERS[question.prompt] = rng.choice(question.candidates)
+    row = reading.rivals(oracle, 4, 0.8)
+    guess, any_value = row.control
+    assert not row.reached and row.measured.low < guess.figure < row.measured.high
+    assert any_value.figure == 1.0
+
+
+def test_questions_with_rivals_have_one() -> None:
+    for question in reading.with_rivals(World(), 30, 2):
+        assert len(set(question.candidates)) > 1
+
+
+def test_without_its_passage_a_question_is_the_bare_one() -> None:
+    question = passages.reading(World(), random.Random(3), 2, "test")
+    (bare,) = reading.without_passage([question])
+    assert bare.prompt.startswith("Q: ") and bare.prompt.endswith("?\nA: ")
+    assert question.prompt.endswith("\n" + bare.prompt) and bare.answer == question.answer
+
+
+def test_memory_and_passage_are_counted_apart(oracle: Oracle) -> None:
+    rng = random.Random("conflict")
+    questions = [passages.conflict(World(), rng) for _ in range(60)]
+    ANSWERS.update({q.prompt: q.answer for q in questions})
+    ANSWERS.update({q.prompt: "nothing" for q in reading.without_passage(questions)})
+    row = reading.context_against_memory(oracle)
+    assert row.reached and [c.figure for c in row.control] == [0.0, 0.0]
+
+
+def test_the_same_tables_come_in_every_format() -> None:
+    subject = Subject(None, None, Effort(items=5))  # type: ignore[arg-type]
+    by_format = [tables.look_ups(subject, 4, form, "test") for form in ("csv", "json")]
+    for csv, json_ in zip(*by_format, strict=True):
+        assert csv.answer == json_.answer
+        assert csv.prompt.rpartition("\nQ: ")[2] == json_.prompt.rpartition("\nQ: ")[2]
+
+
+def test_few_shot_is_judged_against_chance(oracle: Oracle) -> None:
+    """A model that always says the first label it saw is at chance with any number of shots."""
+    for count in (0, 2, 4, 8, 16):
+        for labels in ("made_up", "flipped", "natural"):
+            for e in shots.episodes(oracle, count, labels):  # type: ignore[arg-type]
+                ANSWERS[e.prompt] = e.prompt.removeprefix("Labels: ").split(",")[0]
+    none, eight = shots.few_shot(oracle)
+    assert none.reached and not eight.reached
+
+
+def test_a_ticket_is_valid_exact_or_neither(oracle: Oracle) -> None:
+    some = tickets.world_tickets.examples(3, "test", 0)
+    wrong = json.dumps(some[1].fields | {"wants": "tea"})
+    for ticket, text in zip(some, (some[0].as_json, wrong, "{"), strict=True):
+        ANSWERS[ticket.question().prompt] = text
+    valid, exact, fields = tickets.written(oracle, some)
+    assert valid == [True, True, False] and exact == [True, False, False]
+    assert fields["order"] == [True, True, False] and fields["wants"] == [True, False, False]
+
+
+def test_the_trades_exam_asks_for_every_term_both_ways() -> None:
+    exam = jargon.examination()
+    assert len(exam) == 2 * len(jargon.TERMS)
+    assert {q.answer for q in exam} >= {t.word for t in jargon.TERMS}
+
+
+@given(st.lists(st.floats(1.0, 5.0), min_size=1, max_size=8))
+@any_time
+def test_perplexity_falls_by_the_ratio_of_both(losses: list[float]) -> None:
+    before, after = [(x * 10, 10) for x in losses], [(x * 10 - 10, 10) for x in losses]
+    fall = jargon.fall("x", before, after)
+    assert fall.figure == pytest.approx(math.e) == pytest.approx(fall.low)
+    ratio = jargon.perplexity("a", before).figure / jargon.perplexity("b", after).figure
+    assert ratio == pytest.approx(fall.figure)
+
+
+def test_a_curve_that_turns_back_is_not_monotone() -> None:
+    falling = {0.0: [1.0] * 20, 1.0: [0.5, 1.0] * 10, 2.0: [0.0] * 20}
+    turning = {0.0: [1.0] * 20, 1.0: [0.0] * 20, 2.0: [0.5] * 20}
+    for curve, reached in ((falling, True), (turning, False)):
+        row = temperature._row("x", curve, falls=True, name="right")
+        assert row.reached is reached
+
+
+# ---- every row on a tiny model -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    folder = tmp_path_factory.mktemp("tiny")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_tiny_model(folder)
+    model, tokenizer = load_model(str(folder))
+    model.config.max_position_embeddings = 2048  # long enough for every row's texts
+    return model, tokenizer
+
+
+@pytest.mark.parametrize("name", [n for n, m in MEASURES.items() if m.of == "base"])
+def test_every_row_of_the_base_can_be_measured(
+    name: str, tiny: tuple[PreTrainedModel, PreTrainedTokenizerBase]
+) -> None:
+    """Of a model that knows nothing: the rows are there, with n, interval, wish and control."""
+    how = MEASURES[name]
+    found = how.rows(Subject(*tiny, LEAST), *[tiny[0] for _ in how.beside])
+    assert found
+    for row in found:
+        assert row.wanted and row.control and row.measured.n > 0, row
+        for figure in (row.measured, *row.control):
+            assert figure.low - 1e-9 <= figure.figure <= figure.high + 1e-9, figure
+    assert len({row.phenomenon for row in found}) == len(found)
+    json.dumps([row.as_row() for row in found])
+
+
+def test_a_draft_that_is_the_target_is_always_right(
+    tiny: tuple[PreTrainedModel, PreTrainedTokenizerBase],
+) -> None:
+    """All proposals are accepted: five tokens for each pass of the target, at k=4."""
+    model, tokenizer = tiny
+    twin = load_model(model.config._name_or_path)[0]
+    subject = Subject(model, tokenizer, LEAST)
+    with draft.one_way_of_drafting(twin), draft.only_errors():
+        plain, drafted, looked_up = draft.three_ways(subject, twin, "Once upon a time")
+    assert plain.tokens == drafted.tokens == looked_up.tokens
+    assert plain.passes == len(plain.tokens)
+    assert len(drafted.tokens) / drafted.passes == pytest.approx(5, abs=1)
+    assert twin.generation_config.num_assistant_tokens != draft.DRAFTED
+
+
+def test_rows_are_found_by_model_and_name() -> None:
+    assert set(measures_of("base")) == {n for n, m in MEASURES.items() if m.of == "base"}
+    assert measures_of("/some/folder") == measures_of("base")
+    assert measures_of(None) == MEASURES
+    assert list(measures_of("base", "facts")) == ["facts"]
+    with pytest.raises(LookupError, match="no row 'fact' of base: did you mean facts"):
+        measures_of("base", "fact")
