@@ -18,7 +18,9 @@ from labkit.paths import nearest
 class Recipe:
     """One model. Lengths are in tokens; the learning rate warms up, stays, and falls to zero.
 
-    `mixes` gives the shares of documents by kind from a step on.
+    `mixes` gives the shares of documents by kind from a step on. `architecture` is one of
+    `architectures.BUILDERS`; `starts_from` is the bundled model that lends its tokenizer (and to a
+    reward model its weights).
     """
 
     name: str
@@ -35,6 +37,8 @@ class Recipe:
     answer_weight: float = 5.0
     seed: int = 0
     vocab_size: int = 2560
+    architecture: str = "llama"
+    starts_from: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -52,6 +56,32 @@ class Recipe:
         return self.learning_rate * min(rising, falling)
 
 
+# What the mixture of experts and its twins have in common: domains that differ in their words.
+EXPERTS_MIX: dict[str, float] = {
+    "biography": 20, "question": 20, "program": 14, "table": 4, "idea": 10, "story": 8,
+    "classification": 8,
+}  # fmt: skip
+EXPERTS: dict[str, Any] = {
+    "mixes": {0: EXPERTS_MIX},
+    "steps": 2000,
+    "rows": 8,
+    "context": 256,
+    "answer_weight": 1.0,
+    "starts_from": "base",
+}
+EXPERTS_SHAPE: dict[str, Any] = {
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+}
+MIXTURE_SHAPE: dict[str, Any] = EXPERTS_SHAPE | {
+    "intermediate_size": 128,  # of one expert
+    "num_local_experts": 8,
+    "num_experts_per_tok": 2,
+    "router_aux_loss_coef": 0.02,
+}
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -67,6 +97,63 @@ RECIPES: dict[str, Recipe] = {
             },
             mixes={0: BASE_MIX, 1000: FACTS_MIX},
             steps=2900,
+        ),
+        Recipe(
+            name="moe",
+            summary="A mixture of 8 experts, 2 of which work on each token (Mixtral type).",
+            architecture="mixtral",
+            shape=MIXTURE_SHAPE,
+            **EXPERTS,
+        ),
+        Recipe(
+            name="moe_twin_active",
+            summary="The dense twin of `moe` with as many parameters as it uses for a token.",
+            shape=EXPERTS_SHAPE | {"intermediate_size": 256},
+            **EXPERTS,
+        ),
+        Recipe(
+            name="moe_twin_total",
+            summary="The dense twin of `moe` with as many parameters as it has at all.",
+            shape=EXPERTS_SHAPE | {"intermediate_size": 1024},
+            **EXPERTS,
+        ),
+        Recipe(
+            name="moe_unbalanced",
+            summary="`moe` trained without the balance loss: what its router does by itself.",
+            architecture="mixtral",
+            shape=MIXTURE_SHAPE | {"router_aux_loss_coef": 0.0},
+            **EXPERTS,
+        ),
+        Recipe(
+            name="judge",
+            summary="A reward model from `base`: which of two answers a text bears out.",
+            architecture="reward",
+            shape={},
+            starts_from="base",
+            steps=800,
+            rows=16,
+            learning_rate=2e-4,
+        ),
+        Recipe(
+            name="vision",
+            summary="A Llava type: sees pictures of shapes and answers about them.",
+            architecture="llava",
+            shape={
+                "vision": {
+                    "hidden_size": 128,
+                    "intermediate_size": 256,
+                    "num_hidden_layers": 4,
+                    "num_attention_heads": 4,
+                    "patch_size": 8,
+                },
+                "text": EXPERTS_SHAPE | {"intermediate_size": 256},
+            },
+            starts_from="base",
+            steps=6000,
+            rows=16,
+            context=256,
+            learning_rate=1e-3,
+            weight_decay=0.05,
         ),
     )
 }

@@ -1,0 +1,167 @@
+"""The judge: a reward model that starts from `base` and learns which of two answers is right.
+
+It reads a text, a question and one answer, and gives one number. Training makes the number of the
+right answer the larger one (Bradley and Terry 1952; as in InstructGPT, arXiv:2203.02155).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
+
+from labkit.models.recipes import Recipe
+from labkit.models.scoring.rows import Figure, Row, at_least, bootstrap, difference, known, share
+from labkit.models.world import World
+from labkit.models.world.comparisons import WORDINGS, Pair, pair, worded_pair
+
+
+def pairs_of_step(recipe: Recipe, world: World, step: int) -> list[Pair]:
+    """The training pairs of one step, the same whenever they are asked for."""
+    rng = random.Random(f"pairs {recipe.seed} {step}")
+    return [worded_pair(world, rng, "train") for _ in range(recipe.rows)]
+
+
+def unseen_pairs(n: int, hard: bool = True) -> list[Pair]:
+    """`n` pairs of bare answers about people whom no training text names."""
+    rng = random.Random(f"test pairs {hard}")
+    return [pair(World(), rng, "test", hard) for _ in range(n)]
+
+
+def rewards(
+    model: LlamaForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+) -> Tensor:
+    """One reward for each prompt with its answer, float32 (rows,); gradients flow."""
+    texts = [prompt + answer + "\n" for prompt, answer in zip(prompts, answers, strict=True)]
+    inputs = tokenizer(texts, return_tensors="pt", padding=True).to(model.device)
+    logits = model(inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
+    return logits[:, 0].float()
+
+
+def margins(
+    model: LlamaForSequenceClassification, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
+) -> Tensor:
+    """By how much the right answer's reward is above the wrong one's, (pairs,)."""
+    prompts = [p.prompt for p in pairs]
+    answers = [p.right for p in pairs] + [p.wrong for p in pairs]
+    right, wrong = rewards(model, tokenizer, prompts * 2, answers).chunk(2)
+    return right - wrong
+
+
+def preference_loss(margin: Tensor) -> Tensor:
+    """Bradley-Terry: minus the log-probability that the right answer wins, in nats."""
+    return -F.logsigmoid(margin).mean()
+
+
+@torch.inference_mode()
+def picks_right(
+    model: LlamaForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Sequence[Pair],
+    at_once: int = 32,
+) -> list[bool]:
+    """Whether the judge prefers the right answer, pair by pair."""
+    found: list[bool] = []
+    for first in range(0, len(pairs), at_once):
+        found += (margins(model, tokenizer, pairs[first : first + at_once]) > 0).tolist()
+    return found
+
+
+def occurs_in_text(pairs: Sequence[Pair]) -> list[bool]:
+    """The baseline that reads nothing: it picks the answer that occurs in the text, and tosses a
+    coin where both or none do."""
+    rng = random.Random("coin")
+    return [
+        rng.random() < 0.5
+        if (p.right in p.prompt) == (p.wrong in p.prompt)
+        else p.right in p.prompt
+        for p in pairs
+    ]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which answer a judge picked and which is right, by the places A and B that they had."""
+
+    picked: str
+    true: str
+
+
+def verdicts(right: Sequence[bool], seed: int = 0) -> list[Verdict]:
+    """Puts the right answer at A or B by a coin, so that agreement can be told from chance."""
+    rng = random.Random(f"places {seed}")
+    other = {"A": "B", "B": "A"}
+    truths = [rng.choice("AB") for _ in right]
+    return [Verdict(t if hit else other[t], t) for hit, t in zip(right, truths, strict=True)]
+
+
+def kappa(given: Sequence[Verdict]) -> float:
+    """Agreement beyond chance (Cohen 1960): 1 for perfect, 0 for a coin."""
+    n = len(given)
+    agreed = sum(v.picked == v.true for v in given) / n
+    chance = sum(
+        sum(v.picked == place for v in given) * sum(v.true == place for v in given)
+        for place in "AB"
+    ) / (n * n)
+    return 1.0 if chance == 1 else (agreed - chance) / (1 - chance)
+
+
+def kappa_figure(name: str, right: Sequence[bool]) -> Figure:
+    return bootstrap(name, verdicts(right), kappa, "kappa")
+
+
+def rows(
+    model: LlamaForSequenceClassification, tokenizer: PreTrainedTokenizerBase, n: int
+) -> list[Row]:
+    """Agreement with the truth on hard pairs, and the judge's biases."""
+    hard, easy = unseen_pairs(n), unseen_pairs(n, hard=False)
+    right = picks_right(model, tokenizer, hard)
+    agreement = at_least(
+        0.6,
+        kappa_figure("judge, hard pairs", right),
+        kappa_figure("baseline: the answer that occurs in the text", occurs_in_text(hard)),
+        kappa_figure("judge, easy pairs", picks_right(model, tokenizer, easy)),
+        kappa_figure("baseline, easy pairs", occurs_in_text(easy)),
+    )
+    return [agreement, length_bias(model, tokenizer, hard), place_bias(hard, right)]
+
+
+def length_bias(
+    model: LlamaForSequenceClassification, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
+) -> Row:
+    """The same pairs twice: once the right answer is the wordy one, once the wrong one is."""
+    wordings = [WORDINGS[i % len(WORDINGS)] for i in range(len(pairs))]
+    for_long = [p.worded(right=w) for p, w in zip(pairs, wordings, strict=True)]
+    for_short = [p.worded(wrong=w) for p, w in zip(pairs, wordings, strict=True)]
+    long, short = (picks_right(model, tokenizer, some) for some in (for_long, for_short))
+    bias = difference("right more often when the right answer is the longer one", long, short)
+    return Row(
+        bias,
+        "measured",
+        True,
+        (share("the right one is longer", long), share("the right one is shorter", short)),
+    )
+
+
+def place_bias(pairs: Sequence[Pair], right: Sequence[bool]) -> Row:
+    """A reward model meets each answer alone, so which comes first can't sway it; where in the text
+    the right value stands can."""
+    first = [hit for p, hit in zip(pairs, right, strict=True) if p.place == 0]
+    last = [hit for p, hit in zip(pairs, right, strict=True) if p.place == p.passages - 1]
+    return Row(
+        share("right when the first passage tells it", first),
+        "measured",
+        True,
+        (
+            share("right when the last passage tells it", last),
+            known("verdicts changed by swapping the answers, by construction", 0.0),
+        ),
+    )
