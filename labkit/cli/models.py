@@ -59,8 +59,9 @@ def _score(args: argparse.Namespace) -> int:
 
     rows = []
     for row, how in measures_of(args.name, args.only).items():
-        if how.missing:
-            print(f"{row}: not measured, {how.missing} not bundled", file=sys.stderr)
+        if missing := how.missing(args.name):
+            there = "is no bundled model" if len(missing) == 1 else "are no bundled models"
+            print(f"{row}: not measured, {', '.join(missing)} {there}", file=sys.stderr)
             continue
         print(f"measuring {row} of {args.name or how.of} ...", file=sys.stderr, flush=True)
         found = measure(args.name or how.of, how, QUICK if args.quick else FULL)

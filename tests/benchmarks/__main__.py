@@ -9,7 +9,7 @@ from importlib import import_module
 from labkit.paths import nearest
 from tests.benchmarks.figures import Figure, as_json, table
 
-NAMES = ("imports", "checks", "start", "lessons", "slider")
+NAMES = ("imports", "checks", "start", "lessons", "slider", "scorecard")
 
 
 def main() -> int:

@@ -27,6 +27,7 @@ from labkit.models.scoring import (
     reading,
     rows,
     shots,
+    specialist,
     tables,
     temperature,
     tickets,
@@ -34,6 +35,7 @@ from labkit.models.scoring import (
 from labkit.models.world import World, passages
 from tests.models.tiny import save_tiny_model
 
+Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 any_time = settings(deadline=None, max_examples=30)
 hits = st.lists(st.booleans(), min_size=1, max_size=60)
 LEAST = Effort(items=3, timed=1, steps=1, rates=1, examples=4)
@@ -174,6 +176,12 @@ def test_a_ticket_is_valid_exact_or_neither(oracle: Oracle) -> None:
     assert fields["order"] == [True, True, False] and fields["wants"] == [True, False, False]
 
 
+def test_sums_of_the_test_split_are_different_and_never_trained() -> None:
+    test, train = (specialist.sums(200, split) for split in ("test", "train"))  # type: ignore[arg-type]
+    assert len({q.prompt for q in test}) == 200
+    assert not {q.prompt for q in test} & {q.prompt for q in train}
+
+
 def test_the_trades_exam_asks_for_every_term_both_ways() -> None:
     exam = jargon.examination()
     assert len(exam) == 2 * len(jargon.TERMS)
@@ -214,13 +222,11 @@ def tiny(
     return model, tokenizer
 
 
-@pytest.mark.parametrize("name", [n for n, m in MEASURES.items() if m.of == "base"])
-def test_every_row_of_the_base_can_be_measured(
-    name: str, tiny: tuple[PreTrainedModel, PreTrainedTokenizerBase]
-) -> None:
+@pytest.mark.parametrize("name", [n for n, m in MEASURES.items() if m.of in ("base", "specialist")])
+def test_every_row_of_the_base_can_be_measured(name: str, tiny: Loaded) -> None:
     """Of a model that knows nothing: the rows are there, with n, interval, wish and control."""
     how = MEASURES[name]
-    found = how.rows(Subject(*tiny, LEAST), *[tiny[0] for _ in how.beside])
+    found = how.rows(Subject(*tiny, LEAST), *[Subject(*tiny, LEAST) for _ in how.beside])
     assert found
     for row in found:
         assert row.wanted and row.control and row.measured.n > 0, row
@@ -231,7 +237,7 @@ def test_every_row_of_the_base_can_be_measured(
 
 
 def test_a_draft_that_is_the_target_is_always_right(
-    tiny: tuple[PreTrainedModel, PreTrainedTokenizerBase],
+    tiny: Loaded,
 ) -> None:
     """All proposals are accepted: five tokens for each pass of the target, at k=4."""
     model, tokenizer = tiny

@@ -34,8 +34,9 @@ class Written:
     seconds: float
 
 
-def draft(subject: Subject, draft_model: PreTrainedModel) -> list[Row]:
+def draft(subject: Subject, drafter: Subject) -> list[Row]:
     """Identical output, tokens per pass of the target, and seconds, over several domains."""
+    draft_model = drafter.model
     prompts = {kind: domain_prompts(subject, kind, subject.effort.timed) for kind in DOMAINS}
     with one_way_of_drafting(draft_model), only_errors():
         found = {

@@ -97,7 +97,9 @@ def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
     share, spread = hits / n, z * z / n
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low = 0.0 if hits == 0 else centre - half  # exactly: rounding must not push it past the share
+    high = 1.0 if hits == n else centre + half
+    return low, high
 
 
 def share(name: str, hits: Sequence[bool]) -> Figure:

@@ -18,6 +18,7 @@ from labkit.models.scoring.quantization import quantization
 from labkit.models.scoring.reading import reading, reading_questions
 from labkit.models.scoring.rows import Row, Score
 from labkit.models.scoring.shots import few_shot
+from labkit.models.scoring.specialist import specialist
 from labkit.models.scoring.subject import FULL, Effort, Subject
 from labkit.models.scoring.tables import tables
 from labkit.models.scoring.temperature import temperature
@@ -36,10 +37,22 @@ class Measure:
     rows: Callable[..., list[Row]]
     beside: tuple[str, ...] = ()
 
-    @property
-    def missing(self) -> list[str]:
-        """Bundled models that it needs and that are not there."""
-        return [name for name in self.beside if name not in available_models()]
+    def missing(self, name: str | None = None) -> list[str]:
+        """Bundled models that are needed and not there, when `name` is measured (or `of`)."""
+        needed = self.beside if name else (self.of, *self.beside)
+        return [model for model in needed if model not in available_models()]
+
+
+def judge(subject: Subject) -> list[Row]:
+    from labkit.models import judging  # it builds on these rows itself
+
+    return judging.rows(subject.model, subject.tokenizer, subject.n)
+
+
+def vision(subject: Subject) -> list[Row]:
+    from labkit.models import vision  # as above; here the "tokenizer" is the processor
+
+    return vision.rows(subject.model, subject.tokenizer, subject.n)
 
 
 MEASURES: dict[str, Measure] = {
@@ -52,6 +65,9 @@ MEASURES: dict[str, Measure] = {
     "jargon": Measure("base", jargon),
     "quantization": Measure("base", quantization),
     "draft": Measure("base", draft, beside=("draft",)),
+    "specialist": Measure("specialist", specialist, beside=("base",)),
+    "judge": Measure("judge", judge),
+    "vision": Measure("vision", vision),
 }
 
 
@@ -76,7 +92,7 @@ def measure(name: str, row: Measure, effort: Effort = FULL) -> list[Row]:
     Raises what `load_model` raises.
     """
     model, tokenizer = load_model(name)
-    others = [load_model(other)[0] for other in row.beside]
+    others = [Subject(*load_model(other), effort) for other in row.beside]
     return row.rows(Subject(model, tokenizer, effort), *others)
 
 
