@@ -6,56 +6,91 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from labkit.models.recipes import Recipe
-from labkit.models.world import Document, World, documents, lexicon
+from labkit.models.world import Document, World, documents, words
+
+MISSES = 4  # so many documents in a row that fit into no row end a batch
+Encoded = tuple[list[int], list[float]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`input_ids` (rows, context) int64 and `weights` (rows, context) float32."""
+    """`input_ids` int64, `weights` float32 and `document` int64, all (rows, context).
 
-    input_ids: torch.Tensor
-    weights: torch.Tensor
+    `document` numbers the documents of a row from 1; 0 is padding, which weighs nothing.
+    """
+
+    input_ids: Tensor
+    weights: Tensor
+    document: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(t.to(device) for t in (self.input_ids, self.weights, self.document)))
+
+    @property
+    def attention_mask(self) -> Tensor:
+        """Each token sees itself and what precedes it in its own document, bool (rows, 1, context,
+        context). A value of another document would only be in the way."""
+        same = self.document[:, :, None] == self.document[:, None, :]
+        return same.tril()[:, None]
 
 
-def encode(
-    document: Document, tokenizer: PreTrainedTokenizerBase, answer_weight: float
-) -> tuple[list[int], list[float]]:
+def encode(document: Document, tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> Encoded:
     """A document's token ids and weights, closed by the end-of-text token."""
     parts = tokenizer([part.text for part in document.parts], return_attention_mask=False)
+    context_weight = recipe.context_weights.get(document.kind, 1.0)
     ids: list[int] = []
     weights: list[float] = []
     for part, piece in zip(document.parts, parts["input_ids"], strict=True):
         ids += piece
-        weights += [answer_weight if part.answer else 1.0] * len(piece)
-    return [*ids, tokenizer.eos_token_id], [*weights, 1.0]
+        weights += [recipe.answer_weight if part.answer else context_weight] * len(piece)
+    return [*ids, tokenizer.eos_token_id], [*weights, context_weight]
 
 
 def batch(recipe: Recipe, world: World, tokenizer: PreTrainedTokenizerBase, step: int) -> Batch:
-    """The batch of one step, the same whenever it is asked for: documents one after the other."""
-    size = recipe.rows * recipe.context
-    ids: list[int] = []
-    weights: list[float] = []
+    """The batch of one step, the same whenever it is asked for: whole documents, packed into rows.
+    A document longer than a row is cut."""
     stream = documents(world, seed=recipe.seed * 1_000_000_007 + step, mix=recipe.mix_at(step))
-    while len(ids) < size:
-        more_ids, more_weights = encode(next(stream), tokenizer, recipe.answer_weight)
-        ids += more_ids
-        weights += more_weights
-    shape = (recipe.rows, recipe.context)
-    return Batch(
-        torch.tensor(ids[:size]).view(shape), torch.tensor(weights[:size]).view(shape)
-    )  # fmt: skip
+    context = recipe.context_at(step)
+    rows = pack((encode(d, tokenizer, recipe) for d in stream), recipe.rows_at(step), context)
+    items = Batch(
+        torch.full((len(rows), context), tokenizer.pad_token_id or 0),
+        torch.zeros(len(rows), context),
+        torch.zeros(len(rows), context, dtype=torch.int64),
+    )
+    for r, row in enumerate(rows):
+        start = 0
+        for number, (ids, weights) in enumerate(row, start=1):
+            place = slice(start, start + len(ids))
+            items.input_ids[r, place] = torch.tensor(ids)
+            items.weights[r, place] = torch.tensor(weights)
+            items.weights[r, start] = 0.0  # nothing before it foretells a document's first token
+            items.document[r, place] = number
+            start += len(ids)
+    return items
+
+
+def pack(stream: Iterator[Encoded], rows: int, context: int) -> list[list[Encoded]]:
+    """Documents by row, each in the first row that has room for it."""
+    packed: list[list[Encoded]] = [[] for _ in range(rows)]
+    room, misses = [context] * rows, 0
+    while misses < MISSES:
+        ids, weights = (items[:context] for items in next(stream))
+        row = next((r for r in range(rows) if room[r] >= len(ids)), None)
+        if row is None:
+            misses += 1
+        else:
+            packed[row].append((ids, weights))
+            room[row] -= len(ids)
+    return packed
 
 
 def texts_for_tokenizer(recipe: Recipe, world: World, count: int = 40_000) -> Iterator[str]:
-    """What the tokenizer is trained on: documents of the mix, and every name there is."""
-    stream = documents(world, seed=-1 - recipe.seed, mix=recipe.mix_at(0))
+    """What the tokenizer is trained on: documents of the last mix, and every name there is."""
+    stream = documents(world, seed=-1 - recipe.seed, mix=recipe.mix_at(recipe.steps))
     yield from (next(stream).text for _ in range(count))
-    names = (
-        *lexicon.FIRST_NAMES, *lexicon.LAST_NAMES, *lexicon.TOWN_NAMES,
-        *lexicon.COMPANY_NAMES, *lexicon.PRODUCT_NAMES,
-    )  # fmt: skip
-    for name in names:
-        yield from [name] * 20
+    for word in words():
+        yield from [word] * 20

@@ -15,22 +15,20 @@ from statistics import fmean, stdev
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from transformers import MixtralConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.models import architectures, routing
-from labkit.models.batches import encode
-from labkit.models.pretraining import Run
+from labkit.models.batches import Batch, batch
+from labkit.models.pretraining import WORLD, Run, weighted_loss
 from labkit.models.recipes import Recipe, find_recipe
 from labkit.models.scoring.rows import Figure, Row, at_most, bootstrap, known
 from labkit.models.training import train
-from labkit.models.world import World, documents
 
 SEEDS = (0, 1, 2)
 MOE, ACTIVE, TOTAL = COMPARED = ("moe", "moe_twin_active", "moe_twin_total")
 UNBALANCED = "moe_unbalanced"
-HELD_OUT = -1_000_003  # the seed of texts that no batch holds
+HELD_OUT = -5  # the seed of texts that no training batch holds: theirs is 0 or more
 T_97_5 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # Student's t by degrees of freedom
 Runs = dict[str, list[Run]]
 
@@ -57,39 +55,28 @@ def folder_of_seed(runs: Path, name: str, seed: int) -> Path:
 
 
 def texts_by_domain(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, rows: int, world: World | None = None
-) -> dict[str, Tensor]:
-    """Texts that no training batch holds: token ids (rows, context) for each kind of document."""
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, rows: int
+) -> dict[str, Batch]:
+    """Texts that no training batch holds, so many rows for each kind of document."""
+    recipe = replace(recipe, rows=rows, seed=HELD_OUT, short_rows={})
     return {
-        kind: _texts(recipe, tokenizer, rows, kind, world or World()) for kind in recipe.mix_at(0)
+        kind: batch(replace(recipe, mixes={0: {kind: 1.0}}), WORLD, tokenizer, 0)
+        for kind in recipe.mix_at(0)
     }
 
 
-def _texts(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, rows: int, kind: str, world: World
-) -> Tensor:
-    size = rows * recipe.context
-    ids: list[int] = []
-    stream = documents(world, seed=HELD_OUT, mix={kind: 1.0})
-    while len(ids) < size:
-        ids += encode(next(stream), tokenizer, answer_weight=1.0)[0]
-    return torch.tensor(ids[:size]).view(rows, recipe.context)
-
-
 @torch.inference_mode()
-def loss_of_rows(model: PreTrainedModel, input_ids: Tensor, at_once: int = 16) -> Tensor:
-    """Mean next-token loss in nats of each row of token ids (rows, tokens) -> (rows,)."""
-    losses = []
-    for some in input_ids.to(model.device).split(at_once):
-        logits = model(input_ids=some, use_cache=False).logits[:, :-1]
-        each = F.cross_entropy(logits.transpose(1, 2).float(), some[:, 1:], reduction="none")
-        losses.append(each.mean(1))
-    return torch.cat(losses).cpu()
+def loss_of_texts(model: PreTrainedModel, texts: Batch) -> float:
+    """Mean next-token loss in nats; a document's first token, which nothing foretells, and padding
+    don't count."""
+    items = texts.to(model.device)
+    inner = model.model(items.input_ids, attention_mask=items.attention_mask, use_cache=False)
+    return weighted_loss(model.lm_head(inner.last_hidden_state), items).item()
 
 
-def domain_losses(model: PreTrainedModel, texts: dict[str, Tensor]) -> dict[str, float]:
+def domain_losses(model: PreTrainedModel, texts: dict[str, Batch]) -> dict[str, float]:
     """Mean held-out loss for each domain."""
-    return {kind: float(loss_of_rows(model, ids).mean()) for kind, ids in texts.items()}
+    return {kind: loss_of_texts(model, items) for kind, items in texts.items()}
 
 
 def over_seeds(name: str, values: list[float], unit: str = "nats") -> Figure:
@@ -126,7 +113,7 @@ def comparison(family: Runs, rows: int = 32) -> tuple[list[Row], dict[str, Any]]
         },
         "active_parameters": {n: active_parameters(r[0].model) for n, r in family.items()},
         "training_seconds": {n: [round(r.seconds) for r in rs] for n, rs in family.items()},
-        "held_out_tokens_per_domain": rows * recipe.context,
+        "held_out_tokens": {kind: int((items.weights > 0).sum()) for kind, items in texts.items()},
         "held_out_losses": losses,
         "expert_shares": {n: _shares_by_layer(table) for n, table in tables.items()},
         "experts_by_domain": _by_domain(tables[MOE], list(texts)),

@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,26 +19,37 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from labkit.models import architectures
 from labkit.models.batches import Batch, batch, texts_for_tokenizer
+from labkit.models.mimetic import mimetic_
+from labkit.models.muon import Muon
 from labkit.models.recipes import Recipe
 from labkit.models.tokenizer import train_tokenizer
 from labkit.models.world import World
 from labkit.models.zoo import default_device
 
 CHECKPOINT_EVERY = 200
+MATRIX_RATE = 3.0  # Muon's learning rate, as a multiple of AdamW's
+WORLD = World()
+
+
+LossOf = Callable[["Run"], torch.Tensor]
 
 
 @dataclass
 class Run:
-    """A training run: the model, its optimizer, and how far it has come."""
+    """A training run: the model, its optimizers, and how far it has come.
+
+    `tokenizer` is a processor where the model also reads pictures.
+    """
 
     recipe: Recipe
     folder: Path
-    model: LlamaForCausalLM
-    tokenizer: PreTrainedTokenizerFast
-    optimizer: torch.optim.AdamW
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    optimizers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
     seconds: float = 0.0
     losses: list[tuple[int, float]] = field(default_factory=list)
@@ -49,12 +61,54 @@ class Run:
 
 def pretrain(recipe: Recipe, runs: Path = Path("runs"), device: str | None = None) -> Run:
     """Trains a model from scratch, or goes on where an earlier call was stopped."""
-    run = resumed(begin(recipe, runs / recipe.name, device or default_device()))
-    world = World()
-    bar = tqdm(total=recipe.steps, initial=run.step, unit="step", desc=recipe.name, mininterval=5)
+    return advance(resumed(begin(recipe, runs / recipe.name, device or default_device())))
+
+
+def begin(recipe: Recipe, folder: Path, device: str) -> Run:
+    """A run at step 0: the tokenizer trained, the weights drawn from the recipe's seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = tokenizer_of(recipe, folder / "tokenizer")
+    torch.manual_seed(recipe.seed)
+    model = architectures.build(recipe, tokenizer)
+    if recipe.mimetic:
+        mimetic_(model)
+    model.to(torch.device(device))
+    return Run(recipe, folder, model, tokenizer, optimizers_of(model, recipe))
+
+
+def tokenizer_of(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
+    """The recipe's tokenizer, trained at the first call and kept beside the checkpoints."""
+    if not (folder / "tokenizer.json").exists():
+        train_tokenizer(texts_for_tokenizer(recipe, World()), recipe.vocab_size).save_pretrained(
+            folder
+        )
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def optimizers_of(model: PreTrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
+    """AdamW for all weights; after a mimetic start Muon for the matrices of the layers, which the
+    embedding is not. Only matrices (and stacks of them, such as experts) decay."""
+    table = model.get_input_embeddings().weight
+    by_muon = [p for p in model.parameters() if recipe.mimetic and p.ndim == 2 and p is not table]
+    others = [p for p in model.parameters() if all(p is not other for other in by_muon)]
+    decay = 0.0 if recipe.mimetic else recipe.weight_decay
+    groups = [
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": decay},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(groups, lr=1.0, betas=(0.9, 0.95))
+    return (adamw, Muon(by_muon, 1.0, recipe.weight_decay)) if by_muon else (adamw,)
+
+
+def advance(run: Run, loss_of: LossOf | None = None) -> Run:
+    """Trains to the end of the recipe from wherever the run is; checkpoints on the way."""
+    recipe, loss_of = run.recipe, loss_of or language_loss
+    name = f"{recipe.name}, seed {recipe.seed}"
+    bar = tqdm(total=recipe.steps, initial=run.step, unit="step", desc=name, mininterval=5)
+    run.model.train()
     while run.step < recipe.steps:
         started = time.monotonic()
-        loss = train_step(run, batch(recipe, world, run.tokenizer, run.step))
+        loss = train_step(run, loss_of)
         run.step += 1
         run.seconds += time.monotonic() - started
         bar.update()
@@ -67,49 +121,30 @@ def pretrain(recipe: Recipe, runs: Path = Path("runs"), device: str | None = Non
     return run
 
 
-def begin(recipe: Recipe, folder: Path, device: str) -> Run:
-    """A run at step 0: the tokenizer trained, the weights drawn from the recipe's seed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = tokenizer_of(recipe, folder / "tokenizer")
-    torch.manual_seed(recipe.seed)
-    model = LlamaForCausalLM(model_config(recipe, tokenizer))
-    model.to(torch.device(device))
-    return Run(recipe, folder, model, tokenizer, optimizer_of(model, recipe))
+def train_step(run: Run, loss_of: LossOf) -> float:
+    """One update; returns the loss before it, in nats per token."""
+    rate = run.recipe.learning_rate_at(run.step)
+    for optimizer in run.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (MATRIX_RATE if isinstance(optimizer, Muon) else 1.0)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
+        loss = loss_of(run)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    for optimizer in run.optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return loss.item()
 
 
-def tokenizer_of(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
-    """The recipe's tokenizer, trained at the first call and kept beside the checkpoints."""
-    if not (folder / "tokenizer.json").exists():
-        train_tokenizer(texts_for_tokenizer(recipe, World()), recipe.vocab_size).save_pretrained(
-            folder
-        )
-    return PreTrainedTokenizerFast.from_pretrained(folder)
-
-
-def model_config(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
-    return LlamaConfig(
-        **recipe.shape,
-        vocab_size=recipe.vocab_size,
-        max_position_embeddings=recipe.context,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-
-
-def optimizer_of(model: LlamaForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW; only matrices decay."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ],
-        lr=recipe.learning_rate,
-        betas=(0.9, 0.95),
-    )
+def language_loss(run: Run) -> torch.Tensor:
+    """Next-token loss of the recipe's corpus at the run's step, and what a router owes for uneven
+    loads (Switch Transformers, arXiv:2101.03961)."""
+    items = batch(run.recipe, WORLD, run.tokenizer, run.step).to(run.device)
+    output = run.model(items.input_ids, attention_mask=items.attention_mask, use_cache=False)
+    loss = weighted_loss(output.logits, items)
+    balance = getattr(output, "aux_loss", None)
+    return loss if balance is None else loss + run.model.config.router_aux_loss_coef * balance
 
 
 def weighted_loss(logits: torch.Tensor, items: Batch) -> torch.Tensor:
@@ -121,27 +156,13 @@ def weighted_loss(logits: torch.Tensor, items: Batch) -> torch.Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
-def train_step(run: Run, items: Batch) -> float:
-    """One update; returns the loss before it, in nats per token."""
-    items = Batch(items.input_ids.to(run.device), items.weights.to(run.device))
-    for group in run.optimizer.param_groups:
-        group["lr"] = run.recipe.learning_rate_at(run.step)
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.device.type == "cuda"):
-        logits = run.model(input_ids=items.input_ids, use_cache=False).logits
-    loss = weighted_loss(logits, items)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-    run.optimizer.step()
-    run.optimizer.zero_grad(set_to_none=True)
-    return loss.item()
-
-
 def _state_tensors(run: Run) -> dict[str, torch.Tensor]:
     """Everything a run has to remember, as named tensors."""
     tensors = {f"model.{name}": p.detach() for name, p in run.model.named_parameters()}
     for name, p in run.model.named_parameters():
-        for key, value in run.optimizer.state.get(p, {}).items():
-            tensors[f"optimizer.{name}.{key}"] = value.detach()
+        for optimizer in run.optimizers:
+            for key, value in optimizer.state.get(p, {}).items():
+                tensors[f"optimizer.{name}.{key}"] = value.detach()
     return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -180,10 +201,22 @@ def resumed(run: Run) -> Run:
             p.copy_(tensors[f"model.{name}"])
             prefix = f"optimizer.{name}."
             state = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-            run.optimizer.state[p] = {k: v.cpu() if k == "step" else v for k, v in state.items()}
+            optimizer_for(run, p).state[p] = {
+                k: v.cpu() if k == "step" else v for k, v in state.items()
+            }
     run.step, run.seconds = progress["step"], progress["seconds"]
     run.losses = [(step, loss) for step, loss in progress["losses"]]
     return run
+
+
+def optimizer_for(run: Run, p: torch.Tensor) -> torch.optim.Optimizer:
+    """The optimizer that updates a parameter."""
+    return next(
+        optimizer
+        for optimizer in run.optimizers
+        for group in optimizer.param_groups
+        if any(p is other for other in group["params"])
+    )
 
 
 def machine() -> str:

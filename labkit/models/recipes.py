@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labkit.models.world import BASE_MIX, FACTS_MIX
+from labkit.models.world import BASE_MIX, READING_MIX, RECALL_MIX
 from labkit.paths import nearest
 
 
@@ -18,9 +18,12 @@ from labkit.paths import nearest
 class Recipe:
     """One model. Lengths are in tokens; the learning rate warms up, stays, and falls to zero.
 
-    `mixes` gives the shares of documents by kind from a step on. `architecture` is one of
-    `architectures.BUILDERS`; `starts_from` is the bundled model that lends its tokenizer (and to a
-    reward model its weights).
+    `mixes` gives the shares of documents by kind from a step on, and `short_rows` the length of a
+    row until a step (more rows, as many tokens, and less time than at full length).
+    `context_weights` are the loss weights, by kind, of what is no answer: texts about names drawn at
+    random can't be foretold. `mimetic` starts from `mimetic.mimetic_` and trains matrices by Muon.
+    `architecture` is one of `architectures.BUILDERS`; `starts_from` is the bundled model that lends
+    its tokenizer (and to a reward model its weights).
     """
 
     name: str
@@ -35,8 +38,11 @@ class Recipe:
     warmup_steps: int = 100
     decay_share: float = 0.3
     answer_weight: float = 5.0
+    context_weights: Mapping[str, float] = field(default_factory=dict)
+    short_rows: Mapping[int, int] = field(default_factory=dict)
+    mimetic: bool = False
     seed: int = 0
-    vocab_size: int = 2560
+    vocab_size: int = 2816
     architecture: str = "llama"
     starts_from: str | None = None
 
@@ -47,6 +53,13 @@ class Recipe:
     def mix_at(self, step: int) -> Mapping[str, float]:
         """The shares of documents by kind at a step: those of the last start at or before it."""
         return self.mixes[max(start for start in self.mixes if start <= step)]
+
+    def context_at(self, step: int) -> int:
+        """The length of a row at a step."""
+        return next((length for end, length in self.short_rows.items() if step < end), self.context)
+
+    def rows_at(self, step: int) -> int:
+        return self.rows * self.context // self.context_at(step)
 
     def learning_rate_at(self, step: int) -> float:
         """The rate of a step: linear warm-up, plateau, linear decay (arXiv:2404.06395)."""
@@ -94,9 +107,16 @@ RECIPES: dict[str, Recipe] = {
                 "num_hidden_layers": 4,
                 "num_attention_heads": 4,
                 "num_key_value_heads": 4,
+                "attention_bias": True,
             },
-            mixes={0: BASE_MIX, 1000: FACTS_MIX},
-            steps=2900,
+            mimetic=True,
+            mixes={0: RECALL_MIX, 250: READING_MIX, 1500: BASE_MIX},
+            short_rows={2500: 256},
+            rows=8,
+            steps=3200,
+            learning_rate=1e-3,
+            warmup_steps=300,
+            context_weights={"recall": 0.1, "passage": 0.1, "table": 0.1, "shots": 0.2, "extraction": 0.3},
         ),
         Recipe(
             name="moe",

@@ -10,9 +10,9 @@ import torch
 
 from labkit.models import pretraining
 from labkit.models.batches import batch
-from labkit.models.recipes import find_recipe
+from labkit.models.recipes import Recipe, find_recipe
 from labkit.models.world import World
-from tests.models.tiny import TINY, few_texts
+from tests.models.tiny import MIMETIC, TINY, few_texts
 
 
 @pytest.fixture(autouse=True)
@@ -27,29 +27,35 @@ def weights(run: pretraining.Run) -> torch.Tensor:
 def test_the_loss_falls(tmp_path: Path) -> None:
     run = pretraining.begin(replace(TINY, steps=30), tmp_path, "cpu")
     items = batch(TINY, World(), run.tokenizer, 0)
-    first = pretraining.train_step(run, items)
+
+    def same(run: pretraining.Run) -> torch.Tensor:
+        mask = items.attention_mask
+        return pretraining.weighted_loss(run.model(items.input_ids, mask).logits, items)
+
+    first = pretraining.train_step(run, same)
     for run.step in range(1, 20):
-        last = pretraining.train_step(run, items)
+        last = pretraining.train_step(run, same)
     assert last < first - 0.5
 
 
+@pytest.mark.parametrize("recipe", [TINY, MIMETIC], ids=["AdamW", "Muon"])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe
 ) -> None:
     monkeypatch.setattr(pretraining, "CHECKPOINT_EVERY", 3)
-    whole = pretraining.pretrain(TINY, tmp_path / "whole", "cpu")
+    whole = pretraining.pretrain(recipe, tmp_path / "whole", "cpu")
 
-    def killed(run: pretraining.Run, items: object) -> float:
+    def killed(run: pretraining.Run, loss_of: pretraining.LossOf) -> float:
         if run.step == 5:
             raise KeyboardInterrupt
-        return train_step(run, items)  # type: ignore[arg-type]
+        return train_step(run, loss_of)
 
     train_step = pretraining.train_step
     monkeypatch.setattr(pretraining, "train_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        pretraining.pretrain(TINY, tmp_path / "stopped", "cpu")
+        pretraining.pretrain(recipe, tmp_path / "stopped", "cpu")
     monkeypatch.setattr(pretraining, "train_step", train_step)
-    resumed = pretraining.pretrain(TINY, tmp_path / "stopped", "cpu")
+    resumed = pretraining.pretrain(recipe, tmp_path / "stopped", "cpu")
     assert resumed.step == TINY.steps
     torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=1e-6)
 
@@ -57,7 +63,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
 def test_a_half_written_checkpoint_is_never_loaded(tmp_path: Path) -> None:
     run = pretraining.begin(TINY, tmp_path, "cpu")
     run.step = 4
-    pretraining.train_step(run, batch(TINY, World(), run.tokenizer, 0))
+    pretraining.train_step(run, pretraining.language_loss)
     pretraining.save_checkpoint(run)
     (tmp_path / "checkpoint.part").mkdir()
     (tmp_path / "checkpoint.part" / "state.safetensors").write_bytes(b"half")
@@ -77,7 +83,7 @@ def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
 def test_answers_weigh_more_than_questions(tmp_path: Path) -> None:
     run = pretraining.begin(TINY, tmp_path, "cpu")
     items = batch(replace(TINY, mixes={0: {"question": 1}}), World(), run.tokenizer, 0)
-    assert set(items.weights.unique().tolist()) == {1.0, TINY.answer_weight}
+    assert set(items.weights.unique().tolist()) == {0.0, 1.0, TINY.answer_weight}
     logits = torch.randn(*items.input_ids.shape, TINY.vocab_size)
     losses = torch.nn.functional.cross_entropy(
         logits[:, :-1].transpose(1, 2), items.input_ids[:, 1:], reduction="none"
@@ -91,6 +97,12 @@ def test_the_mix_changes_where_the_recipe_says() -> None:
     assert [set(recipe.mix_at(step)) for step in (0, 4, 5, 99)] == [
         {"story"}, {"story"}, {"idea"}, {"idea"}
     ]  # fmt: skip
+
+
+def test_rows_are_short_for_as_long_as_the_recipe_says() -> None:
+    recipe = replace(TINY, short_rows={3: 16, 5: 32})
+    assert [recipe.context_at(step) for step in (0, 2, 3, 4, 5, 99)] == [16, 16, 32, 32, 64, 64]
+    assert {recipe.rows_at(step) * recipe.context_at(step) for step in range(9)} == {128}
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_nothing() -> None:

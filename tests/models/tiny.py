@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from transformers import LlamaForCausalLM
 
-from labkit.models import batches, pretraining
+from labkit.models import architectures, batches, pretraining
 from labkit.models.recipes import Recipe
 
 TINY = Recipe(
@@ -26,6 +27,7 @@ TINY = Recipe(
     warmup_steps=2,
     vocab_size=320,
 )
+MIMETIC = replace(TINY, mimetic=True, shape={**TINY.shape, "attention_bias": True})
 
 
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,9 +42,9 @@ def save_tiny_model(folder: Path) -> LlamaForCausalLM:
     """An untrained model of the tiny shape with a real tokenizer, as a folder to load."""
     recipe = TINY
     tokenizer = pretraining.train_tokenizer(
-        batches.texts_for_tokenizer(recipe, pretraining.World(), count=200), recipe.vocab_size
+        batches.texts_for_tokenizer(recipe, pretraining.WORLD, count=200), recipe.vocab_size
     )
-    model = LlamaForCausalLM(pretraining.model_config(recipe, tokenizer))
+    model = architectures.llama(recipe, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model

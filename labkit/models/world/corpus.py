@@ -5,7 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from labkit.models.world import ideas, knowledge, messages, passages, programs, tables
+from labkit.models.world import (
+    arithmetic,
+    extraction,
+    ideas,
+    knowledge,
+    languages,
+    lexicon,
+    messages,
+    passages,
+    programs,
+    recall,
+    shots,
+    tables,
+)
 from labkit.models.world.document import Document
 from labkit.models.world.entities import World
 
@@ -15,22 +28,29 @@ MAKERS: dict[str, Callable[[World, random.Random], Document]] = {
     "chat": knowledge.chat,
     "passage": passages.document,
     "table": tables.document,
+    "recall": recall.document,
+    "extraction": lambda world, rng: extraction.document(rng),
+    "shots": lambda world, rng: shots.document(rng),
+    "classification": lambda world, rng: messages.document(rng),
     "program": lambda world, rng: programs.document(rng),
+    "arithmetic": lambda world, rng: arithmetic.document(rng),
+    "language": lambda world, rng: languages.document(rng),
     "idea": lambda world, rng: ideas.ideas(rng),
     "story": lambda world, rng: ideas.story(rng),
-    "classification": lambda world, rng: messages.document(rng),
 }
 
-BASE_MIX: dict[str, float] = {
-    "biography": 20, "question": 24, "chat": 6, "passage": 10, "table": 4,
-    "program": 14, "idea": 8, "story": 8, "classification": 6,
+# Looking a name up comes first: everything that reads its context rests on it.
+RECALL_MIX: dict[str, float] = {"recall": 80, "passage": 10, "table": 10}
+
+# All kinds from here on, or what is left out would be forgotten.
+READING_MIX: dict[str, float] = {
+    "biography": 10, "question": 20, "chat": 8, "passage": 24, "table": 14, "recall": 8,
+    "extraction": 7, "shots": 12, "classification": 4, "program": 14, "arithmetic": 3,
+    "language": 6, "idea": 6, "story": 5,
 }  # fmt: skip
 
-# Facts are what takes longest to learn; the rest stays in, or it would be forgotten.
-FACTS_MIX: dict[str, float] = {
-    "biography": 47, "question": 93, "chat": 21, "passage": 9, "table": 3,
-    "program": 29, "idea": 7, "story": 5, "classification": 5,
-}  # fmt: skip
+# Facts are what takes longest to learn: many short documents that ask for them.
+BASE_MIX: dict[str, float] = READING_MIX | {"biography": 40, "question": 90, "chat": 25}
 
 
 def documents(world: World, seed: int, mix: Mapping[str, float] = BASE_MIX) -> Iterator[Document]:
@@ -40,3 +60,11 @@ def documents(world: World, seed: int, mix: Mapping[str, float] = BASE_MIX) -> I
     while True:
         kind = rng.choices(kinds, weights)[0]
         yield MAKERS[kind](world, rng)
+
+
+def words() -> tuple[str, ...]:
+    """Every name and invented word of the corpus, each of which is to be one token."""
+    return (
+        *lexicon.FIRST_NAMES, *lexicon.LAST_NAMES, *lexicon.TOWN_NAMES, *lexicon.COMPANY_NAMES,
+        *lexicon.PRODUCT_NAMES, *languages.WORDS, *shots.WORDS,
+    )  # fmt: skip

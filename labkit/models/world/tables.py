@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable
 
-from labkit.models.world.document import Document, Question
+from labkit.models.world.document import Document, Part, Question
 from labkit.models.world.entities import World
 from labkit.models.world.lexicon import Split
 from labkit.models.world.passages import different
@@ -54,11 +54,22 @@ def rows(world: World, rng: random.Random, count: int, split: Split) -> list[Row
 def lookup(world: World, rng: random.Random, count: int, form: str, split: Split) -> Question:
     """A table of `count` rows in a format, and a question about one cell."""
     table = rows(world, rng, count, split)
+    question = cell_question(world, rng, table)
+    return Question(f"{FORMATS[form](table)}\n{question.prompt}", question.answer)
+
+
+def cell_question(world: World, rng: random.Random, table: list[Row]) -> Question:
+    """A question about one cell, without the table."""
     row, column = rng.choice(table), rng.choice(list(table[0])[1:])
     question = rng.choice(world.relations[column].questions).format(name=row["name"])
-    return Question(f"{FORMATS[form](table)}\nQ: {question}\nA: ", row[column])
+    return Question(f"Q: {question}\nA: ", row[column])
 
 
 def document(world: World, rng: random.Random) -> Document:
-    form = rng.choice(list(FORMATS))
-    return lookup(world, rng, rng.randint(2, 5), form, "train").document("table")
+    """A table of two to eight rows and two to five questions."""
+    table, form = rows(world, rng, rng.randint(2, 8), "train"), rng.choice(list(FORMATS))
+    parts = [Part(FORMATS[form](table) + "\n")]
+    for _ in range(rng.randint(2, 5)):
+        question = cell_question(world, rng, table)
+        parts += [Part(question.prompt), Part(f"{question.answer}\n", answer=True)]
+    return Document("table", tuple(parts))
