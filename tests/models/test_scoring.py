@@ -98,6 +98,12 @@ def test_rows_are_shown_with_their_controls() -> None:
     ]
 
 
+def test_a_row_read_back_is_the_row() -> None:
+    row = rows.at_most(0.5, rows.share("facts", [True, False]), rows.known("chance", 0.25))
+    again = rows.row_of(json.loads(json.dumps(row.as_row())))
+    assert again.as_row() == row.as_row() and again.control[0] == row.control[0]
+
+
 # ---- items and controls --------------------------------------------------------------------------
 
 

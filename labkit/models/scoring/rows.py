@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TypeVar
+from typing import Any, TypeVar
 
 DRAWS = 1000  # of a bootstrap
 T = TypeVar("T")
@@ -65,6 +65,14 @@ class Row:
             "reached": self.reached,
             "control": [figure.as_row() for figure in self.control],
         }
+
+
+def row_of(found: Mapping[str, Any]) -> Row:
+    """The row that `Row.as_row` has written, as a card or a `--json` file holds it."""
+    figure = {name: found[name] for name in ("figure", "n", "low", "high", "unit")}
+    control = tuple(Figure(**one) for one in found["control"])
+    measured = Figure(found["phenomenon"], **figure)
+    return Row(measured, found["wanted"], found["reached"], control)
 
 
 @dataclass(frozen=True)

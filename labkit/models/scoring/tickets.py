@@ -41,6 +41,7 @@ LORA_RATES = (5e-3, 2e-3, 1e-2)
 LORA_SHARE = 0.03  # of the weights, at most
 REPLAY = 0.3  # of the examples, when facts are rehearsed
 ANSWER_TOKENS = 60
+SHOTS = 3  # in the prompt of the untuned base: as many as its context holds
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Outcome:
 def tuning(subject: Subject) -> list[Row]:
     """Task, LoRA against full, forgetting, replay: all from the same few tunings."""
     examples = [t.question() for t in world_tickets.examples(subject.effort.examples, "train", 0)]
-    base = outcome("base, 4 shots", subject, shots=4)
+    base = outcome(f"base, {SHOTS} shots", subject, shots=SHOTS)
     full = tuned_best(subject, "full", examples, FULL_RATES, None)
     lora = tuned_best(subject, "LoRA", examples, LORA_RATES, lora_of_share(subject))
     assert full.tuned is not None
