@@ -20,8 +20,8 @@ class Recipe:
 
     `mixes` gives the shares of documents by kind from a step on, and `short_rows` the length of a
     row until a step (more rows, as many tokens, and less time than at full length).
-    `context_weights` are the loss weights, by kind, of what is no answer: texts about names drawn at
-    random can't be foretold. `mimetic` starts from `mimetic.mimetic_` and trains matrices by Muon.
+    `context_weights` are the loss weights, by kind, of what is no answer, since texts about names
+    drawn at random can't be foretold. `mimetic` starts from `mimetic.mimetic_` and uses Muon.
     `architecture` is one of `architectures.BUILDERS`; `starts_from` is the bundled model that lends
     its tokenizer (and to a reward model its weights).
     """
@@ -69,10 +69,11 @@ class Recipe:
         return self.learning_rate * min(rising, falling)
 
 
-# What the mixture of experts and its twins have in common: domains that differ in their words.
+# What the mixture of experts and its twins have in common: domains that differ in their words,
+# with about as many tokens each.
 EXPERTS_MIX: dict[str, float] = {
-    "biography": 20, "question": 20, "program": 14, "table": 4, "idea": 10, "story": 8,
-    "classification": 8,
+    "biography": 33, "question": 23, "table": 7, "program": 17, "arithmetic": 17, "language": 7,
+    "idea": 16, "story": 13, "classification": 13,
 }  # fmt: skip
 EXPERTS: dict[str, Any] = {
     "mixes": {0: EXPERTS_MIX},
@@ -110,13 +111,19 @@ RECIPES: dict[str, Recipe] = {
                 "attention_bias": True,
             },
             mimetic=True,
-            mixes={0: RECALL_MIX, 250: READING_MIX, 1500: BASE_MIX},
-            short_rows={2500: 256},
+            mixes={0: RECALL_MIX, 250: READING_MIX, 1100: BASE_MIX},
+            short_rows={1900: 256},
             rows=8,
-            steps=3200,
+            steps=2300,
             learning_rate=1e-3,
             warmup_steps=300,
-            context_weights={"recall": 0.1, "passage": 0.1, "table": 0.1, "shots": 0.2, "extraction": 0.3},
+            context_weights={
+                "recall": 0.1,
+                "passage": 0.1,
+                "table": 0.1,
+                "shots": 0.2,
+                "extraction": 0.3,
+            },
         ),
         Recipe(
             name="moe",

@@ -37,7 +37,9 @@ def test_documents_stay_whole_and_rows_are_not_overfull(lengths: list[int], rows
     assert len(packed) == rows
     for row in packed:
         assert sum(len(ids) for ids, _ in row) <= 30
-        assert all(len(ids) == (min(30, lengths[ids[0]]) if ids[0] != 999 else 30) for ids, _ in row)
+        assert all(
+            len(ids) == (min(30, lengths[ids[0]]) if ids[0] != 999 else 30) for ids, _ in row
+        )
 
 
 def test_a_batch_holds_the_documents_of_its_step(tokenizer: PreTrainedTokenizerBase) -> None:

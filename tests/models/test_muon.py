@@ -11,9 +11,7 @@ from labkit.models.muon import Muon, orthogonalized
 
 
 @given(st.integers(2, 24), st.integers(2, 24), st.integers(0, 1000))
-def test_singular_values_come_near_one_and_vectors_stay(
-    rows: int, columns: int, seed: int
-) -> None:
+def test_singular_values_come_near_one_and_vectors_stay(rows: int, columns: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     matrix = torch.randn(rows, columns, generator=generator)
     u, values, v = torch.linalg.svd(matrix, full_matrices=False)

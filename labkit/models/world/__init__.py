@@ -6,11 +6,11 @@ from labkit.models.world.entities import Fact, World, closed_book
 
 __all__ = [
     "BASE_MIX",
+    "READING_MIX",
+    "RECALL_MIX",
     "Document",
     "Fact",
     "Part",
-    "READING_MIX",
-    "RECALL_MIX",
     "Question",
     "World",
     "closed_book",

@@ -32,9 +32,7 @@ class Reading(Question):
         return self.candidates.count(self.answer) / max(1, len(self.candidates))
 
 
-def told_of(
-    world: World, entity: Entity, asked: Relation | None, rng: random.Random
-) -> list[Fact]:
+def told_of(world: World, entity: Entity, asked: Relation | None, rng: random.Random) -> list[Fact]:
     """One to three of an entity's facts in any order, and the asked one among them."""
     others = [fact for fact in world.facts_of(entity) if fact.relation is not asked]
     told = rng.sample(others, min(len(others), rng.randint(1, 3)))
