@@ -69,6 +69,32 @@ class Recipe:
         return self.learning_rate * min(rising, falling)
 
 
+# How `base` and its smaller kin are trained: the same texts in the same order.
+GENERALIST: dict[str, Any] = {
+    "mimetic": True,
+    "mixes": {0: RECALL_MIX, 250: READING_MIX, 1100: BASE_MIX},
+    "short_rows": {1900: 256},
+    "rows": 8,
+    "steps": 2300,
+    "learning_rate": 1e-3,
+    "warmup_steps": 300,
+    "context_weights": {
+        "recall": 0.1, "passage": 0.1, "table": 0.1, "shots": 0.2, "extraction": 0.3
+    },
+}  # fmt: skip
+
+
+def llama_shape(hidden: int, intermediate: int, layers: int, heads: int) -> dict[str, Any]:
+    return {
+        "hidden_size": hidden,
+        "intermediate_size": intermediate,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "attention_bias": True,
+    }
+
+
 # What the mixture of experts and its twins have in common: domains that differ in their words,
 # with about as many tokens each.
 EXPERTS_MIX: dict[str, float] = {
@@ -102,28 +128,34 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="base",
             summary="The course's generalist: a Llama of 4 layers that knows a made-up region.",
-            shape={
-                "hidden_size": 256,
-                "intermediate_size": 768,
-                "num_hidden_layers": 4,
-                "num_attention_heads": 4,
-                "num_key_value_heads": 4,
-                "attention_bias": True,
-            },
+            shape=llama_shape(256, 768, layers=4, heads=4),
+            **GENERALIST,
+        ),
+        Recipe(
+            name="small",
+            summary="The same as `base` with a third of its parameters.",
+            shape=llama_shape(128, 384, layers=4, heads=4),
+            starts_from="base",
+            **GENERALIST,
+        ),
+        Recipe(
+            name="draft",
+            summary="The same again with an eighth: quick guesses for `base` to check.",
+            shape=llama_shape(96, 256, layers=2, heads=3),
+            starts_from="base",
+            **GENERALIST,
+        ),
+        Recipe(
+            name="specialist",
+            summary="Sums and differences, and nothing else.",
+            shape=llama_shape(128, 256, layers=3, heads=4),
             mimetic=True,
-            mixes={0: RECALL_MIX, 250: READING_MIX, 1100: BASE_MIX},
-            short_rows={1900: 256},
-            rows=8,
-            steps=2300,
+            mixes={0: {"arithmetic": 1.0}},
+            starts_from="base",
+            steps=2500,
+            context=128,
+            rows=16,
             learning_rate=1e-3,
-            warmup_steps=300,
-            context_weights={
-                "recall": 0.1,
-                "passage": 0.1,
-                "table": 0.1,
-                "shots": 0.2,
-                "extraction": 0.3,
-            },
         ),
         Recipe(
             name="moe",
