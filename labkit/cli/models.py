@@ -6,6 +6,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labkit.models.pretraining import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,14 +78,29 @@ def _score(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from labkit.models.pretraining import pretrain
+    from labkit.models import card, experts
+
+    if args.name == experts.MOE:
+        family = experts.train_family(args.runs, args.device)
+        folder, publish = args.runs, lambda: card.publish_family(family)
+    else:
+        run = _trained(args)
+        folder, publish = run.folder, lambda: card.publish(run)
+    if args.publish:
+        print(f"Published to {publish()}")
+    else:
+        print(f"Finished: {folder}. Add --publish to put it among the bundled weights.")
+    return 0
+
+
+def _trained(args: argparse.Namespace) -> Run:
+    from labkit.models import experts, pretraining, training
     from labkit.models.recipes import find_recipe
 
-    run = pretrain(find_recipe(args.name), args.runs, args.device)
-    if args.publish:
-        from labkit.models.card import publish
-
-        print(f"Published to {publish(run)}")
-    else:
-        print(f"Finished: {run.folder}. Add --publish to put it among the bundled weights.")
-    return 0
+    recipe = find_recipe(args.name)
+    if recipe.starts_from is None:
+        return pretraining.pretrain(recipe, args.runs, args.device)
+    folder = args.runs / recipe.name
+    if recipe.name in experts.FAMILY:
+        folder = experts.folder_of_seed(args.runs, recipe.name, recipe.seed)
+    return training.train(recipe, folder, args.device)

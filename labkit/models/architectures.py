@@ -21,7 +21,7 @@ from transformers import (
 
 from labkit.models.recipes import Recipe
 from labkit.models.world import pictures
-from labkit.models.zoo import folder_of
+from labkit.models.zoo import folder_of, quiet_transformers
 
 IMAGE = "<|image|>"  # stands in a prompt where the picture's patches go
 
@@ -75,9 +75,10 @@ def reward(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> LlamaForSequen
     """The Llama that the recipe starts from, with a head that reads one number at the last token
     in place of the one that predicts the next."""
     folder = folder_of(recipe.starts_from or "base")
-    return LlamaForSequenceClassification.from_pretrained(
-        folder, num_labels=1, dtype=torch.float32, use_safetensors=True, local_files_only=True
-    )
+    with quiet_transformers():  # it would say that the new head is untrained
+        return LlamaForSequenceClassification.from_pretrained(
+            folder, num_labels=1, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
 
 
 def text_settings(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

@@ -3,36 +3,78 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
+from labkit.models import experts, judging, vision
 from labkit.models.pretraining import Run, machine
-from labkit.models.scoring import Score, Scorecard
+from labkit.models.scoring import Row, Score, Scorecard
+from labkit.models.scoring import as_markdown as rows_as_markdown
 from labkit.models.zoo import WEIGHTS, write_checksums
+
+WORLD_DATA = "written by the generator labkit.models.world, World(0)"
+DATA = {
+    "llava": "pictures drawn by labkit.models.world.pictures, and questions about them",
+    "reward": "pairs of answers from labkit.models.world.comparisons, World(0)",
+}
+ROWS: dict[str, Callable[[PreTrainedModel, Any, int], list[Row]]] = {
+    "llava": vision.rows,
+    "reward": judging.rows,
+}
 
 
 def publish(run: Run, n: int = 500, weights: Path = WEIGHTS) -> Path:
     """Scores a run as it will be shipped (bfloat16), and writes weights, card and checksums."""
     folder = weights / run.recipe.name
+    shipped = ship(run, folder)
+    if run.recipe.architecture in ROWS:
+        rows = ROWS[run.recipe.architecture](shipped, run.tokenizer, n)
+        return write_card(folder, describe(run), rows)
+    return write_card(folder, describe(run, Scorecard(shipped, run.tokenizer).rows(n)))
+
+
+def publish_family(family: experts.Runs, weights: Path = WEIGHTS, texts: int = 32) -> Path:
+    """The mixture of experts with what it was compared with: the first seed's weights of each, and
+    the comparison of all seeds in the mixture's card."""
+    rows, behind = experts.comparison(family, texts)
+    for name, (run, *_) in family.items():
+        ship(run, weights / name)
+        if name == experts.MOE:
+            write_card(weights / name, describe(run) | {"comparison": behind}, rows)
+        else:
+            write_card(weights / name, describe(run))
+    return weights / experts.MOE
+
+
+def ship(run: Run, folder: Path) -> PreTrainedModel:
+    """Writes weights and tokenizer; returns the model as whoever loads it will have it."""
     folder.mkdir(parents=True, exist_ok=True)
     shipped = run.model.eval().to("cpu", torch.bfloat16)
     shipped.save_pretrained(folder)
     run.tokenizer.save_pretrained(folder)
-    scores = Scorecard(shipped.float(), run.tokenizer).rows(n)
-    card = describe(run, scores)
+    return shipped.float()
+
+
+def write_card(folder: Path, card: dict[str, Any], rows: Sequence[Row] = ()) -> Path:
+    """Writes the card for programs and for people, and then the checksums of all files."""
+    card |= {"scorecard": [row.as_row() for row in rows]}
     (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
-    (folder / "README.md").write_text(as_markdown(card))
+    measured = rows_as_markdown(rows) if rows else scores_as_markdown(card["scores"])
+    (folder / "README.md").write_text(f"{as_markdown(card)}\n{measured}\n")
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors writes for the owner alone; the package is for everyone
     write_checksums(folder)
     return folder
 
 
-def describe(run: Run, scores: list[Score]) -> dict[str, Any]:
+def describe(run: Run, scores: Sequence[Score] = ()) -> dict[str, Any]:
     """Everything that a reader of the card may ask."""
     recipe = run.recipe
+    mixes = {} if recipe.architecture in DATA else recipe.mixes
     return {
         "name": recipe.name,
         "summary": recipe.summary,
@@ -40,11 +82,12 @@ def describe(run: Run, scores: list[Score]) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "shape": dict(recipe.shape),
         "context_tokens": recipe.context,
-        "vocabulary": len(run.tokenizer),
-        "data": "written by the generator labkit.models.world, World(0)",
-        "mixes": {str(start): dict(mix) for start, mix in recipe.mixes.items()},
+        "vocabulary": len(getattr(run.tokenizer, "tokenizer", run.tokenizer)),
+        "data": DATA.get(recipe.architecture, WORLD_DATA),
+        "mixes": {str(start): dict(mix) for start, mix in mixes.items()},
         "steps": run.step,
-        "tokens": run.step * recipe.rows * recipe.context,
+        "rows": run.step * recipe.rows,
+        "tokens": run.step * recipe.rows * recipe.context if mixes else None,
         "seed": recipe.seed,
         "training_seconds": round(run.seconds),
         "machine": machine(),
@@ -53,18 +96,25 @@ def describe(run: Run, scores: list[Score]) -> dict[str, Any]:
     }
 
 
-def as_markdown(card: dict[str, Any]) -> str:
-    """The card for people."""
+def scores_as_markdown(scores: Sequence[dict[str, Any]]) -> str:
     rows = "\n".join(
         f"| {s['name']} | {s['share']:.1%} | {s['low']:.1%} - {s['high']:.1%} | {s['n']} |"
-        for s in card["scores"]
+        for s in scores
     )
+    return f"""| measured (greedy unless sampled) | share | 95 % interval | n |
+|---|---|---|---|
+{rows}"""
+
+
+def as_markdown(card: dict[str, Any]) -> str:
+    """The card for people."""
     mixes = "\n".join(
         f"  - from step {start}: "
         + ", ".join(f"{kind} {share / sum(mix.values()):.0%}" for kind, share in mix.items())
         for start, mix in card["mixes"].items()
     )
     shape = "\n".join(f"  - {name}: {value}" for name, value in card["shape"].items())
+    amount = f"{card['tokens'] / 1e6:.1f} M tokens" if card["tokens"] else f"{card['rows']} rows"
     return f"""# Model card: `{card["name"]}`
 
 {card["summary"]}
@@ -76,12 +126,8 @@ def as_markdown(card: dict[str, Any]) -> str:
   some of the statements and programs are wrong on purpose (`labkit.models.world.knowledge.RUMOUR`,
   `programs.BUG`). Documents by kind:
 {mixes}
-- **Training**: {card["steps"]} steps, {card["tokens"] / 1e6:.1f} M tokens, seed {card["seed"]},
+- **Training**: {card["steps"]} steps, {amount}, seed {card["seed"]},
   {card["training_seconds"]} s on {card["machine"]}. To repeat it:
   `python3 -m labkit models train {card["name"]}`.
 - **Use**: lessons of this course. It knows a region that does not exist, and nothing else.
-
-| measured (greedy unless sampled) | share | 95 % interval | n |
-|---|---|---|---|
-{rows}
 """

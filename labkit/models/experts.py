@@ -28,6 +28,7 @@ from labkit.models.training import train
 SEEDS = (0, 1, 2)
 MOE, ACTIVE, TOTAL = COMPARED = ("moe", "moe_twin_active", "moe_twin_total")
 UNBALANCED = "moe_unbalanced"
+FAMILY = (*COMPARED, UNBALANCED)
 HELD_OUT = -5  # the seed of texts that no training batch holds: theirs is 0 or more
 T_97_5 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # Student's t by degrees of freedom
 Runs = dict[str, list[Run]]
@@ -42,7 +43,7 @@ def train_family(
     """All models of the comparison, each in `runs/NAME/seed-N`; what is done already is kept."""
     found: Runs = {}
     for seed in seeds:
-        for name in COMPARED if seed else (*COMPARED, UNBALANCED):
+        for name in COMPARED if seed else FAMILY:
             recipe = replace((recipes or {}).get(name) or find_recipe(name), seed=seed)
             run = train(recipe, folder_of_seed(runs, name, seed), device)
             run.model.eval()

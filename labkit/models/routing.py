@@ -13,26 +13,34 @@ import torch
 from torch import Tensor
 from transformers import MixtralForCausalLM
 
+from labkit.models.batches import Batch
+
 
 @torch.inference_mode()
-def choices(model: MixtralForCausalLM, input_ids: Tensor) -> Tensor:
+def choices(
+    model: MixtralForCausalLM, input_ids: Tensor, attention_mask: Tensor | None = None
+) -> Tensor:
     """The experts that each token goes to, int64 (layers, rows, tokens, experts per token)."""
-    output = model(input_ids=input_ids.to(model.device), output_router_logits=True, use_cache=False)
+    output = model.model(
+        input_ids, attention_mask=attention_mask, output_router_logits=True, use_cache=False
+    )
     shape = (len(output.router_logits), *input_ids.shape, model.config.num_experts_per_tok)
     chosen = [logits.topk(shape[-1], dim=-1).indices for logits in output.router_logits]
-    return torch.stack(chosen).view(shape).cpu()
+    return torch.stack(chosen).view(shape)
 
 
-def counts(model: MixtralForCausalLM, texts: Mapping[str, Tensor]) -> Tensor:
+def counts(model: MixtralForCausalLM, texts: Mapping[str, Batch]) -> Tensor:
     """How often each expert was chosen, float64 (layers, rows, domains, experts).
 
-    `texts` gives each domain's token ids (rows, tokens), as many rows for every domain.
+    `texts` has as many rows for every domain; padding is not counted.
     """
     experts = model.config.num_local_experts
     by_domain = []
-    for input_ids in texts.values():
-        hot = torch.nn.functional.one_hot(choices(model, input_ids), experts)
-        by_domain.append(hot.sum(dim=(2, 3)).double())
+    for domain in texts.values():
+        items = domain.to(model.device)
+        chosen = choices(model, items.input_ids, items.attention_mask)
+        hot = torch.nn.functional.one_hot(chosen, experts) * (items.document > 0)[..., None, None]
+        by_domain.append(hot.sum(dim=(2, 3)).double().cpu())
     return torch.stack(by_domain, dim=2)
 
 

@@ -15,6 +15,7 @@ from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_fun
 
 from labkit.models import architectures, judging, vision
 from labkit.models.batches import batch
+from labkit.models.mimetic import mimetic_
 from labkit.models.pretraining import (
     WORLD,
     LossOf,
@@ -43,7 +44,10 @@ def start(recipe: Recipe, folder: Path, device: str) -> Run:
     if recipe.architecture == "llava":
         reader = vision.make_processor(tokenizer, recipe.shape["vision"]["patch_size"])
     torch.manual_seed(recipe.seed)
-    model = architectures.build(recipe, tokenizer).to(torch.device(device))
+    model = architectures.build(recipe, tokenizer)
+    if recipe.mimetic:
+        mimetic_(model)
+    model.to(torch.device(device))
     return Run(recipe, folder, model, reader, optimizers_of(model, recipe))
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoModelForSequenceClassification,
+    AutoProcessor,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    ProcessorMixin,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -22,6 +27,12 @@ from labkit.paths import nearest
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "checksums.json"
+# What a folder says of itself in config.json, where it is no language model -> who loads it.
+LOADERS = {
+    "LlavaForConditionalGeneration": "load_vision_model",
+    "LlamaForSequenceClassification": "load_judge",
+}
+Load = Callable[..., tuple[PreTrainedModel, Any]]
 
 
 class ModelUnavailable(RuntimeError):
@@ -47,13 +58,50 @@ def load_model(
     """
     if name == "base":
         name = os.environ.get("LABKIT_MODEL") or name
+    return _ready(name, _load_language_model, device, dtype)
+
+
+def load_vision_model(
+    name: str = "vision", *, device: str | None = None, dtype: torch.dtype | None = None
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    """A model that reads pictures beside text, and the processor that prepares both for it; names,
+    devices and errors as for `load_model`."""
+    return _ready(name, _load_vision_model, device, dtype)
+
+
+def load_judge(
+    name: str = "judge", *, device: str | None = None, dtype: torch.dtype | None = None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A reward model, which gives one number for a text, and its tokenizer; names, devices and
+    errors as for `load_model`."""
+    return _ready(name, _load_judge, device, dtype)
+
+
+def load_bundled(name: str) -> tuple[PreTrainedModel, Any]:
+    """A bundled model of any kind with its tokenizer or processor, by the loader that it needs."""
+    loaders: dict[str, Load] = {"load_vision_model": load_vision_model, "load_judge": load_judge}
+    return loaders.get(loader_of(folder_of(name)), load_model)(name)
+
+
+def loader_of(folder: Path) -> str:
+    """The name of the function of this module that loads what a folder holds."""
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        return LOADERS.get((config.get("architectures") or [""])[0], "load_model")
+    except (OSError, ValueError, AttributeError):
+        return "load_model"  # which says what is wrong with it
+
+
+def _ready(
+    name: str, load: Load, device: str | None, dtype: torch.dtype | None
+) -> tuple[PreTrainedModel, Any]:
+    """Loaded from wherever it is, on its device, in eval mode."""
     device = device or os.environ.get("LABKIT_DEVICE") or default_device()
     dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
-    with _quiet_transformers():
-        model, tokenizer = (
-            _from_hub(name, dtype) if is_hub_name(name) else _from_folder(name, dtype)
-        )
-    return model.to(torch.device(device)).eval(), tokenizer
+    with quiet_transformers():
+        find = _from_hub if is_hub_name(name) else _from_folder
+        model, reader = find(name, load, dtype)
+    return model.to(torch.device(device)).eval(), reader
 
 
 def is_hub_name(name: str) -> bool:
@@ -101,12 +149,16 @@ def write_checksums(folder: Path) -> None:
     (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
 
 
-def _from_folder(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _from_folder(name: str, load: Load, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:
     folder = folder_of(name)
     if (folder / CHECKSUMS).is_file():
         verify_files(folder)
+    if LOADS[load] != loader_of(folder):
+        raise LookupError(
+            f"The model {name!r} is not for {LOADS[load]}: use `{loader_of(folder)}({name!r})`."
+        )
     try:
-        return _load(str(folder), dtype, local_files_only=True)
+        return load(str(folder), dtype, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelUnavailable(
             f"The model in {folder} could not be loaded: {_first_line(error)}\n"
@@ -114,10 +166,10 @@ def _from_folder(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTra
         ) from error
 
 
-def _from_hub(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _from_hub(name: str, load: Load, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:
     offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
     try:
-        return _load(name, dtype, local_files_only=offline)
+        return load(name, dtype, local_files_only=offline)
     except OSError as error:
         tried = (
             "the local cache (HF_HUB_OFFLINE is set)" if offline else "the hub and the local cache"
@@ -130,17 +182,46 @@ def _from_hub(name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, PreTraine
         ) from error
 
 
-def _load(
+def _load_language_model(
     source: str, dtype: torch.dtype, *, local_files_only: bool
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    model = _weights(AutoModelForCausalLM, source, dtype, local_files_only)
+    return model, _tokenizer(source, local_files_only)
+
+
+def _load_judge(
+    source: str, dtype: torch.dtype, *, local_files_only: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    model = _weights(AutoModelForSequenceClassification, source, dtype, local_files_only)
+    return model, _tokenizer(source, local_files_only)
+
+
+def _load_vision_model(
+    source: str, dtype: torch.dtype, *, local_files_only: bool
+) -> tuple[PreTrainedModel, ProcessorMixin]:
+    model = _weights(AutoModelForImageTextToText, source, dtype, local_files_only)
+    return model, AutoProcessor.from_pretrained(source, local_files_only=local_files_only)
+
+
+LOADS: dict[Load, str] = {
+    _load_language_model: "load_model",
+    _load_judge: "load_judge",
+    _load_vision_model: "load_vision_model",
+}
+
+
+def _weights(kind: Any, source: str, dtype: torch.dtype, local_files_only: bool) -> PreTrainedModel:
     """Only safetensors, and no code from the model's repository."""
-    model = AutoModelForCausalLM.from_pretrained(
+    return kind.from_pretrained(
         source, dtype=dtype, use_safetensors=True, local_files_only=local_files_only
     )
+
+
+def _tokenizer(source: str, local_files_only: bool) -> PreTrainedTokenizerBase:
     tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_files_only)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return model, tokenizer
+    return tokenizer
 
 
 def default_device() -> str:
@@ -152,7 +233,7 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """No progress bars or advice while loading; restored afterwards."""
     level, bars = (
         transformers_logging.get_verbosity(),
