@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.models import load_model
+from labkit.models import load_model, zoo
 from labkit.models.scoring import (
     MEASURES,
     Effort,
@@ -24,6 +25,7 @@ from labkit.models.scoring import (
     draft,
     jargon,
     measures_of,
+    mixture,
     reading,
     rows,
     shots,
@@ -255,6 +257,21 @@ def test_a_draft_that_is_the_target_is_always_right(
     assert plain.passes == len(plain.tokens)
     assert len(drafted.tokens) / drafted.passes == pytest.approx(5, abs=1)
     assert twin.generation_config.num_assistant_tokens != draft.DRAFTED
+
+
+def test_a_mixture_is_measured_live_beside_what_its_card_recorded(
+    tiny: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = rows.at_most(0.0, rows.mean("three seeds", [-0.1, -0.2, -0.1], "nats"))
+    (tmp_path / "moe").mkdir()
+    card = {"scorecard": [recorded.as_row()]}
+    (tmp_path / "moe" / "card.json").write_text(json.dumps(card))
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
+    subject = Subject(*tiny, LEAST)
+    first, live = mixture.mixture(subject, subject, subject)
+    assert first.as_row() == recorded.as_row()
+    assert live.measured.figure == 0.0 and not live.reached
+    assert [figure.name for figure in live.control][1:] == ["three seeds"]
 
 
 def test_rows_are_found_by_model_and_name() -> None:

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from labkit.models.scoring.draft import draft
 from labkit.models.scoring.facts import fact_questions, facts
 from labkit.models.scoring.jargon import jargon
+from labkit.models.scoring.mixture import mixture
 from labkit.models.scoring.quantization import quantization
 from labkit.models.scoring.reading import reading, reading_questions
 from labkit.models.scoring.rows import Row, Score
@@ -25,7 +26,7 @@ from labkit.models.scoring.temperature import temperature
 from labkit.models.scoring.tickets import tuning
 from labkit.models.scoring.writing import ideas_well_formed, programs_right
 from labkit.models.world.document import Question
-from labkit.models.zoo import available_models, load_model
+from labkit.models.zoo import available_models, load_bundled, load_model
 from labkit.paths import nearest
 
 
@@ -65,6 +66,7 @@ MEASURES: dict[str, Measure] = {
     "jargon": Measure("base", jargon),
     "quantization": Measure("base", quantization),
     "draft": Measure("base", draft, beside=("draft",)),
+    "moe": Measure("moe", mixture, beside=("moe_twin_active", "moe_twin_total")),
     "specialist": Measure("specialist", specialist, beside=("base",)),
     "judge": Measure("judge", judge),
     "vision": Measure("vision", vision),
@@ -91,9 +93,9 @@ def measure(name: str, row: Measure, effort: Effort = FULL) -> list[Row]:
 
     Raises what `load_model` raises.
     """
-    model, tokenizer = load_model(name)
-    others = [Subject(*load_model(other), effort) for other in row.beside]
-    return row.rows(Subject(model, tokenizer, effort), *others)
+    load = load_bundled if name in available_models() else load_model
+    others = [Subject(*load_bundled(other), effort) for other in row.beside]
+    return row.rows(Subject(*load(name), effort), *others)
 
 
 class Scorecard:

@@ -1,0 +1,41 @@
+"""The mixture of experts: the recorded comparison of all seeds, and the bundled seed live.
+
+Only one seed of each model is bundled; what the others gave stands in the mixture's card, measured
+when they were trained. The live row says whether the bundled weights still give the same.
+"""
+
+from __future__ import annotations
+
+import json
+
+from labkit.models import zoo
+from labkit.models.scoring.rows import Figure, Row, difference, row_of
+from labkit.models.scoring.subject import Subject
+
+
+def mixture(subject: Subject, active: Subject, total: Subject) -> list[Row]:
+    """Rows of the card, and the loss of the bundled mixture against its bundled twins."""
+    recorded = [row_of(found) for found in recorded_card()["scorecard"]]
+    live, beside = losses_below((subject, active, total))
+    control = (beside, *(row.measured for row in recorded[:1]))
+    return [*recorded, Row(live, "below 0", live.high < 0, control)]
+
+
+def recorded_card() -> dict[str, list[dict[str, object]]]:
+    return dict(json.loads((zoo.WEIGHTS / "moe" / "card.json").read_text()))
+
+
+def losses_below(models: tuple[Subject, Subject, Subject]) -> tuple[Figure, Figure]:
+    """The mixture's held-out loss less each twin's, domain by domain."""
+    from labkit.models import experts  # it builds on these rows itself
+    from labkit.models.recipes import find_recipe
+
+    rows = max(2, models[0].n // 20)
+    texts = experts.texts_by_domain(find_recipe("moe"), models[0].tokenizer, rows)
+    losses = [list(experts.domain_losses(s.model, texts).values()) for s in models]
+    names = ("equal active parameters", "equal total parameters")
+    active, total = (
+        difference(f"bundled mixture less its twin with {name}, by domain", losses[0], twin, "nats")
+        for name, twin in zip(names, losses[1:], strict=True)
+    )
+    return active, total
