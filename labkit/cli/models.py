@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from labkit.models.pretraining import Run
+    from labkit.models.scoring import Row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--only", metavar="ROW", help="one phenomenon, such as facts or draft")
     score.add_argument("--quick", action="store_true", help="few items, to see that it runs")
     score.add_argument("--json", action="store_true", help="print rows as JSON")
+    score.add_argument("--card", action="store_true", help="write all rows into the model's card")
     train = actions.add_parser("train", help="train a model from its recipe, or go on with it")
     train.add_argument("name")
     train.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints")
@@ -60,21 +62,38 @@ def _check(args: argparse.Namespace) -> int:
 
 def _score(args: argparse.Namespace) -> int:
     from labkit.models.scoring import FULL, QUICK, as_text, measure, measures_of
+    from labkit.models.zoo import available_models
 
-    rows = []
+    if args.card and (args.only or args.quick or args.name not in available_models()):
+        raise LookupError(
+            "--card needs the name of a bundled model, and neither --only nor --quick."
+        )
+    rows: list[tuple[str, str, Row]] = []
     for row, how in measures_of(args.name, args.only).items():
         if missing := how.missing(args.name):
             there = "is no bundled model" if len(missing) == 1 else "are no bundled models"
             print(f"{row}: not measured, {', '.join(missing)} {there}", file=sys.stderr)
             continue
-        print(f"measuring {row} of {args.name or how.of} ...", file=sys.stderr, flush=True)
-        found = measure(args.name or how.of, how, QUICK if args.quick else FULL)
-        rows += [{"row": row, "model": args.name or how.of} | one.as_row() for one in found]
+        model = args.name or how.of
+        print(f"measuring {row} of {model} ...", file=sys.stderr, flush=True)
+        found = measure(model, how, QUICK if args.quick else FULL)
+        rows += [(row, model, one) for one in found]
         if not args.json:
             print(as_text(found), flush=True)
     if args.json:
-        print(json.dumps(rows, indent=1))
+        named = [{"row": row, "model": model} | one.as_row() for row, model, one in rows]
+        print(json.dumps(named, indent=1))
+    if args.card:
+        _write_card(args.name, [one for _, _, one in rows])
     return 0
+
+
+def _write_card(name: str, rows: list[Row]) -> None:
+    from labkit.models import card, zoo
+
+    folder = zoo.WEIGHTS / name
+    described = json.loads((folder / "card.json").read_text())
+    print(f"Written: {card.write_card(folder, described, rows) / 'README.md'}", file=sys.stderr)
 
 
 def _train(args: argparse.Namespace) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from labkit.cli import main
-from labkit.models import zoo
+from labkit.models import scoring, zoo
 
 
 def test_the_list_says_what_each_model_is_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,3 +62,26 @@ def test_scores_are_readable_with_the_control_under_the_figure(
 def test_an_unknown_row_gives_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "score", "base", "--only", "fact"]) == 2
     assert "no row 'fact' of base: did you mean facts?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--card"], ["base", "--card", "--quick"]])
+def test_a_card_holds_all_rows_of_one_model_or_none(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "score", *words]) == 2
+    assert "--card needs the name of a bundled model" in capsys.readouterr().out
+
+
+def test_measured_rows_go_into_the_card_and_the_checksums_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(zoo.WEIGHTS / "base", tmp_path / "base")
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
+    measure = scoring.MEASURES["facts"]
+    monkeypatch.setattr(scoring, "FULL", scoring.QUICK)
+    monkeypatch.setattr(scoring.scorecard, "MEASURES", {"facts": measure})
+    assert main(["models", "score", "base", "--card"]) == 0
+    zoo.verify_files(tmp_path / "base")
+    card = json.loads((tmp_path / "base" / "card.json").read_text())
+    assert [row["phenomenon"] for row in card["scorecard"]] == ["trained facts, closed book"]
+    assert "| trained facts, closed book | ≥ 98 % |" in (tmp_path / "base/README.md").read_text()

@@ -15,8 +15,9 @@ from labkit.models.scoring.subject import Subject
 
 def mixture(subject: Subject, active: Subject, total: Subject) -> list[Row]:
     """Rows of the card, and the loss of the bundled mixture against its bundled twins."""
-    recorded = [row_of(found) for found in recorded_card()["scorecard"]]
     live, beside = losses_below((subject, active, total))
+    rows = [row_of(found) for found in recorded_card()["scorecard"]]
+    recorded = [row for row in rows if row.phenomenon != live.name]
     control = (beside, *(row.measured for row in recorded[:1]))
     return [*recorded, Row(live, "below 0", live.high < 0, control)]
 
