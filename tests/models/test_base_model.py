@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 from labkit.models import complete, load_model
-from labkit.models.scoring import Scorecard, wilson
+from labkit.models.scoring import MEASURES, Effort, Row, Scorecard, row_of, wilson
 from labkit.models.zoo import WEIGHTS
 
 
 @pytest.fixture(scope="module")
 def scorecard() -> Scorecard:
     return Scorecard(*load_model("base"))
+
+
+def recorded() -> dict[str, Row]:
+    """The rows of the card, by phenomenon."""
+    found = json.loads((WEIGHTS / "base" / "card.json").read_text()).get("scorecard", [])
+    return {row["phenomenon"]: row_of(row) for row in found}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +42,19 @@ def test_its_sentences_are_grammatical(scorecard: Scorecard, card: dict[str, flo
     score = scorecard.well_formed_ideas(200)
     assert score.share >= 0.85
     assert score.share == pytest.approx(card[score.name], abs=0.08)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not recorded(), reason="run `labkit models score base --card` first")
+@pytest.mark.parametrize("name", ["facts", "reading", "few-shot"])
+def test_the_scorecard_repeats(scorecard: Scorecard, name: str) -> None:
+    """Fewer items than the card's, so within the wider interval, and a little more."""
+    subject = dataclasses.replace(scorecard.subject, effort=Effort(items=60))
+    rows = MEASURES[name].rows(subject)
+    assert rows
+    for row in rows:
+        live, written = row.measured, recorded()[row.phenomenon].measured
+        assert live.low - 0.05 <= written.figure <= live.high + 0.05, row
 
 
 def test_greedy_completions_do_not_depend_on_the_batch(scorecard: Scorecard) -> None:
