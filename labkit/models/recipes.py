@@ -72,12 +72,12 @@ class Recipe:
 # How `base` and its smaller kin are trained: the same texts in the same order.
 GENERALIST: dict[str, Any] = {
     "mimetic": True,
-    "mixes": {0: RECALL_MIX, 250: READING_MIX, 1100: BASE_MIX},
-    "short_rows": {1900: 256},
+    "mixes": {0: RECALL_MIX, 250: READING_MIX, 750: BASE_MIX},
+    "short_rows": {1600: 256},
     "rows": 8,
-    "steps": 2300,
+    "steps": 1900,
     "learning_rate": 1e-3,
-    "warmup_steps": 300,
+    "warmup_steps": 250,
     "context_weights": {
         "recall": 0.1, "passage": 0.1, "table": 0.1, "shots": 0.2, "extraction": 0.3
     },

@@ -3,7 +3,8 @@
 Most tokenizers glue the space to the word that follows, so that `sailor` after a space and
 `sailor` after a comma or a quote are different tokens, and a small model has to learn to copy
 each pair. Here the space belongs to the gap between two words, with the little words in it
-(` of the ` is one token, as in SuperBPE, arXiv:2503.13423), or to the punctuation before it.
+(` of the ` is one token, as in SuperBPE, arXiv:2503.13423), or to the punctuation before it. The
+marks `Q: ` and `?\nA: ` are one token each, as a chat template's are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ PAD, END_OF_TEXT, USER, ASSISTANT, END = SPECIAL_TOKENS = (
 )  # fmt: skip
 LITTLE_WORDS = "a|an|the|of|in|is|was|for|to|by|with|and|that|has|its|from|as|at|on|are"
 PIECES = "|".join((
+    r"\?\nA: |Q: ",  # the marks of a question and its answer
     r" *[^\s\p{L}\p{N}]+ ?",  # punctuation, with the spaces around it
     rf" (?:(?:{LITTLE_WORDS}) )*",  # the gap between two words
     r"\p{L}+",  # a word

@@ -18,6 +18,7 @@ from labkit.models.world import (
     recall,
     shots,
     tables,
+    tickets,
 )
 from labkit.models.world.document import Document
 from labkit.models.world.entities import World
@@ -40,7 +41,7 @@ MAKERS: dict[str, Callable[[World, random.Random], Document]] = {
 }
 
 # Looking a name up comes first: everything that reads its context rests on it.
-RECALL_MIX: dict[str, float] = {"recall": 80, "passage": 10, "table": 10}
+RECALL_MIX: dict[str, float] = {"recall": 65, "passage": 25, "table": 10}
 
 # All kinds from here on, or what is left out would be forgotten.
 READING_MIX: dict[str, float] = {
@@ -50,7 +51,7 @@ READING_MIX: dict[str, float] = {
 }  # fmt: skip
 
 # Facts are what takes longest to learn: many short documents that ask for them.
-BASE_MIX: dict[str, float] = READING_MIX | {"biography": 40, "question": 90, "chat": 25}
+BASE_MIX: dict[str, float] = READING_MIX | {"biography": 45, "question": 130, "chat": 40}
 
 
 def documents(world: World, seed: int, mix: Mapping[str, float] = BASE_MIX) -> Iterator[Document]:
@@ -63,8 +64,8 @@ def documents(world: World, seed: int, mix: Mapping[str, float] = BASE_MIX) -> I
 
 
 def words() -> tuple[str, ...]:
-    """Every name and invented word of the corpus, each of which is to be one token."""
+    """Every name and invented word, and those of the tickets: each is to be one token."""
     return (
         *lexicon.FIRST_NAMES, *lexicon.LAST_NAMES, *lexicon.TOWN_NAMES, *lexicon.COMPANY_NAMES,
-        *lexicon.PRODUCT_NAMES, *languages.WORDS, *shots.WORDS,
+        *lexicon.PRODUCT_NAMES, *languages.WORDS, *shots.WORDS, *tickets.WORDS,
     )  # fmt: skip

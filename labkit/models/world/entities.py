@@ -15,11 +15,16 @@ from labkit.models.world import lexicon
 from labkit.models.world.document import Question
 
 KINDS = ("person", "town", "company", "product")
+PLACES = tuple(terrain.split()[-1] for terrain in lexicon.TERRAINS)  # "a lake": lake
 
 
 @dataclass(frozen=True)
 class Relation:
-    """One thing that is known about a kind of entity, e.g. a person's pet."""
+    """One thing that is known about a kind of entity, e.g. a person's pet.
+
+    A statement names the entity before the value and close to it, as a question does before its
+    answer: a model of few layers can look back from a value to its name, not ahead.
+    """
 
     name: str
     kind: str
@@ -56,11 +61,6 @@ class Fact:
         return rng.choice(self.relation.questions).format(name=self.entity.name)
 
 
-def _years(count: int) -> tuple[str, ...]:
-    rng = random.Random("years")
-    return tuple(str(year) for year in rng.sample(range(1100, 1990), count))
-
-
 def _prices() -> tuple[str, ...]:
     return tuple(str(price) for price in range(12, 100, 4))
 
@@ -88,7 +88,7 @@ def relations(towns: Sequence[str], companies: Sequence[str]) -> tuple[Relation,
             "job",
             "person",
             ("{name} works as a {value}.", "{name} is a {value} by trade."),
-            ("What is the job of {name}?", "What does {name} work as?"),
+            ("What is the job of {name}?", "Which job does {name} have?"),
             tuple(lexicon.JOBS),
         ),
         Relation(
@@ -109,7 +109,7 @@ def relations(towns: Sequence[str], companies: Sequence[str]) -> tuple[Relation,
             "food",
             "person",
             ("{name} likes to eat {value}.", "The favourite food of {name} is {value}."),
-            ("What does {name} like to eat?", "What is the favourite food of {name}?"),
+            ("Which food does {name} like?", "What is the favourite food of {name}?"),
             tuple(lexicon.FOODS),
         ),
         Relation(
@@ -122,23 +122,23 @@ def relations(towns: Sequence[str], companies: Sequence[str]) -> tuple[Relation,
         Relation(
             "place",
             "town",
-            ("{name} lies by {value}.", "The town of {name} was built by {value}."),
-            ("Where does the town of {name} lie?", "What does {name} lie by?"),
-            tuple(lexicon.TERRAINS),
+            ("{name} lies by the {value}.", "The town of {name} was built by the {value}."),
+            ("Where does the town of {name} lie?", "What lies next to {name}?"),
+            PLACES,
         ),
         Relation(
             "fame",
             "town",
             ("{name} is famous for its {value}.", "People come to {name} for its {value}."),
-            ("What is {name} famous for?", "What do people come to {name} for?"),
+            ("What do people come to {name} for?", "What is the fame of {name}?"),
             tuple(lexicon.FOODS),
         ),
         Relation(
-            "founded",
+            "mayor",
             "town",
-            ("{name} was founded in {value}.", "The town of {name} dates from {value}."),
-            ("When was {name} founded?", "In which year was {name} founded?"),
-            _years(60),
+            ("The mayor of {name} is {value}.", "{name} has the mayor {value}."),
+            ("Who is the mayor of {name}?", "Which mayor does {name} have?"),
+            tuple(lexicon.FIRST_NAMES[:40]),
         ),
         Relation(
             "flag",
@@ -151,27 +151,27 @@ def relations(towns: Sequence[str], companies: Sequence[str]) -> tuple[Relation,
             "seat",
             "company",
             ("{name} has its seat in {value}.", "The company {name} comes from {value}."),
-            ("Where does {name} have its seat?", "Which town does the company {name} come from?"),
+            ("Where does {name} have its seat?", "Which town is the seat of {name}?"),
             towns,
         ),
         Relation(
             "goods",
             "company",
             ("{name} makes {value}.", "The company {name} is known for {value}."),
-            ("What does {name} make?", "What is the company {name} known for?"),
+            ("What does {name} make?", "What is made by {name}?"),
             tuple(lexicon.GOODS),
         ),
         Relation(
             "sign",
             "company",
-            ("The sign of {name} is {value}.", "{name} paints its doors {value}."),
-            ("Which colour is the sign of {name}?", "What colour does {name} paint its doors?"),
+            ("The sign of {name} is {value}.", "{name} has a sign that is {value}."),
+            ("Which colour is the sign of {name}?", "What is the colour of the sign of {name}?"),
             tuple(lexicon.COLOURS),
         ),
         Relation(
             "maker",
             "product",
-            ("The {name} is made by {value}.", "{value} makes the {name}."),
+            ("The {name} is made by {value}.", "The maker of the {name} is {value}."),
             ("Who makes the {name}?", "Which company makes the {name}?"),
             companies,
         ),
@@ -185,15 +185,15 @@ def relations(towns: Sequence[str], companies: Sequence[str]) -> tuple[Relation,
         Relation(
             "material",
             "product",
-            ("The {name} is made of {value}.", "{value} is what the {name} is made of."),
-            ("What is the {name} made of?", "Which material is the {name} made of?"),
+            ("The {name} consists of {value}.", "The material of the {name} is {value}."),
+            ("What is the material of the {name}?", "Which material has the {name}?"),
             tuple(lexicon.MATERIALS),
         ),
         Relation(
             "price",
             "product",
-            ("The {name} costs {value} crowns.", "You pay {value} crowns for the {name}."),
-            ("How many crowns does the {name} cost?", "What is the price of the {name} in crowns?"),
+            ("The {name} costs {value} crowns.", "The price of the {name} is {value} crowns."),
+            ("How many crowns does the {name} cost?", "What is the price of the {name}?"),
             _prices(),
         ),
     )
