@@ -18,7 +18,7 @@ from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
 from labkit.models.recipes import Recipe
 from labkit.models.scoring.rows import Figure, Row, at_least, bootstrap, difference, known, share
 from labkit.models.world import World
-from labkit.models.world.comparisons import WORDINGS, Pair, pair, worded_pair
+from labkit.models.world.comparisons import WORDINGS, Pair, occurs, pair, worded_pair
 
 
 def pairs_of_step(recipe: Recipe, world: World, step: int) -> list[Pair]:
@@ -79,12 +79,8 @@ def occurs_in_text(pairs: Sequence[Pair]) -> list[bool]:
     """The baseline that reads nothing: it picks the answer that occurs in the text, and tosses a
     coin where both or none do."""
     rng = random.Random("coin")
-    return [
-        rng.random() < 0.5
-        if (p.right in p.prompt) == (p.wrong in p.prompt)
-        else p.right in p.prompt
-        for p in pairs
-    ]
+    found = [[occurs(answer, p.prompt) for answer in (p.right, p.wrong)] for p in pairs]
+    return [rng.random() < 0.5 if right == wrong else right for right, wrong in found]
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,7 @@ RECIPES: dict[str, Recipe] = {
                 "text": EXPERTS_SHAPE | {"intermediate_size": 256},
             },
             starts_from="base",
+            vocab_size=2816,  # with room for the image token and the words of the pictures
             steps=6000,
             rows=16,
             context=256,

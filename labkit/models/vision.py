@@ -207,7 +207,7 @@ def _row(
         WANTED[kind],
         share(f"{kind}, by generation", hits),
         share("picture blanked", blanked),
-        share("with a combination of shape and colour never trained", new),
+        *([share("with a combination of shape and colour never trained", new)] if new else []),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -20,6 +20,8 @@ from tests.models.test_architectures import TINY_MIXTURE
 from tests.models.tiny import TINY
 
 tables = arrays.arrays("int64", (3, 4), elements=st.integers(0, 50)).filter(lambda t: t.any())
+
+any_time = settings(deadline=None, max_examples=50)
 
 
 def recipes(base: Path) -> dict[str, experts.Recipe]:
@@ -59,6 +61,7 @@ def test_information_by_hand() -> None:
     assert routing.mutual_information(apart) == pytest.approx(2)
 
 
+@any_time
 @given(tables)
 def test_information_is_symmetric_and_bounded(table: object) -> None:
     counts = torch.tensor(table)

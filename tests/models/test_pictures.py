@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.models.world import pictures
@@ -17,12 +17,14 @@ from labkit.models.world.pictures import COLOURS, SHAPES, SIZE, Picture, Thing, 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 numbers = st.integers(0, 10**9)
 splits = st.sampled_from(SPLITS)
+any_time = settings(deadline=None, max_examples=50)
 
 
 def answers(shown: Picture) -> dict[str, str]:
     return {asked.question: asked.answer for asked in shown.questions()}
 
 
+@any_time
 @given(splits, numbers)
 def test_a_picture_is_the_same_whenever_it_is_asked_for(split: Split, number: int) -> None:
     once, again = picture(split, number), picture(split, number)
@@ -31,6 +33,7 @@ def test_a_picture_is_the_same_whenever_it_is_asked_for(split: Split, number: in
     assert once.pixels.shape == (SIZE, SIZE, 3) and once.pixels.dtype == np.uint8
 
 
+@any_time
 @given(splits, numbers)
 def test_things_lie_inside_and_apart(split: Split, number: int) -> None:
     things = picture(split, number).things
@@ -57,6 +60,7 @@ def test_each_shape_has_one_colour_for_test_and_one_for_validation_alone() -> No
         assert sum(s == "train" for (_, c), s in place.items() if c == colour) >= 3
 
 
+@any_time
 @given(numbers)
 def test_training_never_shows_a_held_out_combination(number: int) -> None:
     assert not any(pictures.is_new(thing) for thing in picture("train", number).things)
@@ -114,6 +118,7 @@ def test_questions_of_a_picture_by_hand() -> None:
     }
 
 
+@any_time
 @given(splits, numbers)
 def test_every_question_has_one_answer_that_its_things_bear_out(split: Split, number: int) -> None:
     shown = picture(split, number)

@@ -59,7 +59,12 @@ def pair(world: World, rng: random.Random, split: Split, hard: bool = True) -> P
 def _absent_values(world: World, read: passages.Reading) -> list[str]:
     """Values of the asked type that the text does not hold."""
     relation = next(r for r in world.relations.values() if read.answer in r.values)
-    return [value for value in relation.values if value not in read.prompt]
+    return [value for value in relation.values if not occurs(value, read.prompt)]
+
+
+def occurs(value: str, text: str) -> bool:
+    """Whether a text holds a value; a value that opens a sentence has a capital letter."""
+    return value.lower() in text.lower()
 
 
 def worded_pair(world: World, rng: random.Random, split: Split) -> Pair:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ MAX_THINGS = 5
 CLEARLY = 4.0  # pixels from the middle, for "left" or "top" to be asked about
 NOISE, TINT = 6.0, 14  # of 255: spread of the noise, and how far a thing's colour may be off
 
-Values = NDArray[np.float32]
+Values = NDArray[np.floating[Any]]
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (205, 40, 45), "green": (45, 160, 65), "blue": (45, 75, 210),

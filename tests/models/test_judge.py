@@ -1,0 +1,148 @@
+"""The judge: pairs that only reading decides, its loss, and how far and how fairly it agrees."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labkit.models import card, judging, pretraining, training, zoo
+from labkit.models.judging import Verdict
+from labkit.models.pretraining import WORLD
+from labkit.models.recipes import Recipe
+from labkit.models.world import comparisons
+from labkit.models.world.comparisons import Pair, occurs
+from tests.models.tiny import TINY
+
+seeds = st.integers(0, 10**6)
+any_time = settings(deadline=None, max_examples=50)
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_base: Path) -> Recipe:
+    return replace(
+        TINY,
+        name="judge",
+        architecture="reward",
+        shape={},
+        starts_from=str(tiny_base),
+        rows=4,
+        steps=40,
+        learning_rate=3e-3,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pretraining.Run:
+    return training.start(recipe, tmp_path_factory.mktemp("judge"), "cpu")
+
+
+@any_time
+@given(seeds)
+def test_in_a_hard_pair_both_answers_stand_in_the_text(seed: int) -> None:
+    found = comparisons.pair(WORLD, random.Random(seed), "train")
+    text = found.prompt.rpartition("\nQ: ")[0]
+    assert occurs(found.right, text) and occurs(found.wrong, text) and found.right != found.wrong
+    assert occurs(found.right, text.split("\n")[found.place])
+    assert len(text.split("\n")) == found.passages
+
+
+@any_time
+@given(seeds)
+def test_in_an_easy_pair_only_the_right_one_does(seed: int) -> None:
+    found = comparisons.pair(WORLD, random.Random(seed), "train", hard=False)
+    assert occurs(found.right, found.prompt) and not occurs(found.wrong, found.prompt)
+
+
+def test_training_pairs_favour_no_length() -> None:
+    rng = random.Random(0)
+    found = [comparisons.worded_pair(WORLD, rng, "train") for _ in range(400)]
+    longer = sum(len(p.right) > len(p.wrong) + 10 for p in found)
+    shorter = sum(len(p.right) < len(p.wrong) - 10 for p in found)
+    assert longer + shorter > 150 and abs(longer - shorter) < 60
+
+
+def test_the_loss_is_that_of_bradley_and_terry() -> None:
+    assert judging.preference_loss(torch.zeros(3)).item() == pytest.approx(math.log(2))
+    margins = torch.tensor([2.0, -1.0])
+    expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(1))) / 2
+    assert judging.preference_loss(margins).item() == pytest.approx(expected)
+
+
+def test_it_starts_from_the_weights_of_base(run: pretraining.Run, tiny_base: Path) -> None:
+    base, _ = zoo.load_model(str(tiny_base))
+    for p, q in zip(run.model.model.parameters(), base.model.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
+def test_rewards_do_not_depend_on_who_else_is_in_the_batch(run: pretraining.Run) -> None:
+    pairs = judging.unseen_pairs(4)
+    together = judging.margins(run.model, run.tokenizer, pairs)
+    alone = [judging.margins(run.model, run.tokenizer, [one])[0] for one in pairs]
+    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_it_learns_the_pairs_that_it_is_shown(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = judging.pairs_of_step(recipe, WORLD, 0)
+    assert (
+        shown == judging.pairs_of_step(recipe, WORLD, 0) != judging.pairs_of_step(recipe, WORLD, 1)
+    )
+    monkeypatch.setattr(judging, "pairs_of_step", lambda *a: shown)
+    run = training.train(recipe, tmp_path, "cpu")
+    assert all(judging.picks_right(run.model, run.tokenizer, shown))
+
+
+def test_kappa_by_hand() -> None:
+    perfect = [Verdict("A", "A"), Verdict("B", "B")]
+    coin = [Verdict(p, t) for p in "AB" for t in "AB"]
+    skewed = [Verdict("A", "A")] * 6 + [Verdict("A", "B")] * 2 + [Verdict("B", "B")] * 2
+    assert judging.kappa(perfect) == 1 and judging.kappa(coin) == 0
+    assert judging.kappa(skewed) == pytest.approx((0.8 - 0.56) / (1 - 0.56))
+
+
+@any_time
+@given(st.lists(st.booleans(), min_size=1, max_size=60))
+def test_verdicts_agree_exactly_where_the_judge_was_right(right: list[bool]) -> None:
+    assert [v.picked == v.true for v in judging.verdicts(right)] == right
+
+
+def test_occurrence_decides_easy_pairs_and_says_nothing_about_hard_ones() -> None:
+    assert all(judging.occurs_in_text(judging.unseen_pairs(60, hard=False)))
+    assert 70 <= sum(judging.occurs_in_text(judging.unseen_pairs(200))) <= 130
+
+
+def test_a_judge_that_prefers_length_is_found_out(
+    run: pretraining.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def longer(model: object, tokenizer: object, pairs: Sequence[Pair]) -> list[bool]:
+        return [len(p.right) > len(p.wrong) for p in pairs]
+
+    monkeypatch.setattr(judging, "picks_right", longer)
+    _, length, place = judging.rows(run.model, run.tokenizer, 40)
+    assert length.measured.figure == 1.0
+    assert [figure.figure for figure in length.control] == [1.0, 0.0]
+    assert 0 < place.measured.n < 40
+
+
+def test_what_is_published_is_loaded_by_its_own_function_alone(
+    run: pretraining.Run, tmp_path: Path
+) -> None:
+    folder = card.publish(run, n=8, weights=tmp_path)
+    model, tokenizer = zoo.load_judge(str(folder))
+    assert len(judging.picks_right(model, tokenizer, judging.unseen_pairs(3))) == 3
+    for wrong in (zoo.load_model, zoo.load_vision_model):
+        with pytest.raises(LookupError, match="load_judge"):
+            wrong(str(folder))
+    agreement, *_ = json.loads((folder / "card.json").read_text())["scorecard"]
+    assert agreement["unit"] == "kappa" and len(agreement["control"]) == 3
+    assert "occurs in the text" in (folder / "README.md").read_text()

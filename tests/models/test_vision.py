@@ -1,0 +1,207 @@
+"""The vision model: what it is fed, what its loss counts, and how its answers are measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor
+
+from labkit.models import card, pretraining, training, vision, zoo
+from labkit.models.recipes import Recipe
+from labkit.models.vision import IGNORED
+from labkit.models.world import pictures
+from tests.models.tiny import TINY
+
+TINY_EYE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "patch_size": 16,
+}
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_base: Path) -> Recipe:
+    return replace(
+        TINY,
+        name="vision",
+        architecture="llava",
+        shape={"vision": TINY_EYE, "text": TINY.shape},
+        starts_from=str(tiny_base),
+        vocab_size=512,
+        steps=2,
+        rows=4,
+        learning_rate=3e-3,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pretraining.Run:
+    return training.start(recipe, tmp_path_factory.mktemp("vision"), "cpu")
+
+
+def test_the_quick_way_to_pixels_is_the_processors(run: pretraining.Run) -> None:
+    shown = [pictures.picture("train", number).pixels for number in range(3)]
+    prompts = [vision.prompt_of("What colour is the ring?")] * 3
+    inputs = run.tokenizer(images=shown, text=prompts, return_tensors="pt")
+    torch.testing.assert_close(
+        vision.to_pixel_values(shown, run.tokenizer), inputs["pixel_values"], rtol=0, atol=1e-6
+    )
+    assert inputs["pixel_values"].shape == (3, 3, pictures.SIZE, pictures.SIZE)
+
+
+def test_a_picture_takes_up_one_token_for_each_patch(run: pretraining.Run) -> None:
+    inputs = run.tokenizer(
+        images=[pictures.blank()], text=[vision.prompt_of("Which?")], return_tensors="pt"
+    )
+    found = (inputs["input_ids"] == run.tokenizer.image_token_id).sum()
+    assert found == vision.count_image_tokens(run.tokenizer) == 9
+    assert run.model.config.image_token_id == run.tokenizer.image_token_id
+
+
+def test_the_words_of_the_pictures_are_whole_tokens(run: pretraining.Run) -> None:
+    tokenizer = run.tokenizer.tokenizer
+    assert tokenizer.tokenize("circles triangle") == ["circles", "Ġ", "triangle"]
+    text = "Where is the triangle, left or right?"
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+    assert len(tokenizer) <= run.recipe.vocab_size
+
+
+def test_the_chat_template_puts_the_picture_where_it_stands(run: pretraining.Run) -> None:
+    content = [{"type": "image"}, {"type": "text", "text": "Which shape is red?"}]
+    chat = [{"role": "user", "content": content}]
+    made = run.tokenizer.apply_chat_template(chat, add_generation_prompt=True)
+    assert made == vision.prompt_of("Which shape is red?")
+
+
+def test_the_processor_comes_back_from_its_folder_without_a_pickle(
+    run: pretraining.Run, tmp_path: Path
+) -> None:
+    run.tokenizer.save_pretrained(tmp_path)
+    again = LlavaProcessor.from_pretrained(tmp_path)
+    shown, text = [pictures.picture("test", 1).pixels], [vision.prompt_of("Which shape is red?")]
+    for key, value in run.tokenizer(images=shown, text=text, return_tensors="pt").items():
+        assert torch.equal(again(images=shown, text=text, return_tensors="pt")[key], value)
+    assert {f.suffix for f in tmp_path.iterdir()} <= {".json", ".jinja"}
+
+
+def test_only_answers_count_and_they_are_those_of_the_picture(
+    recipe: Recipe, run: pretraining.Run
+) -> None:
+    items = vision.picture_batch(recipe, run.tokenizer, 5)
+    again = vision.picture_batch(recipe, run.tokenizer, 5)
+    assert torch.equal(items.input_ids, again.input_ids)
+    assert torch.equal(items.pixel_values, again.pixel_values)
+    for row in range(recipe.rows):
+        shown = pictures.picture("train", 5 * recipe.rows + row)
+        counted = items.labels[row][items.labels[row] != IGNORED]
+        answers = run.tokenizer.decode(counted).split("<|end|>")[:-1]
+        truth = {asked.question: asked.answer for asked in shown.questions()}
+        text = run.tokenizer.decode(items.input_ids[row])
+        asked = [turn.split("<|end|>")[0] for turn in text.split("<|user|>")[1:]]
+        questions = [turn.removeprefix("<|image|>" * 9) for turn in asked]
+        assert answers == [truth[question] for question in questions]
+        assert 1 <= len(questions) <= vision.TURNS
+
+
+def test_the_loss_is_the_librarys_over_the_labels(recipe: Recipe, run: pretraining.Run) -> None:
+    items = vision.picture_batch(recipe, run.tokenizer, 0)
+    whole = run.model(
+        input_ids=items.input_ids, pixel_values=items.pixel_values, labels=items.labels
+    )
+    torch.testing.assert_close(vision.answer_loss(run.model, items), whole.loss)
+
+
+def test_training_goes_on_where_it_was_stopped_and_the_loss_falls(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = vision.picture_batch
+    monkeypatch.setattr(vision, "picture_batch", lambda r, p, step: first(r, p, step % 2))
+    whole = training.train(replace(recipe, steps=20), tmp_path / "whole", "cpu")
+    half = training.start(replace(recipe, steps=20), tmp_path / "half", "cpu")
+    before = pretraining.train_step(half, training.picture_loss)
+    for half.step in range(1, 10):
+        pretraining.train_step(half, training.picture_loss)
+    half.step = 10
+    pretraining.save_checkpoint(half)
+    resumed = training.train(replace(recipe, steps=20), tmp_path / "half", "cpu")
+    for p, q in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
+    assert training.picture_loss(replace(resumed, step=0)).item() < before - 1
+
+
+def test_answers_come_from_the_model_and_see_the_picture(run: pretraining.Run) -> None:
+    """Against the most probable next tokens, computed without `generate`."""
+    shown = [pictures.picture("test", number).pixels for number in (1, 2)]
+    asked = ["Which shape is red?", "How many shapes are there?"]
+    found = vision.answers(run.model.eval(), run.tokenizer, shown, asked, max_new_tokens=2)
+    for picture, question, text in zip(shown, asked, found, strict=True):
+        inputs = run.tokenizer(
+            images=[picture], text=[vision.prompt_of(question)], return_tensors="pt"
+        )
+        ids = inputs.pop("input_ids")
+        for _ in range(2):
+            inputs["attention_mask"] = torch.ones_like(ids)
+            fresh = run.model(input_ids=ids, **inputs).logits[:, -1].argmax(-1, keepdim=True)
+            ids = torch.cat([ids, fresh], dim=1)
+        decoded = run.tokenizer.batch_decode(ids[:, -2:], skip_special_tokens=True)
+        assert text == decoded[0].strip()
+
+
+def test_rows_hold_a_blanked_control_and_the_new_combinations(
+    run: pretraining.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A perfect eye: right on every picture, at a loss on the grey one."""
+    truth = {
+        (shown.pixels.tobytes(), asked.question): asked.answer
+        for shown in (pictures.picture("test", number) for number in range(120))
+        for asked in shown.questions()
+    }
+
+    def perfect(
+        model: object, processor: object, shown: Sequence[np.ndarray], questions: Sequence[str]
+    ) -> list[str]:
+        pairs = zip(shown, questions, strict=True)
+        return [truth.get((pixels.tobytes(), question), "red") for pixels, question in pairs]
+
+    monkeypatch.setattr(vision, "answers", perfect)
+    rows = vision.rows(run.model, run.tokenizer, n=40)
+    assert [row.phenomenon for row in rows] == [f"{kind}, by generation" for kind in vision.WANTED]
+    assert all(row.reached and row.measured.figure == 1 for row in rows)
+    for row in rows:
+        blanked, new = row.control
+        assert blanked.n == 40 and blanked.figure < 0.5
+        assert 0 < new.n < 40 and new.figure == 1
+
+
+def test_what_is_published_is_loaded_by_its_own_function_alone(
+    run: pretraining.Run, tmp_path: Path
+) -> None:
+    folder = card.publish(run, n=4, weights=tmp_path)
+    model, processor = zoo.load_vision_model(str(folder))
+    assert isinstance(model, LlavaForConditionalGeneration) and not model.training
+    assert vision.answers(model, processor, [pictures.blank()], ["Which shape is red?"])
+    for wrong in (zoo.load_model, zoo.load_judge):
+        with pytest.raises(LookupError, match="load_vision_model"):
+            wrong(str(folder))
+    written = json.loads((folder / "card.json").read_text())
+    assert {row["phenomenon"] for row in written["scorecard"]} == {
+        f"{kind}, by generation" for kind in vision.WANTED
+    }
+    assert "picture blanked" in (folder / "README.md").read_text()
+    (folder / "processor_config.json").write_text("{}")
+    with pytest.raises(zoo.ModelUnavailable, match="damaged"):
+        zoo.load_vision_model(str(folder))
+
+
+def test_a_tokenizer_of_the_base_model_is_not_changed_by_the_pictures(tiny_base: Path) -> None:
+    before = len(AutoTokenizer.from_pretrained(tiny_base))
+    vision.make_processor(AutoTokenizer.from_pretrained(tiny_base), 16)
+    assert len(AutoTokenizer.from_pretrained(tiny_base)) == before
