@@ -33,8 +33,8 @@ class Settings:
     """How to tune. `lora` None tunes all weights; `steps` are updates of `rows` examples each."""
 
     learning_rate: float
-    steps: int = 300
-    rows: int = 16
+    steps: int = 400
+    rows: int = 8
     warmup_share: float = 0.1
     weight_decay: float = 0.0
     lora: LoraConfig | None = None

@@ -190,6 +190,14 @@ def test_sums_of_the_test_split_are_different_and_never_trained() -> None:
     assert not {q.prompt for q in test} & {q.prompt for q in train}
 
 
+def test_facts_are_compared_at_the_nearest_task_score() -> None:
+    def trial(hits: int) -> tickets.Trial:
+        return tickets.Trial(None, [True] * hits + [False] * (10 - hits), 0.0, [])  # type: ignore[arg-type]
+
+    ours, theirs = tickets.equal_scores([trial(6), trial(2)], [trial(9), trial(5), trial(1)])
+    assert (sum(ours.exact), sum(theirs.exact)) == (6, 5)
+
+
 def test_the_trades_exam_asks_for_every_term_both_ways() -> None:
     exam = jargon.examination()
     assert len(exam) == 2 * len(jargon.TERMS)
