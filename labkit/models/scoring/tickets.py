@@ -41,7 +41,7 @@ LORA_RATES = (5e-3, 2e-3, 1e-2)
 LORA_SHARE = 0.03  # of the weights, at most
 REPLAY = 0.3  # of the examples, when facts are rehearsed
 ANSWER_TOKENS = 60
-SHOTS = 3  # in the prompt of the untuned base: as many as its context holds
+SHOTS = 4  # in the prompt of the untuned base: as many as its context holds
 
 
 @dataclass(frozen=True)
