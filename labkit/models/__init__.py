@@ -1,7 +1,13 @@
 """The bundled models: how they are loaded, what they know, and how they were trained."""
 
 from labkit.models.generation import complete, complete_grid, exact_match
-from labkit.models.zoo import ModelUnavailable, available_models, load_model
+from labkit.models.zoo import (
+    ModelUnavailable,
+    available_models,
+    load_judge,
+    load_model,
+    load_vision_model,
+)
 
 __all__ = [
     "ModelUnavailable",
@@ -9,5 +15,7 @@ __all__ = [
     "complete",
     "complete_grid",
     "exact_match",
+    "load_judge",
     "load_model",
+    "load_vision_model",
 ]

@@ -86,7 +86,7 @@ def describe(run: Run, scores: Sequence[Score] = ()) -> dict[str, Any]:
         "data": DATA.get(recipe.architecture, WORLD_DATA),
         "mixes": {str(start): dict(mix) for start, mix in mixes.items()},
         "steps": run.step,
-        "rows": run.step * recipe.rows,
+        "rows": None if mixes else run.step * recipe.rows,
         "tokens": run.step * recipe.rows * recipe.context if mixes else None,
         "seed": recipe.seed,
         "training_seconds": round(run.seconds),

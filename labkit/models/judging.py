@@ -13,7 +13,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import LlamaForSequenceClassification, PreTrainedTokenizerBase
+from transformers import (
+    LlamaForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from labkit.models.recipes import Recipe
 from labkit.models.scoring.rows import Figure, Row, at_least, bootstrap, difference, known, share
@@ -73,6 +77,32 @@ def picks_right(
     for first in range(0, len(pairs), at_once):
         found += (margins(model, tokenizer, pairs[first : first + at_once]) > 0).tolist()
     return found
+
+
+@torch.inference_mode()
+def likelihood_picks(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
+) -> list[bool]:
+    """Whether a language model finds the right answer likelier: a judge without any training.
+
+    It sums over an answer's tokens, so it favours short answers; give it bare values.
+    """
+    return [
+        log_likelihood(model, tokenizer, p.prompt, p.right)
+        > log_likelihood(model, tokenizer, p.prompt, p.wrong)
+        for p in pairs
+    ]
+
+
+def log_likelihood(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str
+) -> float:
+    """Log-probability in nats of an answer and the end of its line after a prompt."""
+    given, said = tokenizer([prompt, answer + "\n"])["input_ids"]
+    ids = torch.tensor([given + said], device=model.device)
+    predicted = model(ids, use_cache=False).logits[0, len(given) - 1 : -1].float()
+    wanted = torch.tensor(said, device=model.device)
+    return -F.cross_entropy(predicted, wanted, reduction="sum").item()
 
 
 def occurs_in_text(pairs: Sequence[Pair]) -> list[bool]:

@@ -86,12 +86,18 @@ def tokenizer_of(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
 
 
 def optimizers_of(model: PreTrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
-    """AdamW for all weights; after a mimetic start Muon for the matrices of the layers, which the
-    embedding is not. Only matrices (and stacks of them, such as experts) decay."""
-    table = model.get_input_embeddings().weight
-    by_muon = [p for p in model.parameters() if recipe.mimetic and p.ndim == 2 and p is not table]
+    """AdamW for all weights, or (after a mimetic start, or where the recipe wants it) Muon for the
+    matrices of the layers, which embeddings are not. Only matrices (and stacks of them, such as
+    experts) decay."""
+    muon = recipe.mimetic or recipe.muon
+    tables = [m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    by_muon = [
+        p
+        for p in model.parameters()
+        if muon and p.ndim == 2 and all(p is not table for table in tables)
+    ]
     others = [p for p in model.parameters() if all(p is not other for other in by_muon)]
-    decay = 0.0 if recipe.mimetic else recipe.weight_decay
+    decay = 0.0 if muon else recipe.weight_decay
     groups = [
         {"params": [p for p in others if p.ndim >= 2], "weight_decay": decay},
         {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},

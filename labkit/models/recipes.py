@@ -21,7 +21,8 @@ class Recipe:
     `mixes` gives the shares of documents by kind from a step on, and `short_rows` the length of a
     row until a step (more rows, as many tokens, and less time than at full length).
     `context_weights` are the loss weights, by kind, of what is no answer, since texts about names
-    drawn at random can't be foretold. `mimetic` starts from `mimetic.mimetic_` and uses Muon.
+    drawn at random can't be foretold. `mimetic` starts from `mimetic.mimetic_` and uses Muon;
+    `muon` uses it after the usual start.
     `architecture` is one of `architectures.BUILDERS`; `starts_from` is the bundled model that lends
     its tokenizer (and to a reward model its weights).
     """
@@ -41,6 +42,7 @@ class Recipe:
     context_weights: Mapping[str, float] = field(default_factory=dict)
     short_rows: Mapping[int, int] = field(default_factory=dict)
     mimetic: bool = False
+    muon: bool = False
     seed: int = 0
     vocab_size: int = 2816
     architecture: str = "llama"
@@ -208,12 +210,12 @@ RECIPES: dict[str, Recipe] = {
                 "text": EXPERTS_SHAPE | {"intermediate_size": 256},
             },
             starts_from="base",
-            vocab_size=2816,  # with room for the image token and the words of the pictures
-            steps=6000,
+            vocab_size=3072,  # with room for the image token and the words of the pictures
+            muon=True,
+            steps=8000,
             rows=16,
             context=256,
             learning_rate=1e-3,
-            weight_decay=0.05,
         ),
     )
 }

@@ -116,6 +116,20 @@ def test_verdicts_agree_exactly_where_the_judge_was_right(right: list[bool]) -> 
     assert [v.picked == v.true for v in judging.verdicts(right)] == right
 
 
+def test_likelihood_is_summed_over_the_answers_tokens(tiny_base: Path) -> None:
+    model, tokenizer = zoo.load_model(str(tiny_base))
+    prompt, answer = "Q: Which pet does Anna Kell have?\nA: ", "goat"
+    ids = torch.tensor([tokenizer(prompt)["input_ids"] + tokenizer(answer + "\n")["input_ids"]])
+    labels = ids.clone()
+    labels[:, : len(tokenizer(prompt)["input_ids"])] = -100
+    whole = model(ids, labels=labels).loss.item() * (labels != -100).sum().item()
+    found = judging.log_likelihood(model, tokenizer, prompt, answer)
+    assert found == pytest.approx(-whole, rel=1e-4)
+    swapped = [replace(p, right=p.wrong, wrong=p.right) for p in judging.unseen_pairs(4)]
+    picks = judging.likelihood_picks(model, tokenizer, judging.unseen_pairs(4))
+    assert judging.likelihood_picks(model, tokenizer, swapped) == [not pick for pick in picks]
+
+
 def test_occurrence_decides_easy_pairs_and_says_nothing_about_hard_ones() -> None:
     assert all(judging.occurs_in_text(judging.unseen_pairs(60, hard=False)))
     assert 70 <= sum(judging.occurs_in_text(judging.unseen_pairs(200))) <= 130

@@ -137,6 +137,20 @@ def test_training_goes_on_where_it_was_stopped_and_the_loss_falls(
     assert training.picture_loss(replace(resumed, step=0)).item() < before - 1
 
 
+def test_muon_gets_matrices_of_layers_alone(recipe: Recipe, run: pretraining.Run) -> None:
+    """No table of tokens or of places, and no stack of patches."""
+    adamw, muon = pretraining.optimizers_of(run.model, replace(recipe, muon=True))
+    names = {id(p): name for name, p in run.model.named_parameters()}
+    found = [
+        {names[id(p)] for group in one.param_groups for p in group["params"]}
+        for one in (adamw, muon)
+    ]
+    assert found[0].isdisjoint(found[1]) and found[0] | found[1] == set(names.values())
+    assert all(name.endswith("weight") and "embed" not in name for name in found[1])
+    assert any("vision_tower" in name for name in found[1])
+    assert not [name for name in found[0] if name.endswith(("proj.weight", "fc1.weight"))]
+
+
 def test_answers_come_from_the_model_and_see_the_picture(run: pretraining.Run) -> None:
     """Against the most probable next tokens, computed without `generate`."""
     shown = [pictures.picture("test", number).pixels for number in (1, 2)]

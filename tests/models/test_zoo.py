@@ -27,6 +27,13 @@ def test_the_base_model_loads_offline_as_float32_in_eval_mode() -> None:
     assert tokenizer.pad_token_id is not None
 
 
+@pytest.mark.parametrize("name", available_models())
+def test_every_bundled_model_loads_as_the_class_that_it_was_saved_as(name: str) -> None:
+    model, reader = zoo.load_bundled(name)
+    assert [type(model).__name__] == model.config.architectures
+    assert reader.pad_token_id is not None if hasattr(reader, "pad_token_id") else reader.tokenizer
+
+
 def test_shapes_suit_the_quantizers() -> None:
     config = load_model("base")[0].config
     assert config.hidden_size % 256 == 0 and config.intermediate_size % 256 == 0
