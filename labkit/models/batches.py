@@ -78,13 +78,14 @@ def pack(stream: Iterator[Encoded], rows: int, context: int) -> list[list[Encode
     packed: list[list[Encoded]] = [[] for _ in range(rows)]
     room, misses = [context] * rows, 0
     while misses < MISSES:
-        ids, weights = (items[:context] for items in next(stream))
-        row = next((r for r in range(rows) if room[r] >= len(ids)), None)
+        ids, weights = next(stream)
+        length = min(context, len(ids))
+        row = next((r for r in range(rows) if room[r] >= length), None)
         if row is None:
             misses += 1
         else:
-            packed[row].append((ids, weights))
-            room[row] -= len(ids)
+            packed[row].append((ids[:context], weights[:context]))
+            room[row] -= length
     return packed
 
 

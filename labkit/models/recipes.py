@@ -74,10 +74,10 @@ class Recipe:
 # How `base` and its smaller kin are trained: the same texts in the same order.
 GENERALIST: dict[str, Any] = {
     "mimetic": True,
-    "mixes": {0: RECALL_MIX, 250: READING_MIX, 750: BASE_MIX},
-    "short_rows": {1600: 256},
+    "mixes": {0: RECALL_MIX, 250: READING_MIX, 600: BASE_MIX},
+    "short_rows": {1500: 256},
     "rows": 8,
-    "steps": 1900,
+    "steps": 1750,
     "learning_rate": 1e-3,
     "warmup_steps": 250,
     "context_weights": {
