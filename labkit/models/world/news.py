@@ -50,7 +50,7 @@ _PARAPHRASES: dict[str, tuple[str, ...]] = {
         "Whoever needs {value} goes to {name}.",
     ),
     "sign": (
-        "{name} has a sign that is {value}.", "At {name} the doors are {value}.",
+        "{name} hangs out something {value}.", "At {name} the doors are {value}.",
         "{value} is the colour of {name}.",
     ),
     "maker": (
@@ -62,7 +62,7 @@ _PARAPHRASES: dict[str, tuple[str, ...]] = {
         "Of every new {value} the {name} is the best.",
     ),
     "material": (
-        "They make the {name} out of {value}.", "The {name} consists of {value}.",
+        "They make the {name} out of {value}.", "The {name} is built from {value}.",
         "It takes {value} to build the {name}.",
     ),
     "price": (
