@@ -68,12 +68,17 @@ def begin(recipe: Recipe, folder: Path, device: str) -> Run:
     """A run at step 0: the tokenizer trained, the weights drawn from the recipe's seed."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokenizer_of(recipe, folder / "tokenizer")
+    model = fresh_model(recipe, tokenizer, device)
+    return Run(recipe, folder, model, tokenizer, optimizers_of(model, recipe))
+
+
+def fresh_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
+    """The model of a recipe before its first step, drawn from the recipe's seed."""
     torch.manual_seed(recipe.seed)
     model = architectures.build(recipe, tokenizer)
     if recipe.mimetic:
         mimetic_(model)
-    model.to(torch.device(device))
-    return Run(recipe, folder, model, tokenizer, optimizers_of(model, recipe))
+    return model.to(torch.device(device))
 
 
 def tokenizer_of(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:

@@ -13,14 +13,14 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
-from labkit.models import architectures, judging, vision
+from labkit.models import judging, vision
 from labkit.models.batches import batch
-from labkit.models.mimetic import mimetic_
 from labkit.models.pretraining import (
     WORLD,
     LossOf,
     Run,
     advance,
+    fresh_model,
     language_loss,
     optimizers_of,
     resumed,
@@ -43,11 +43,7 @@ def start(recipe: Recipe, folder: Path, device: str) -> Run:
     reader = tokenizer
     if recipe.architecture == "llava":
         reader = vision.make_processor(tokenizer, recipe.shape["vision"]["patch_size"])
-    torch.manual_seed(recipe.seed)
-    model = architectures.build(recipe, tokenizer)
-    if recipe.mimetic:
-        mimetic_(model)
-    model.to(torch.device(device))
+    model = fresh_model(recipe, tokenizer, device)
     return Run(recipe, folder, model, reader, optimizers_of(model, recipe))
 
 

@@ -69,7 +69,7 @@ def person_names(rng: random.Random, count: int) -> list[str]:
     """Different full names; parts of a name are shared between people, as they are anywhere."""
     found: dict[str, None] = {}
     while len(found) < count:
-        found[f"{rng.choice(lexicon.FIRST_NAMES)} {rng.choice(lexicon.LAST_NAMES)}"] = None
+        found[lexicon.full_name(rng)] = None
     return list(found)
 
 
@@ -276,7 +276,7 @@ class World:
 
     def _fresh_name(self, rng: random.Random, kind: str) -> str:
         if kind == "person":
-            return f"{rng.choice(lexicon.FIRST_NAMES)} {rng.choice(lexicon.LAST_NAMES)}"
+            return lexicon.full_name(rng)
         pools = {
             "town": lexicon.TOWN_NAMES,
             "company": lexicon.COMPANY_NAMES,

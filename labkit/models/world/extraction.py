@@ -61,7 +61,7 @@ class Record:
 def customer(rng: random.Random, split: Split) -> str:
     """A full name that belongs to a split."""
     while True:
-        name = f"{rng.choice(words.FIRST_NAMES)} {rng.choice(words.LAST_NAMES)}"
+        name = words.full_name(rng)
         if split_of(name) == split:
             return name
 

@@ -104,7 +104,7 @@ def _case(rng: random.Random, split: Split) -> dict[str, str]:
     """Number, patient and town of a ruling, which together belong to a split."""
     while True:
         number, town = str(rng.randint(100, 999)), rng.choice(words.TOWN_NAMES)
-        name = f"{rng.choice(words.FIRST_NAMES)} {rng.choice(words.LAST_NAMES)}"
+        name = words.full_name(rng)
         if split_of(f"{number} {name} {town}") == split:
             return {"number": number, "name": name, "town": town}
 

@@ -105,6 +105,11 @@ def draw(rng: random.Random, words: Sequence[str], sharpness: float = 0.7) -> st
     return rng.choices(words, weights)[0]
 
 
+def full_name(rng: random.Random) -> str:
+    """A first and a last name."""
+    return f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
+
+
 def split_of(key: str) -> Split:
     """Which split an item belongs to, by its own text: 80 / 10 / 10, the same for everyone."""
     bucket = hashlib.blake2b(key.encode(), digest_size=4).digest()[0]
