@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labkit.models.world import BASE_MIX, READING_MIX, RECALL_MIX
+from labkit.models.world import BASE_MIX, PAIRS_MIX, READING_MIX, RECALL_MIX
 from labkit.paths import nearest
 
 
@@ -74,14 +74,14 @@ class Recipe:
 # How `base` and its smaller kin are trained: the same texts in the same order.
 GENERALIST: dict[str, Any] = {
     "mimetic": True,
-    "mixes": {0: RECALL_MIX, 250: READING_MIX, 600: BASE_MIX},
-    "short_rows": {1500: 256},
+    "mixes": {0: RECALL_MIX, 250: PAIRS_MIX, 600: READING_MIX, 900: BASE_MIX},
+    "short_rows": {2200: 256},
     "rows": 8,
-    "steps": 1750,
+    "steps": 2500,
     "learning_rate": 1e-3,
     "warmup_steps": 250,
     "context_weights": {
-        "recall": 0.1, "passage": 0.1, "table": 0.1, "shots": 0.2, "extraction": 0.3
+        "recall": 0.1, "pairs": 0.1, "passage": 0.1, "table": 0.1, "shots": 0.2, "extraction": 0.3
     },
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ PAD, END_OF_TEXT, USER, ASSISTANT, END = SPECIAL_TOKENS = (
 LITTLE_WORDS = "a|an|the|of|in|is|was|for|to|by|with|and|that|has|its|from|as|at|on|are"
 PIECES = "|".join((
     r"\?\nA: |Q: ",  # the marks of a question and its answer
+    r'"[:,{} ]+"',  # what stands between two strings of JSON
     r" *[^\s\p{L}\p{N}]+ ?",  # punctuation, with the spaces around it
     rf" (?:(?:{LITTLE_WORDS}) )*",  # the gap between two words
     r"\p{L}+",  # a word

@@ -30,6 +30,7 @@ MAKERS: dict[str, Callable[[World, random.Random], Document]] = {
     "passage": passages.document,
     "table": tables.document,
     "recall": recall.document,
+    "pairs": lambda world, rng: recall.pairs(rng),
     "extraction": lambda world, rng: extraction.document(rng),
     "shots": lambda world, rng: shots.document(rng),
     "classification": lambda world, rng: messages.document(rng),
@@ -43,10 +44,13 @@ MAKERS: dict[str, Callable[[World, random.Random], Document]] = {
 # Looking a name up comes first: everything that reads its context rests on it.
 RECALL_MIX: dict[str, float] = {"recall": 65, "passage": 25, "table": 10}
 
+# Then any word: what is learned for names only is of no use to few-shot examples.
+PAIRS_MIX: dict[str, float] = {"pairs": 40, "recall": 20, "shots": 15, "passage": 15, "table": 10}
+
 # All kinds from here on, or what is left out would be forgotten.
 READING_MIX: dict[str, float] = {
-    "biography": 10, "question": 20, "chat": 8, "passage": 24, "table": 14, "recall": 8,
-    "extraction": 7, "shots": 12, "classification": 4, "program": 14, "arithmetic": 3,
+    "biography": 10, "question": 20, "chat": 8, "passage": 24, "table": 14, "recall": 5,
+    "pairs": 5, "extraction": 7, "shots": 14, "classification": 4, "program": 14, "arithmetic": 3,
     "language": 6, "idea": 6, "story": 5,
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from labkit.models.world.lexicon import Split
 
 NOT_STATED = "not stated"
 # Of the training texts' questions and entities.
-UNANSWERABLE, CONFLICT = 0.12, 0.1
+UNANSWERABLE, CONFLICT = 0.2, 0.1
 COUNTS, COUNT_WEIGHTS = (1, 2, 3, 4, 5, 6, 8), (2, 4, 4, 4, 2, 2, 1)
 
 

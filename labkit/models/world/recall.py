@@ -1,24 +1,28 @@
-"""Recall: short lines that bind a value to a name, then the same names again in another order.
+"""Recall: short lines that bind a value to a key, and the same keys again in another order.
 
-    Anna: goat                      Anna Kell has a goat. Elsa Moor has a dog.
-    Elsa: dog                       Elsa Moor has a dog. The pet of Anna Kell is a goat.
-    Anna: goat
+    Anna: goat      river -> wov      Anna Kell has a goat. Elsa Moor has a dog.
+    Elsa: dog       copper -> dax     Elsa Moor has a dog. The pet of Anna Kell is a goat.
+    Anna: goat      river -> wov
 
-Nothing else in the text tells which value follows, so these lines teach a model to look a name up:
-multi-query associative recall (Arora et al., arXiv:2312.04927) in the world's own words. Whole
-passages and tables rest on it.
+Nothing else in the text tells which value follows, so these lines teach a model to look a key up:
+multi-query associative recall (Arora et al., arXiv:2312.04927) in the world's own words. Passages
+and tables rest on it, and few-shot examples.
 """
 
 from __future__ import annotations
 
 import random
 
-from labkit.models.world import lexicon
+from labkit.models.world import lexicon, shots
 from labkit.models.world.document import Document, Part
 from labkit.models.world.entities import Entity, Fact, Relation, World
 from labkit.models.world.passages import different
 
 Line = tuple[str, str]
+SEPARATORS = (": ", " -> ", ",", " = ")
+WORDS = tuple(
+    dict.fromkeys((*lexicon.FIRST_NAMES, *lexicon.TOWN_NAMES, *shots.ITEMS, *shots.ALL_LABELS))
+)
 
 
 def _values(relation: Relation, count: int, rng: random.Random) -> list[str]:
@@ -32,22 +36,39 @@ def _line(before: str, value: str, after: str, answer: bool) -> tuple[Part, Part
     return Part(before), Part(value, answer), Part(after)
 
 
-def pairs(world: World, rng: random.Random, names: int | None = None) -> Document:
-    """Two to eight names with a value each, then each again up to three times, in any order.
-
-    `names` lets only the first so many first names occur: few at first are learned sooner.
-    """
+def names(world: World, rng: random.Random) -> Document:
+    """Two to eight names with a value each, then each again up to three times, in any order."""
     count = rng.randint(2, 8)
     relation = rng.choice(world.relations_of("person"))
-    if names is not None or rng.random() < 0.5:
-        keys = rng.sample(lexicon.FIRST_NAMES[:names], count)
+    if rng.random() < 0.5:
+        keys = rng.sample(lexicon.FIRST_NAMES, count)
     else:
         keys = [e.name for e in different(world, rng, "person", count, "train")]
     lines = list(zip(keys, _values(relation, count, rng), strict=True))
     again = rng.choices(lines, k=rng.randint(count, 3 * count))
-    parts = [p for key, value in lines for p in _line(f"{key}: ", value, "\n", answer=False)]
-    parts += [p for key, value in again for p in _line(f"{key}: ", value, "\n", answer=True)]
-    return Document("recall", tuple(parts))
+    return _lines("recall", ": ", [*lines, *again])
+
+
+def pairs(rng: random.Random) -> Document:
+    """Two to eight words, each with a word of its own or one of a few that they share. A line
+    comes back at any time."""
+    words = rng.sample(WORDS, 16)
+    keys, values = words[: rng.randint(2, 8)], words[8:]
+    if rng.random() < 0.5:
+        values = rng.choices(values[: rng.randint(2, 4)], k=8)
+    lines = list(zip(keys, values, strict=False))
+    drawn = rng.choices(lines, k=rng.randint(2, 4) * len(lines))
+    return _lines("pairs", rng.choice(SEPARATORS), drawn)
+
+
+def _lines(kind: str, separator: str, lines: list[Line]) -> Document:
+    """The lines one below the other. A value is an answer where its line has come before."""
+    parts = [
+        part
+        for i, (key, value) in enumerate(lines)
+        for part in _line(f"{key}{separator}", value, "\n", answer=(key, value) in lines[:i])
+    ]
+    return Document(kind, tuple(parts))
 
 
 def restated(world: World, rng: random.Random) -> Document:
@@ -74,4 +95,5 @@ def _sentence(fact: Fact, rng: random.Random, answer: bool) -> tuple[Part, Part,
 
 
 def document(world: World, rng: random.Random) -> Document:
-    return pairs(world, rng) if rng.random() < 0.5 else restated(world, rng)
+    """Names with a value each, in lines or in sentences."""
+    return names(world, rng) if rng.random() < 0.5 else restated(world, rng)

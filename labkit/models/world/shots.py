@@ -40,7 +40,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
 }
 TOPICS = tuple(messages.TOPICS)
 MOST_SHOTS = 16
-_ITEMS = {word for category in CATEGORIES.values() for word in category}
+ITEMS = tuple(dict.fromkeys(word for category in CATEGORIES.values() for word in category))
 
 # Nothing is to be learned about an invented label, so all splits share them. A word of the language
 # is a label in one split only.
@@ -50,8 +50,9 @@ ORDINARY_LABELS = tuple(
     for word in dict.fromkeys(
         [*words.ADJECTIVES, *words.FINDS, *words.SHOPS, *words.CUSTOMERS, *words.WEATHER]
     )
-    if word not in _ITEMS
+    if word not in ITEMS
 )
+ALL_LABELS = (*INVENTED_LABELS, *ORDINARY_LABELS)
 WORDS = (*INVENTED_LABELS, *CATEGORIES, *TOPICS)
 
 
@@ -153,7 +154,8 @@ def episode(
 
 
 def document(rng: random.Random) -> Document:
-    """A long episode: every label is an answer, but the first of its class, which nobody can know.
+    """A long episode: every label is an answer. The first of its class can only be one of those
+    that the header names.
 
     Half of the documents have few different items, which come back: there the label can be copied
     from the same line above. In the other half every item is new.
@@ -168,6 +170,6 @@ def document(rng: random.Random) -> Document:
         items = task.items[category][:few]
         item = rng.choice(items) if few else items[known[category] % len(items)]
         parts.append(Part(f"{item} -> "))
-        parts.append(Part(f"{task.labels[category]}\n", answer=known[category] > 0))
+        parts.append(Part(f"{task.labels[category]}\n", answer=True))
         known[category] += 1
     return Document("shots", tuple(parts))
