@@ -33,11 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from labkit.models.checkpoints import CheckpointError
     from labkit.models.zoo import ModelUnavailable
 
     try:
         return {"list": _list, "check": _check, "score": _score, "train": _train}[args.action](args)
-    except (LookupError, ModelUnavailable) as error:
+    except (LookupError, ModelUnavailable, CheckpointError) as error:
         print(error.args[0])
         return 2
 

@@ -11,7 +11,8 @@ import torch
 from transformers import PreTrainedModel
 
 from labkit.models import experts, judging, vision
-from labkit.models.pretraining import Run, machine
+from labkit.models.checkpoints import machine
+from labkit.models.pretraining import Run
 from labkit.models.scoring import Row, Score, Scorecard
 from labkit.models.scoring import as_markdown as rows_as_markdown
 from labkit.models.zoo import WEIGHTS, write_checksums

@@ -1,15 +1,11 @@
 """Pre-training of the bundled models, on CPU or GPU, in one process, resumable at any moment.
 
-`pretrain(find_recipe("base"))` leaves a finished model in `runs/base/`. Checkpoints are safetensors
-and JSON; each is written beside its place and moved there, so a half-written one is never loaded.
+`pretrain(find_recipe("base"))` leaves a finished model in `runs/base/`; `checkpoints.py` keeps what
+a stopped run needs to go on.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,12 +13,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from labkit.models import architectures
 from labkit.models.batches import Batch, batch, texts_for_tokenizer
+from labkit.models.checkpoints import resumed, save_checkpoint
 from labkit.models.mimetic import mimetic_
 from labkit.models.muon import Muon
 from labkit.models.recipes import Recipe
@@ -165,73 +161,3 @@ def weighted_loss(logits: torch.Tensor, items: Batch) -> torch.Tensor:
     )
     weights = items.weights[:, 1:].flatten()
     return (losses * weights).sum() / weights.sum()
-
-
-def _state_tensors(run: Run) -> dict[str, torch.Tensor]:
-    """Everything a run has to remember, as named tensors."""
-    tensors = {f"model.{name}": p.detach() for name, p in run.model.named_parameters()}
-    for name, p in run.model.named_parameters():
-        for optimizer in run.optimizers:
-            for key, value in optimizer.state.get(p, {}).items():
-                tensors[f"optimizer.{name}.{key}"] = value.detach()
-    return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def save_checkpoint(run: Run) -> None:
-    """Writes `checkpoint/` whole, or leaves the one before it."""
-    fresh, place = run.folder / "checkpoint.part", run.folder / "checkpoint"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    save_file(_state_tensors(run), fresh / "state.safetensors")
-    progress = {
-        "step": run.step,
-        "seconds": run.seconds,
-        "losses": run.losses,
-        "machine": machine(),
-    }
-    (fresh / "progress.json").write_text(json.dumps(progress))
-    old = run.folder / "checkpoint.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        place.rename(old)
-    fresh.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def resumed(run: Run) -> Run:
-    """The run at its last whole checkpoint, if it has one."""
-    place = next(
-        (p for p in (run.folder / "checkpoint", run.folder / "checkpoint.old") if p.exists()), None
-    )
-    if place is None:
-        return run
-    tensors = load_file(place / "state.safetensors", device=str(run.device))
-    progress = json.loads((place / "progress.json").read_text())
-    with torch.no_grad():
-        for name, p in run.model.named_parameters():
-            p.copy_(tensors[f"model.{name}"])
-            prefix = f"optimizer.{name}."
-            state = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-            optimizer_for(run, p).state[p] = {
-                k: v.cpu() if k == "step" else v for k, v in state.items()
-            }
-    run.step, run.seconds = progress["step"], progress["seconds"]
-    run.losses = [(step, loss) for step, loss in progress["losses"]]
-    return run
-
-
-def optimizer_for(run: Run, p: torch.Tensor) -> torch.optim.Optimizer:
-    """The optimizer that updates a parameter."""
-    return next(
-        optimizer
-        for optimizer in run.optimizers
-        for group in optimizer.param_groups
-        if any(p is other for other in group["params"])
-    )
-
-
-def machine() -> str:
-    """The machine in words, for the model card."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} of {os.cpu_count()} CPU cores ({platform.machine()})"

@@ -15,6 +15,7 @@ from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_fun
 
 from labkit.models import judging, vision
 from labkit.models.batches import batch
+from labkit.models.checkpoints import resumed
 from labkit.models.pretraining import (
     WORLD,
     LossOf,
@@ -23,7 +24,6 @@ from labkit.models.pretraining import (
     fresh_model,
     language_loss,
     optimizers_of,
-    resumed,
     weighted_loss,
 )
 from labkit.models.recipes import Recipe

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from labkit.models import card, experts, pretraining, routing, training, zoo
+from labkit.models import card, checkpoints, experts, pretraining, routing, training, zoo
 from labkit.models.batches import batch
 from labkit.models.pretraining import WORLD
 from tests.models.test_architectures import TINY_MIXTURE
@@ -145,7 +145,7 @@ def test_a_stopped_mixture_goes_on_as_if_it_had_not_been_stopped(
     for stopped.step in range(2):
         pretraining.train_step(stopped, training.mixture_loss)
     stopped.step = 2
-    pretraining.save_checkpoint(stopped)
+    checkpoints.save_checkpoint(stopped)
     resumed = training.train(recipe, tmp_path, "cpu")
     assert resumed.step == recipe.steps
     for p, q in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit.models import pretraining
+from labkit.models import checkpoints, pretraining
 from labkit.models.batches import batch
 from labkit.models.recipes import Recipe, find_recipe
 from labkit.models.world import World
@@ -64,10 +64,10 @@ def test_a_half_written_checkpoint_is_never_loaded(tmp_path: Path) -> None:
     run = pretraining.begin(TINY, tmp_path, "cpu")
     run.step = 4
     pretraining.train_step(run, pretraining.language_loss)
-    pretraining.save_checkpoint(run)
+    checkpoints.save_checkpoint(run)
     (tmp_path / "checkpoint.part").mkdir()
     (tmp_path / "checkpoint.part" / "state.safetensors").write_bytes(b"half")
-    again = pretraining.resumed(pretraining.begin(TINY, tmp_path, "cpu"))
+    again = checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu"))
     assert again.step == 4
     torch.testing.assert_close(weights(again), weights(run))
 
@@ -75,9 +75,38 @@ def test_a_half_written_checkpoint_is_never_loaded(tmp_path: Path) -> None:
 def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
     run = pretraining.begin(TINY, tmp_path, "cpu")
     run.step = 4
-    pretraining.save_checkpoint(run)
+    checkpoints.save_checkpoint(run)
     (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
-    assert pretraining.resumed(pretraining.begin(TINY, tmp_path, "cpu")).step == 4
+    assert checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu")).step == 4
+
+
+def test_a_full_disk_keeps_the_checkpoint_before_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run.step = 4
+    checkpoints.save_checkpoint(run)
+
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    run.step = 8
+    with pytest.raises(checkpoints.CheckpointError, match=r"step 8 .*No space.* make room"):
+        checkpoints.save_checkpoint(run)
+    assert not (tmp_path / "checkpoint.part").exists()
+    assert checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu")).step == 4
+
+
+@pytest.mark.parametrize("damaged", ["state.safetensors", "progress.json"])
+def test_a_damaged_checkpoint_is_named_and_left_alone(tmp_path: Path, damaged: str) -> None:
+    run = pretraining.begin(TINY, tmp_path, "cpu")
+    checkpoints.save_checkpoint(run)
+    (tmp_path / "checkpoint" / damaged).write_bytes(b"{")
+    with pytest.raises(checkpoints.CheckpointError, match="Move it away"):
+        checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu"))
+    assert (tmp_path / "checkpoint" / damaged).read_bytes() == b"{"
 
 
 def test_answers_weigh_more_than_questions(tmp_path: Path) -> None:

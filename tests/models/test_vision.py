@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor
 
-from labkit.models import card, pretraining, training, vision, zoo
+from labkit.models import card, checkpoints, pretraining, training, vision, zoo
 from labkit.models.recipes import Recipe
 from labkit.models.vision import IGNORED
 from labkit.models.world import pictures
@@ -130,7 +130,7 @@ def test_training_goes_on_where_it_was_stopped_and_the_loss_falls(
     for half.step in range(1, 10):
         pretraining.train_step(half, training.picture_loss)
     half.step = 10
-    pretraining.save_checkpoint(half)
+    checkpoints.save_checkpoint(half)
     resumed = training.train(replace(recipe, steps=20), tmp_path / "half", "cpu")
     for p, q in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
