@@ -78,8 +78,8 @@ def not_written(run: Run, tensors: dict[str, torch.Tensor], error: Exception) ->
     free = shutil.disk_usage(run.folder).free / 1e6
     return (
         f"The checkpoint of step {run.step} could not be written to {run.folder}: {error}. It "
-        f"needs {needed:.0f} MB and {free:.0f} MB are free. The last whole checkpoint is kept: make "
-        "room (or name another folder with --runs), and the same command goes on from there."
+        f"needs {needed:.0f} MB and {free:.0f} MB are free. The last whole checkpoint is kept: "
+        "make room (or name another folder with --runs), and the same command goes on from there."
     )
 
 
