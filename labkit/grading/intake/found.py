@@ -1,0 +1,37 @@
+"""One notebook that was handed in: whose it is, where it lies, and what is wrong with it if so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MEGABYTE = 1 << 20
+MAX_NOTEBOOK = 32 * MEGABYTE
+
+
+class Unreadable(Exception):
+    """A submission can't be read; the message tells the instructor why, and what to ask for."""
+
+
+class NothingFound(Exception):
+    """The paths that were given lead to no notebook at all."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A notebook, not read yet.
+
+    path      the file on disk: the notebook itself, or the zip that holds it
+    members   for a notebook in a zip its place in the zip's list; two places where a learner's zip
+              lies in the zip of a class
+    where     how the instructor finds it again: "class.zip: alice/05_temperature.ipynb"
+    file      its own file name, which may name the lesson
+    problem   why it will not be read; "" where nothing speaks against it
+    """
+
+    learner: str
+    path: Path
+    where: str
+    file: str
+    members: tuple[int, ...] = ()
+    problem: str = ""

@@ -1,0 +1,123 @@
+"""Reads the bytes of a notebook: its code cells, and the lesson that it says it is.
+
+Nothing else in it is of interest, so formats 3 and 4 are read alike, outputs are dropped while they
+are parsed, and cell metadata is never looked at. The memory that parsing will take is bounded
+before it begins: JSON can take forty times its size.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.grading.intake.found import MEGABYTE, Unreadable
+
+MAX_CODE = 2 * MEGABYTE
+MAX_CELLS = 5_000
+MAX_MEMORY = 256 * MEGABYTE
+MAX_STRINGS = 1_500_000
+# Bytes that Python takes at most for one object, one list, and one more item of either.
+COSTS = {b"{": 232, b"[": 96, b",": 64}
+# A JSON string with its quotes; one that never ends reaches to the end, so no byte is read twice.
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """The sources of the code cells in order, and `metadata.labkit.lesson` ("" if it has none)."""
+
+    cells: tuple[str, ...]
+    lesson: str = ""
+
+
+def read_notebook(data: bytes) -> Notebook:
+    """The notebook in these bytes; Unreadable says what they are instead."""
+    parsed = parse(data)
+    cells = list(code_cells(parsed))
+    if sum(map(len, cells)) > MAX_CODE or len(cells) > MAX_CELLS:
+        raise Unreadable(
+            f"It holds more code than anybody writes ({len(cells)} cells, "
+            f"{sum(map(len, cells)):,} characters)."
+        )
+    return Notebook(tuple(cells), stated_lesson(parsed))
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """The notebook as JSON, without its outputs."""
+    try:
+        encoding = json.detect_encoding(data)
+        text = data.decode(encoding)
+        refuse_costly(data if encoding.startswith("utf-8") else text.encode("utf-8", "replace"))
+        parsed = json.loads(text, object_hook=without_outputs)
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            f"It is not UTF-8 text (byte {error.start}). Ask for it as Jupyter saves it."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"It is not a notebook: no JSON ({str(error)[:100]}).") from None
+    if type(parsed) is not dict or not ({"cells", "worksheets"} & parsed.keys()):
+        raise Unreadable("It is not a notebook: it is JSON, but has no cells.")
+    return parsed
+
+
+def refuse_costly(data: bytes) -> None:
+    """Unreadable where parsing would take too much memory; strings are not looked into."""
+    strings = (data.count(b'"') - data.count(b'\\"')) // 2
+    if strings > MAX_STRINGS or memory_for(data) > MAX_MEMORY < memory_for(STRING.sub(b"", data)):
+        raise Unreadable(
+            "It is made of so many parts that reading it would take too much memory. Ask for the "
+            "notebook without its outputs (Kernel → Restart Kernel and Clear Outputs)."
+        )
+
+
+def memory_for(data: bytes) -> int:
+    """At most how many bytes the objects take that this JSON makes."""
+    return len(data) + sum(cost * data.count(sign) for sign, cost in COSTS.items())
+
+
+def without_outputs(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of the notebook less its outputs and attachments: they are large and say nothing."""
+    part.pop("outputs", None)
+    part.pop("attachments", None)
+    return part
+
+
+def code_cells(parsed: dict[str, Any]) -> Iterator[str]:
+    """The source of each code cell, in order."""
+    for cell in all_cells(parsed):
+        if type(cell) is dict and cell.get("cell_type") == "code":
+            yield source_of(cell.get("source", cell.get("input", "")))
+
+
+def all_cells(parsed: dict[str, Any]) -> Iterator[Any]:
+    """Every cell, in format 4 or in the worksheets of format 3."""
+    yield from listed(parsed.get("cells"))
+    for sheet in listed(parsed.get("worksheets")):
+        yield from listed(sheet.get("cells") if type(sheet) is dict else None)
+
+
+def listed(value: Any) -> list[Any]:
+    """The value, if it is a list; else an empty one."""
+    return value if type(value) is list else []
+
+
+def source_of(source: Any) -> str:
+    """A cell's source, kept as one string or as a list of lines; what is neither is empty."""
+    lines = source if type(source) is list else [source]
+    return readable("".join(line for line in lines if type(line) is str))
+
+
+def stated_lesson(parsed: dict[str, Any]) -> str:
+    """`metadata.labkit.lesson`, if it is text."""
+    part: Any = parsed
+    for key in ("metadata", "labkit", "lesson"):
+        part = part.get(key) if type(part) is dict else None
+    return readable(part)[:100] if type(part) is str else ""
+
+
+def readable(text: str) -> str:
+    """The text as it can be encoded: JSON may hold halves of a character."""
+    return text.encode("utf-8", "replace").decode("utf-8")
