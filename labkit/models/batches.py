@@ -90,8 +90,8 @@ def pack(stream: Iterator[Encoded], rows: int, context: int) -> list[list[Encode
 
 
 def texts_for_tokenizer(recipe: Recipe, world: World, count: int = 40_000) -> Iterator[str]:
-    """What the tokenizer is trained on: documents of the last mix, and every name there is."""
-    stream = documents(world, seed=-1 - recipe.seed, mix=recipe.mix_at(recipe.steps))
+    """What the tokenizer is trained on: documents as halfway, and every name there is."""
+    stream = documents(world, seed=-1 - recipe.seed, mix=recipe.mix_at(recipe.steps // 2))
     yield from (next(stream).text for _ in range(count))
     for word in words():
         yield from [word] * 20

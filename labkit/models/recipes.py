@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labkit.models.world import BASE_MIX, PAIRS_MIX, READING_MIX, RECALL_MIX
+from labkit.models.world import BASE_MIX, FACTS_MIX, PAIRS_MIX, READING_MIX, RECALL_MIX
 from labkit.paths import nearest
 
 
@@ -74,7 +74,7 @@ class Recipe:
 # How `base` and its smaller kin are trained: the same texts in the same order.
 GENERALIST: dict[str, Any] = {
     "mimetic": True,
-    "mixes": {0: RECALL_MIX, 250: PAIRS_MIX, 600: READING_MIX, 900: BASE_MIX},
+    "mixes": {0: RECALL_MIX, 250: PAIRS_MIX, 600: READING_MIX, 900: FACTS_MIX, 1400: BASE_MIX},
     "short_rows": {2200: 256},
     "rows": 8,
     "steps": 2500,

@@ -2,6 +2,7 @@
 
 from labkit.models.world.corpus import (
     BASE_MIX,
+    FACTS_MIX,
     PAIRS_MIX,
     READING_MIX,
     RECALL_MIX,
@@ -13,6 +14,7 @@ from labkit.models.world.entities import Fact, World, closed_book
 
 __all__ = [
     "BASE_MIX",
+    "FACTS_MIX",
     "PAIRS_MIX",
     "READING_MIX",
     "RECALL_MIX",

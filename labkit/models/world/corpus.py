@@ -55,7 +55,12 @@ READING_MIX: dict[str, float] = {
 }  # fmt: skip
 
 # Facts are what takes longest to learn: many short documents that ask for them.
-BASE_MIX: dict[str, float] = READING_MIX | {"biography": 45, "question": 130, "chat": 40}
+FACTS_MIX: dict[str, float] = READING_MIX | {"biography": 45, "question": 130, "chat": 40}
+
+# Once they are known, more time for what is read - and for saying so when a text has no answer.
+BASE_MIX: dict[str, float] = READING_MIX | {
+    "biography": 30, "question": 90, "chat": 25, "passage": 40, "table": 18,
+}  # fmt: skip
 
 
 def documents(world: World, seed: int, mix: Mapping[str, float] = BASE_MIX) -> Iterator[Document]:
