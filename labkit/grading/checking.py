@@ -16,6 +16,7 @@ from labkit.grading.outcome import Outcome, Verdict
 from labkit.grading.submission import Case, CheckStopped, Submission
 from labkit.grading.transport import (
     CutOff,
+    Died,
     InProcess,
     LocalTransport,
     Raised,
@@ -23,7 +24,7 @@ from labkit.grading.transport import (
     Transport,
     call_once,
 )
-from labkit.grading.values import copy_value, describe, show
+from labkit.grading.values import copy_arguments, describe, show
 
 
 def check(challenge: Challenge, function: Callable[..., Any], *, seed: int = 0) -> Verdict:
@@ -109,7 +110,7 @@ def smallest_failure(cases: list[Case]) -> int | None:
 
 def diagnose(challenge: Challenge, cases: list[Case], shown: int, seed: int) -> Mistake | None:
     """The known mistake that explains the failures best, if any does."""
-    if isinstance(cases[-1].reply, CutOff):
+    if isinstance(cases[-1].reply, CutOff | Died):
         return None
     suspects = [mistake for mistake in challenge.mistakes if fits(challenge, mistake, cases[shown])]
     scores = [
@@ -122,7 +123,7 @@ def diagnose(challenge: Challenge, cases: list[Case], shown: int, seed: int) -> 
 
 def fits(challenge: Challenge, mistake: Mistake, case: Case) -> bool:
     """Whether a mistake gives the learner's answer on one case; spares most of the full runs."""
-    return challenge.alike(case.reply, call_once(mistake.imitation, copy_value(case.arguments)))
+    return challenge.alike(case.reply, call_once(mistake.imitation, copy_arguments(case.arguments)))
 
 
 def imitate(challenge: Challenge, mistake: Mistake, seed: int) -> list[Case]:
@@ -132,7 +133,7 @@ def imitate(challenge: Challenge, mistake: Mistake, seed: int) -> list[Case]:
 
 def line_of(case: Case, transport: Transport) -> Line | None:
     """The learner's line to look at."""
-    if isinstance(case.reply, (Raised, CutOff)):
+    if isinstance(case.reply, Raised | CutOff | Died):
         return case.reply.line
     symptom = case.failure.symptom if case.failure else "returned"
     return transport.find_line(case.name, case.arguments, symptom)

@@ -18,8 +18,8 @@ import torch
 
 from labkit.grading.comparison import difference, wrong_kind
 from labkit.grading.outcome import Outcome
-from labkit.grading.transport import Arguments, CutOff, Raised, Reply, Returned, Transport
-from labkit.grading.values import copy_value, describe, dtype_name, shape_text, show, type_name
+from labkit.grading.transport import Arguments, CutOff, Died, Raised, Reply, Returned, Transport
+from labkit.grading.values import copy_arguments, describe, dtype_name, shape_text, show, type_name
 
 
 class CheckStopped(Exception):
@@ -70,11 +70,11 @@ class Submission:
 
     def ask(self, name: str, arguments: Arguments) -> Case:
         """Make one call and keep it."""
-        kept = copy_value(arguments)
+        kept = copy_arguments(arguments)
         case = Case(name, kept, self.transport.call(name, kept))
         self.cases.append(case)
-        if isinstance(case.reply, CutOff):
-            case.failure = cut_off(case.reply)
+        if isinstance(case.reply, CutOff | Died):
+            case.failure = lost(case.reply)
             raise CheckStopped
         return case
 
@@ -156,6 +156,13 @@ def changed_input(name: str) -> str:
         f"Your function changed its input `{name}` in place. The caller still needs it: "
         "make a new tensor instead (no `x[...] = …`, `-=`, `/=` or methods that end in `_`)."
     )
+
+
+def lost(reply: CutOff | Died) -> Failure:
+    """The message for a function that did not come back."""
+    if isinstance(reply, Died):
+        return Failure(f"Your function {reply.reason}", Outcome.ERROR)
+    return cut_off(reply)
 
 
 def cut_off(reply: CutOff) -> Failure:

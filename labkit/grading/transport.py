@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from labkit.grading.limits import TimeLimitReached, TimeUp, Worker
 from labkit.grading.lines import Line, LineFinder, definition_line, raised_line
 from labkit.grading.untouched import is_untouched
-from labkit.grading.values import copy_value
+from labkit.grading.values import copy_arguments, copy_value
 
 Arguments = tuple[Any, ...]
 
@@ -46,7 +46,15 @@ class CutOff:
     ended: bool
 
 
-Reply = Returned | Raised | CutOff
+@dataclass(frozen=True)
+class Died:
+    """The process of the learner's code was lost in the call; `reason` ends "Your function …"."""
+
+    reason: str
+    line: Line | None = None
+
+
+Reply = Returned | Raised | CutOff | Died
 
 
 class Transport(Protocol):
@@ -78,7 +86,7 @@ class LocalTransport:
         return name not in self.functions or is_untouched(self.functions[name])
 
     def call(self, name: str, arguments: Arguments) -> Reply:
-        function, inputs = self.functions[name], copy_value(arguments)
+        function, inputs = self.functions[name], copy_arguments(arguments)
         started = time.perf_counter()
         try:
             reply = self.worker.run(lambda: call_once(function, inputs), self.left)
@@ -88,7 +96,7 @@ class LocalTransport:
         return reply
 
     def find_line(self, name: str, arguments: Arguments, symptom: str) -> Line | None:
-        finder = LineFinder(symptom, copy_value(arguments), arguments)
+        finder = LineFinder(symptom, copy_arguments(arguments), arguments)
         try:
             found = self.worker.run(lambda: finder.run(self.functions[name]), self.limit_seconds)
         except TimeUp:
@@ -109,7 +117,7 @@ class InProcess:
         return name not in self.functions
 
     def call(self, name: str, arguments: Arguments) -> Reply:
-        return call_once(self.functions[name], copy_value(arguments))
+        return call_once(self.functions[name], copy_arguments(arguments))
 
     def find_line(self, name: str, arguments: Arguments, symptom: str) -> Line | None:
         return definition_line(self.functions[name])
@@ -126,7 +134,7 @@ def call_once(function: Callable[..., Any], inputs: Arguments) -> Reply:
         raise
     except BaseException as error:
         return raised(error, error.__traceback__, function)
-    return Returned(copy_value(value), copy_value(inputs))
+    return Returned(copy_value(value), copy_arguments(inputs))
 
 
 def raised(

@@ -8,6 +8,7 @@ name only, so that no object of the learner's ever gets to answer a comparison.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ import torch
 MAX_ELEMENTS = 16_000_000  # of one tensor
 MAX_ITEMS = 100_000  # of one list or dict, and characters of one string
 MAX_DEPTH = 20
+MAX_INT_BITS = 4096
+MAX_KEY_BITS = 64  # of an int that is a key of a dict
+CALLABLES = (FunctionType, BuiltinFunctionType, MethodType)  # that a check may hand over
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,10 @@ def copy_value(value: Any, depth: int = 0) -> Any:
     kind = type(value)
     if depth > MAX_DEPTH:
         return Foreign(f"a value nested deeper than {MAX_DEPTH} levels")
-    if value is None or kind in (bool, int, float, Foreign):
+    if value is None or kind in (bool, float, Foreign):
         return value
+    if kind is int:
+        return value if value.bit_length() <= MAX_INT_BITS else Foreign(too_long(value))
     if kind is str:
         return value if len(value) <= MAX_ITEMS else Foreign(too_large("str", len(value)))
     if kind is torch.Tensor:
@@ -58,10 +64,28 @@ def copy_container(value: Any, depth: int) -> Any:
         return Foreign(too_large(kind.__name__, len(value)))
     if kind is not dict:
         return kind(copy_value(item, depth) for item in value)
-    odd = next((key for key in value if type(key) not in (str, int, float, bool)), None)
-    if odd is not None:
-        return Foreign(f"dict with a key of type {type_name(type(odd))}")
+    for key in value:
+        if type(key) not in (str, int, float, bool):
+            return Foreign(f"dict with a key of type {type_name(type(key))}")
+        if type(key) in (str, int) and not plain_key(key):
+            return Foreign("dict with a key that is too large")
     return {key: copy_value(item, depth) for key, item in value.items()}
+
+
+def copy_arguments(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Copies of a call's arguments. A plain function among them (a model's stand-in) is passed on
+    as it is: it is the check's own. One inside a list, or in a result, does not cross."""
+    return tuple(item if type(item) in CALLABLES else copy_value(item) for item in arguments)
+
+
+def plain_key(key: str | int) -> bool:
+    """Whether a key is of a size that crosses."""
+    return len(key) <= MAX_ITEMS if isinstance(key, str) else key.bit_length() < MAX_KEY_BITS
+
+
+def too_long(value: int) -> str:
+    """How an int beyond the bounds is called."""
+    return f"int of {value.bit_length():,} bits, more than can be handed over"
 
 
 def too_large(kind: str, size: int) -> str:
@@ -96,6 +120,8 @@ def show(value: Any, limit: int = 24) -> str:
         return f"<{value.what}>"
     if type(value) is float:
         return number(value)
+    if type(value) in CALLABLES:
+        return getattr(value, "__name__", "a function")
     if type(value) in (list, tuple):
         inside = ", ".join(show(item, limit) for item in value[:limit])
         more = ", …" if len(value) > limit else ""

@@ -1,0 +1,324 @@
+"""Runs in the process that holds a learner's code: loads the code and answers the grader's calls.
+
+Everything here may be under the learner's control as soon as their first line has run. So it
+knows nothing worth having, and nothing that it says is believed: it returns values, and the grader
+judges.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import FrameType, ModuleType
+from typing import Any
+
+import torch
+
+from labkit.grading import slices
+from labkit.grading.cells import Program, program_of
+from labkit.grading.lines import Line, LineFinder, definition_line, is_learners, line_at
+from labkit.grading.transport import Arguments, Raised, Reply, call_once
+from labkit.grading.untouched import is_untouched
+from labkit.grading.values import Foreign, copy_value
+from labkit.grading.wire import Channel, Ended, Message, TooLarge, pack, unpack
+
+CUT = 3  # exit status of a child that has reported the line where its time ran out
+
+
+class Output(io.TextIOBase):
+    """Takes what is printed: keeps the beginning, drops the rest, never blocks."""
+
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+        self.parts: list[str] = []
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    @property
+    def buffer(self) -> Output:
+        return self
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: Any) -> int:
+        """Take text, or bytes written to `.buffer`."""
+        if not isinstance(text, str):
+            text = bytes(text).decode("utf-8", "replace")
+        if self.left > 0:
+            self.parts.append(text[: self.left])
+            self.left -= len(self.parts[-1])
+        return len(text)
+
+    def take(self) -> str:
+        """What has come since the last call."""
+        taken = "".join(self.parts)
+        self.parts.clear()
+        return taken
+
+
+class Inert:
+    """Stands for `lab` and `get_ipython()`, which have no part in grading: does nothing."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *_, **__: None
+
+    def use(self, function: Any) -> Any:
+        return function
+
+
+class Child:
+    """One submission, loaded and ready to be called."""
+
+    def __init__(self, channel: Channel, output: Output) -> None:
+        self.channel = channel
+        self.output = output
+        self.module = learners_module()
+        self.notes: list[str] = []
+        self.failed: dict[str, str] = {}  # why a name is not there
+
+    # ---- loading
+
+    def load(self, cells: Sequence[str], names: Sequence[str], without: Sequence[int]) -> None:
+        """Run what the names need, statement by statement, and say what came of it."""
+        program = program_of(cells)
+        self.notes = program.notes
+        for index in slices.slice_for(names, program.statements):
+            if index in without:
+                self.miss(program, index, "was left out: it ended the process or its time")
+                continue
+            self.say({"kind": "at", "index": index})
+            self.run(program, index)
+        states = {name: self.state(name, program) for name in names}
+        reasons = {name: self.failed.get(name) or program.why_missing(name) for name in names}
+        self.say({"kind": "loaded", "states": states, "reasons": reasons, "notes": self.notes})
+
+    def run(self, program: Program, index: int) -> None:
+        """Run one statement; what it raises is a note, and the next one is run all the same."""
+        node, filename = program.statements[index], program.files[index]
+        try:
+            module = ast.Module([node], [])
+            code = compile(module, filename, "exec", flags=program.flags, dont_inherit=True)
+            exec(code, self.module.__dict__)
+        except BaseException as error:
+            self.miss(program, index, f"raised {type(error).__name__}: {str(error)[:200]}")
+
+    def miss(self, program: Program, index: int, what: str) -> None:
+        """Note a statement that has not done its work."""
+        node = program.statements[index]
+        why = f"{program.files[index]}, line {slices.first_line(node)} {what}"
+        program.note(why)
+        for name in slices.bound_by(node):
+            self.failed.setdefault(name, why)
+
+    def state(self, name: str, program: Program) -> str:
+        """ "there", "untouched", or "missing"."""
+        if name not in self.module.__dict__:
+            return "missing"
+        function = self.module.__dict__[name]
+        with suppress(Exception):
+            return "untouched" if is_untouched(function) else "there"
+        return "there"
+
+    # ---- answering
+
+    def serve(self) -> None:
+        """Answer until the grader hangs up."""
+        while True:
+            header, body = self.channel.receive()
+            if header["do"] == "begin":
+                seed_everything()
+                continue
+            handle = self.handle(header["id"])
+            nodes = header["arguments"]
+            self.answer(header, tuple(unpack(node, body, handle=handle) for node in nodes))
+
+    def answer(self, header: dict[str, Any], arguments: Arguments) -> None:
+        """One call, or one search for a line."""
+        function = self.module.__dict__.get(header["name"])
+        start_clock(header["seconds"], lambda line: self.cut(header["id"], line))
+        if header["do"] == "line":
+            found = find_line(function, arguments, header["symptom"])
+            stop_clock()
+            self.say({"id": header["id"], "kind": "line", "line": written(found)})
+        else:
+            reply = call(function, arguments)
+            stop_clock()
+            self.reply(header["id"], reply)
+
+    def reply(self, id: str, reply: Reply) -> None:
+        """Send what came of a call; a value too large to cross by its size only."""
+        blobs: list[bytes] = []
+        said: dict[str, Any] = {"id": id, "out": self.output.take()}
+        if isinstance(reply, Raised):
+            said |= {"kind": "raised", "kinds": reply.kinds[:20], "text": reply.text}
+            self.send(Message(said | {"line": written(reply.line)}))
+            return
+        try:
+            packed = packed_reply(reply, blobs)
+            self.send(Message(said | packed, blobs))
+        except TooLarge:
+            large = Foreign("more than can be handed over")
+            packed = {"kind": "returned", "value": pack(large, []), "arguments": None}
+            self.send(Message(said | packed))
+
+    def handle(self, id: str) -> Callable[[int], Callable[..., Any]]:
+        """Makes the stand-in for a callable of the grader's: each call asks the grader."""
+
+        def stand_in(number: int) -> Callable[..., Any]:
+            def model(*arguments: Any) -> Any:
+                return self.call_back(id, number, arguments)
+
+            return model
+
+        return stand_in
+
+    def call_back(self, id: str, number: int, arguments: Arguments) -> Any:
+        """Have the grader call its function, in the middle of a call of ours."""
+        blobs: list[bytes] = []
+        nodes = [pack(copy_value(item), blobs) for item in arguments]
+        said = {"id": id, "kind": "callback", "handle": number, "arguments": nodes}
+        self.send(Message(said, blobs))
+        header, body = self.channel.receive()
+        if "raised" in header:
+            kind = getattr(__import__("builtins"), header["raised"], RuntimeError)
+            raise kind(header["text"])
+        return unpack(header["value"], body)
+
+    def cut(self, id: str, line: Line | None) -> None:
+        """Time is up: say where, and end."""
+        self.say({"id": id, "kind": "cut", "line": written(line), "out": self.output.take()})
+        os._exit(CUT)
+
+    def say(self, header: dict[str, Any]) -> None:
+        self.send(Message(header))
+
+    def send(self, message: Message) -> None:
+        self.channel.send(message)
+
+
+def call(function: Any, arguments: Arguments) -> Reply:
+    """Call a learner's function; a value that can't even be copied counts as raised."""
+    try:
+        return call_once(function, arguments)
+    except BaseException as error:
+        return Raised((type(error).__name__, "Exception"), "its result can't be read", None)
+
+
+def packed_reply(reply: Any, blobs: list[bytes]) -> dict[str, Any]:
+    """A returned value with the arguments as they were left; callables among them by number."""
+    handles = [item for item in reply.arguments if callable(item)]
+    value = pack(reply.value, blobs)
+    arguments = [pack(item, blobs, handles) for item in reply.arguments]
+    return {"kind": "returned", "value": value, "arguments": arguments}
+
+
+def find_line(function: Any, arguments: Arguments, symptom: str) -> Line | None:
+    """The line after which a symptom shows, as LineFinder sees it."""
+    originals = tuple(copy_value(item) if not callable(item) else item for item in arguments)
+    try:
+        return LineFinder(symptom, arguments, originals).run(function) or definition_line(function)
+    except BaseException:
+        return None
+
+
+def written(line: Line | None) -> list[Any] | None:
+    """A line as it crosses."""
+    return None if line is None else [line.number, line.text[:200]]
+
+
+def learners_module() -> ModuleType:
+    """The module `__main__` of the learner's code; `Lab` and `get_ipython` are inert in it."""
+    module = ModuleType("__main__")
+    sys.modules["__main__"] = module
+    module.__dict__["get_ipython"] = Inert
+    module.__dict__["lab"] = Inert()
+    if "labkit" in sys.modules:
+        sys.modules["labkit"].__dict__["Lab"] = Inert
+    return module
+
+
+def seed_everything() -> None:
+    """The same random numbers for a question whatever was asked before it."""
+    random.seed(0)
+    torch.manual_seed(0)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(0)
+
+
+# ---- time ----------------------------------------------------------------------------------------
+
+
+def start_clock(seconds: float, cut: Callable[[Line | None], None]) -> None:
+    """Call cut with the learner's line when the time is up; not counting waits for a processor."""
+    if not hasattr(signal, "setitimer"):
+        return
+    waited = seconds_waited()
+
+    def up(_: int, frame: FrameType | None) -> None:
+        starved = seconds_waited() - up.waited  # type: ignore[attr-defined]
+        up.waited += starved  # type: ignore[attr-defined]
+        if starved > 0.1:
+            signal.setitimer(signal.ITIMER_REAL, starved)
+        else:
+            cut(learners_line(frame))
+
+    up.waited = waited  # type: ignore[attr-defined]
+    signal.signal(signal.SIGALRM, up)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+
+
+def stop_clock() -> None:
+    """The answer is there."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def seconds_waited() -> float:
+    """How long this process has stood ready without a processor (Linux; 0 where it isn't told)."""
+    try:
+        with open("/proc/self/schedstat", "rb") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def learners_line(frame: FrameType | None) -> Line | None:
+    """The innermost line of the learner's below a frame."""
+    while frame is not None:
+        if is_learners(frame.f_code.co_filename):
+            return line_at(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+# ---- start ---------------------------------------------------------------------------------------
+
+
+def live(channel: Channel, output_kb: int, isolation: str) -> None:
+    """The life of a child, from the moment when it is jailed."""
+    output = Output(output_kb << 10)
+    sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = output  # type: ignore[misc,assignment]
+    child = Child(channel, output)
+    with suppress(Ended):
+        child.say({"kind": "ready", "isolation": isolation})
+        header, body = channel.receive()
+        cells = [body.take(size).decode("utf-8", "replace") for size in header["cells"]]
+        seed_everything()
+        child.load(cells, header["names"], header["without"])
+        child.serve()
+    os._exit(0)

@@ -1,0 +1,119 @@
+"""The part of a program that a name needs: its definition and what that uses, transitively.
+
+Works on top-level statements in the order of the text. What a statement binds and uses is read off
+its compiled code, so that local variables and parameters count for nothing; nothing is run.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from types import CodeType
+
+USES = {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS", "DELETE_NAME"}
+# Methods that change what they are called on: `table.append(3)` belongs to `table`.
+CHANGING = frozenset(
+    "add append clear discard eval extend insert pop popitem remove requires_grad_ reverse "
+    "setdefault sort train update".split()
+)
+
+
+def slice_for(names: Iterable[str], statements: Sequence[ast.stmt]) -> list[int]:
+    """The indices of the statements that these names need, in order.
+
+    Of each name itself the last statement that binds it; of what those use, every one.
+    """
+    binders = bindings(statements)
+    found: set[int] = set()
+    fresh = {binders[name][-1] for name in names if name in binders}
+    while fresh:
+        found |= fresh
+        used = {name for index in fresh for name in used_by(statements[index])}
+        fresh = {index for name in used for index in binders.get(name, ())} - found
+    return sorted(found)
+
+
+def bindings(statements: Sequence[ast.stmt]) -> dict[str, list[int]]:
+    """For each name the statements that bind or change it. `from x import *` might bind any."""
+    binders: dict[str, list[int]] = {}
+    stars = [index for index, node in enumerate(statements) if is_star(node)]
+    for index, node in enumerate(statements):
+        for name in {*bound_by(node), *changed_by(node)}:
+            binders.setdefault(name, []).append(index)
+    if stars:
+        used = {name for node in statements for name in used_by(node)}
+        for name in used:
+            binders[name] = sorted({*binders.get(name, ()), *stars})
+    return binders
+
+
+def bound_by(node: ast.stmt) -> set[str]:
+    """The names that a top-level statement gives to the module."""
+    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+        return set()
+    code = code_of(node)
+    return names_with(code, {"STORE_NAME", "STORE_GLOBAL"}) | {
+        name for inner in nested(code) for name in names_with(inner, {"STORE_GLOBAL"})
+    }
+
+
+def used_by(node: ast.stmt) -> set[str]:
+    """The names of the module (or builtins) that a statement looks up, now or when called."""
+    code = code_of(node)
+    return {name for each in (code, *nested(code)) for name in names_with(each, USES)}
+
+
+def changed_by(node: ast.stmt) -> Iterator[str]:
+    """Names whose value a simple statement changes: `table["a"] = 1`, `table.append(1)`."""
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+        targets = [node.target]
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        method = node.value.func
+        targets = [method] if isinstance(method, ast.Attribute) and method.attr in CHANGING else []
+    for target in targets:
+        if isinstance(target, ast.Attribute | ast.Subscript) and (name := root(target)):
+            yield name
+
+
+def root(node: ast.expr) -> str | None:
+    """The name at the beginning of `table.rows["a"]`."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def is_star(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+
+
+def first_line(node: ast.stmt) -> int:
+    """The line in which a statement begins, with its decorators."""
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+
+
+def code_of(node: ast.stmt) -> CodeType:
+    """A statement compiled by itself; an empty one where it can't be (`return` outside of def)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return compile(ast.Module([node], []), "<slice>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError):
+        return compile("", "<slice>", "exec")
+
+
+def nested(code: CodeType) -> Iterator[CodeType]:
+    """The code objects inside a code object, at any depth."""
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from nested(constant)
+
+
+def names_with(code: CodeType, operations: set[str]) -> set[str]:
+    """The names on which a code object does any of these operations."""
+    return {item.argval for item in dis.get_instructions(code) if item.opname in operations}

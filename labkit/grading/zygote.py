@@ -1,0 +1,175 @@
+"""The warm process from which children are forked: has the heavy packages, and nothing of value.
+
+It is forked from the grader before any challenge is imported, or started as a fresh interpreter.
+For each order on its control socket it forks one child into the jail and keeps it: kills it when
+the grader hangs up, and tells how it ended.
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.grading.child import live
+from labkit.grading.jail import Jail
+from labkit.grading.wire import Channel, Message
+
+MAX_ORDER = 1 << 16
+
+
+@dataclass
+class Kept:
+    """A child, and the socket by which the grader holds on to it."""
+
+    pid: int
+    pidfd: int
+    life: socket.socket
+
+    def tell(self, news: dict[str, Any]) -> None:
+        """News for the grader, if it is still there."""
+        with suppress(OSError):
+            self.life.send(json.dumps(news).encode())
+
+    def kill(self) -> None:
+        with suppress(OSError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def bury(self) -> None:
+        """Take its exit status and pass it on."""
+        _, status = os.waitpid(self.pid, 0)
+        self.tell({"status": os.waitstatus_to_exitcode(status)})
+        self.life.close()
+        os.close(self.pidfd)
+
+
+class Keeper:
+    """Forks children on order, and keeps them until they are gone."""
+
+    def __init__(self, control: socket.socket, jail: Jail) -> None:
+        self.control = control
+        self.jail = jail
+        self.kept: dict[int, Kept] = {}  # by the number of either file descriptor
+        self.poll = select.poll()
+        self.poll.register(control, select.POLLIN)
+
+    def serve(self) -> None:
+        """Until the grader is gone."""
+        while True:
+            for number, _ in self.poll.poll():
+                if number == self.control.fileno():
+                    if not self.take_order():
+                        return
+                elif number in self.kept:
+                    self.attend(number, self.kept[number])
+
+    def take_order(self) -> bool:
+        """One order: limits as JSON, and two sockets. False when there will be no more."""
+        data, sockets = receive_sockets(self.control)
+        if len(sockets) == 2:
+            self.start(json.loads(data), *sockets)
+        return bool(data)
+
+    def start(self, limits: dict[str, Any], data: socket.socket, life: socket.socket) -> None:
+        """Fork a child for an order."""
+        try:
+            pid = self.jail.fork()
+        except OSError as error:
+            with suppress(OSError):
+                life.send(json.dumps({"failed": f"no process could be started: {error}"}).encode())
+            data.close()
+            life.close()
+            return
+        if pid == 0:
+            become_child(self.jail, data, limits)
+        data.close()
+        self.keep(Kept(pid, os.pidfd_open(pid), life))
+
+    def keep(self, child: Kept) -> None:
+        life = child.life.fileno()
+        for number in (child.pidfd, life):
+            self.kept[number] = child
+            self.poll.register(number, select.POLLIN)
+        child.tell({"pid": child.pid})
+
+    def attend(self, number: int, child: Kept) -> None:
+        """The child has ended, or the grader has let go of it."""
+        if number != child.pidfd:
+            child.kill()
+        for each in (child.pidfd, child.life.fileno()):
+            self.poll.unregister(each)
+            del self.kept[each]
+        child.bury()
+        self.jail.sweep()
+
+    def close(self) -> None:
+        """Nothing is left behind."""
+        for number, child in list(self.kept.items()):
+            if number == child.pidfd:
+                self.attend(child.life.fileno(), child)
+
+
+def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket]]:
+    """A message and the sockets that came with it."""
+    numbers = array.array("i")
+    data, ancillary, _, _ = control.recvmsg(MAX_ORDER, socket.CMSG_SPACE(2 * numbers.itemsize))
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+    return data, [socket.socket(fileno=number) for number in numbers]
+
+
+def become_child(jail: Jail, data: socket.socket, limits: dict[str, Any]) -> None:
+    """In the forked process: into the jail, then live there. Never returns."""
+    channel = Channel(data)
+    try:
+        jail.enter(data.fileno(), limits)
+        live(channel, limits["output_kb"], jail.level)
+    except BaseException as error:
+        with suppress(BaseException):
+            channel.send(Message({"kind": "fatal", "text": f"{type(error).__name__}: {error}"}))
+    finally:
+        os._exit(1)
+
+
+def main(number: int, imports: Sequence[str], trusted: bool) -> None:
+    """The zygote's life, in a process of its own; its control socket is this file descriptor."""
+    control = socket.socket(fileno=number)
+    try:
+        warm_up(imports)
+        jail = Jail.build(control.fileno(), trusted=trusted)
+        control.send(json.dumps({"isolation": jail.report()}).encode())
+        keeper = Keeper(control, jail)
+        try:
+            keeper.serve()
+        finally:
+            keeper.close()
+    except BaseException as error:
+        with suppress(BaseException):
+            control.send(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode())
+    finally:
+        os._exit(0)
+
+
+def warm_up(imports: Sequence[str]) -> None:
+    """Import what children would, on one thread: what has threads can't be forked."""
+    for name in (*imports, "IPython.core.inputtransformer2"):
+        with suppress(ImportError):
+            importlib.import_module(name)
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the grader's to handle
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    gc.collect()
+    gc.freeze()
