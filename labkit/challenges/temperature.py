@@ -843,6 +843,7 @@ SAMPLING = {
     (1.0, 1, 1.0, 0.0): "top_k=1 leaves the largest logit only.",
     (1.0, 3, 1.0, 0.0): "top_k=3 leaves the three largest logits, and they share all the "
     "probability.",
+    (0.5, 3, 1.0, 0.0): "top_k=3 leaves the three largest logits at any temperature.",
     (1.0, 0, 0.7, 0.0): "top_p=0.7 leaves the nucleus, and it shares all the probability.",
     (1.0, 0, 1.0, 0.3): "min_p=0.3 leaves what is at least 0.3 times as probable as the best.",
     (2.0, 0, 0.5, 0.0): "Temperature comes before the filters.",
@@ -876,11 +877,11 @@ def check_sample_next(s: Submission) -> None:
     backwards.holds(is_reverse_of(tokens.value), because=own)
 
     greedy = "At temperature 0 every draw gives the largest logit, the first of equals."
-    few = torch.tensor([0.0, 0.3, 0.6, 0.9])
+    few = torch.tensor([0.0, 0.2, 0.4, 0.6, 0.9])  # one more than there are tokens
     for settings in ((0.0, 0, 1.0, 0.0), (0.0, 2, 0.5, 0.1)):
         tokens = s.sample_next(torch.tensor([1.0, 3.0, 3.0, 0.0]), few, *settings)
-        tokens.is_tensor(shape=(4,), dtype=torch.int64)
-        tokens.equals(torch.tensor([1, 1, 1, 1]), because=greedy)
+        tokens.is_tensor(shape=(5,), dtype=torch.int64)
+        tokens.equals(torch.tensor([1, 1, 1, 1, 1]), because=greedy)
 
     more = "A top_k above the size of the vocabulary keeps every token."
     tokens = s.sample_next(torch.zeros(3), few, 1.0, 5, 1.0, 0.0)
@@ -1314,3 +1315,34 @@ CHALLENGES = (
         alike=same_distribution,
     ),
 )
+
+
+# Mutants of the reference that are as right as the reference itself (see `labkit verify`).
+EQUIVALENT = {
+    "apply_temperature: Eq->LtE | if temperature == 0:": (
+        "A temperature below 0 has been refused two lines above."
+    ),
+    "top_p_filter: clone() left out | return logits.clone()": (
+        "With top_p=1 the logits are the answer. That it be a tensor of its own is nowhere asked "
+        "for, and the caller's tensor stays as it was."
+    ),
+    "top_p_filter: dim= dropped | ordered, order = logits.sort(dim=-1, descending=True)": (
+        "sort works along the last dimension by default."
+    ),
+    "sample_next: 0->-1 | top_k: int = 0,": "Only a top_k above 0 filters.",
+    "sample_next: 1.0->2.0 | top_p: float = 1.0,": "From 1 on, top_p_filter keeps every token.",
+    "sample_next: 0.0->-1.0 | min_p: float = 0.0,": (
+        "No probability is below a threshold of 0 or less: every token is kept."
+    ),
+    "sample_next: Eq->LtE | if temperature == 0:": (
+        "The contract begins at temperature 0; nothing is said of one below."
+    ),
+    "sample_next: scaled->logits | smallest_kept = scaled.topk(min(top_k, len(scaled))).values[-1] "
+    "#2": "Logits and scaled logits have the same length.",
+    "sample_next: dim=-1->0 | cumulative = kept.softmax(dim=-1).cumsum(dim=-1)": (
+        "The logits have one dimension: the last is the first."
+    ),
+    "sample_next: dim=-1->0 | cumulative = kept.softmax(dim=-1).cumsum(dim=-1) #2": (
+        "The logits have one dimension: the last is the first."
+    ),
+}

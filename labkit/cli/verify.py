@@ -1,7 +1,13 @@
 """Prove that every challenge accepts right answers and names wrong ones.
 
 For each challenge: the untouched stub is not attempted, the reference and the alternatives pass
-over several seeds, and each known mistake fails with its own message and no other's.
+over several seeds, each known mistake fails with its own message and no other's, no cheat passes,
+and every mutant of the reference is found wrong, or is listed as equivalent with the reason.
+
+labkit verify                      all lessons; proofs that held before and depend on nothing that
+                                   has changed since are not run again
+labkit verify --no-cache           everything is run
+labkit verify --transport remote   the answers run where `labkit grade` runs submissions
 """
 
 from __future__ import annotations
@@ -10,18 +16,27 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labkit.grading.verify import Proof
+    from labkit.grading.verify import Judge, Proof
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be asked of `labkit verify`."""
     parser.add_argument("--lesson", help="only this lesson, such as 05_temperature or 05")
     parser.add_argument("--seeds", type=int, default=5, help="draw this many sets of cases (5)")
+    parser.add_argument(
+        "--transport",
+        choices=("local", "remote"),
+        default="local",
+        help="run the answers in this process, or as submissions are run (local)",
+    )
+    parser.add_argument("--no-cache", action="store_true", help="run what held before, too")
     parser.add_argument("--json", action="store_true", help="print every proof as JSON")
 
 
@@ -36,12 +51,13 @@ def main(args: argparse.Namespace) -> int:
         print(error.args[0], file=sys.stderr)
         return 2
     proofs = []
-    for lesson in lessons:
-        for name in names_of(lesson):
-            found = list(with_progress(lesson, name, args.seeds))
-            proofs += [(lesson, proof) for proof in found]
-            if not args.json:
-                print(row(lesson, name, found))
+    with judge_for(args.transport) as judge:
+        for lesson in lessons:
+            for name in names_of(lesson):
+                found, cached = proofs_of(lesson, name, args, judge)
+                proofs += [(lesson, proof) for proof in found]
+                if not args.json:
+                    print(row(lesson, name, found) + ("  (cached)" if cached else ""), flush=True)
     failed = [(lesson, proof) for lesson, proof in proofs if not proof.holds]
     print(as_json(proofs) if args.json else closing(len(proofs), failed))
     return 1 if failed or not proofs else 0
@@ -67,34 +83,105 @@ def names_of(lesson: str) -> list[str]:
     return list(challenges_of(lesson))
 
 
-def with_progress(lesson: str, name: str, seeds: int) -> Iterator[Proof]:
+def judge_for(transport: str) -> AbstractContextManager[Judge]:
+    """Where the answers are run."""
+    if transport == "remote":
+        from labkit.grading.remote_judge import remote_judge
+
+        return remote_judge()
+    from labkit.grading.verify import judge_here
+
+    return nullcontext(judge_here)
+
+
+def proofs_of(
+    lesson: str, name: str, args: argparse.Namespace, judge: Judge
+) -> tuple[list[Proof], bool]:
+    """The proofs of one challenge, and whether they were kept from an earlier run."""
+    from labkit.grading import proof_cache
+
+    file = None if args.no_cache else cache_file(lesson, name, args)
+    key = key_for(lesson, name, args) if file else ""
+    kept = proof_cache.load(file, key) if file else None
+    if kept is not None:
+        return kept, True
+    proofs = list(with_progress(lesson, name, args.seeds, judge))
+    if file:
+        proof_cache.save(file, key, proofs)
+    return proofs, False
+
+
+def cache_file(lesson: str, name: str, args: argparse.Namespace) -> Path | None:
+    """Where the proofs of a challenge are kept; the last ones only."""
+    from labkit.grading.proof_cache import default_folder
+
+    folder = default_folder()
+    return folder / f"{lesson}.{name}.{args.transport}.json" if folder else None
+
+
+def key_for(lesson: str, name: str, args: argparse.Namespace) -> str:
+    """The hash of all that the proofs of a challenge depend on."""
+    from labkit.challenges import module_of
+    from labkit.course.solutions import source
+    from labkit.grading.proof_cache import file_of, key_of
+
+    module = file_of(module_of(lesson))
+    assert module is not None
+    return key_of(module, source(lesson, name), f"{args.seeds} seeds", args.transport)
+
+
+def with_progress(lesson: str, name: str, seeds: int, judge: Judge) -> Iterator[Proof]:
     """The proofs of one challenge, with a line on the terminal that says how far they are."""
-    from labkit.challenges import find_challenge
-    from labkit.course.solutions import reference
+    from labkit.challenges import equivalents, find_challenge
+    from labkit.course.solutions import reference, source
     from labkit.grading.verify import verify
 
-    challenge = find_challenge(lesson, name)
-    for number, proof in enumerate(verify(challenge, reference(lesson, name), range(seeds)), 1):
+    proofs = verify(
+        find_challenge(lesson, name),
+        reference(lesson, name),
+        range(seeds),
+        source=source(lesson, name),
+        equivalent=equivalents(lesson, name),
+        judge=judge,
+    )
+    for number, proof in enumerate(proofs, 1):
         if sys.stderr.isatty():
-            print(f"\r\033[K{name}: {number} {proof.answer}", end="", file=sys.stderr, flush=True)
+            print(f"\r\033[K{name}: {number} {proof.answer}"[:100], end="", file=sys.stderr)
+            sys.stderr.flush()
         yield proof
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def row(lesson: str, name: str, proofs: list[Proof]) -> str:
-    """One line for a challenge: how many right answers pass and mistakes are named."""
-    kinds = {"right": ("reference", "alternative"), "mistakes": ("mistake",), "stubs": ("stub",)}
-    parts = []
-    for kind, starts in kinds.items():
-        some = [proof for proof in proofs if proof.answer.startswith(starts)]
-        answers = {proof.answer for proof in some}
-        wrong = {proof.answer for proof in some if not proof.holds}
-        parts.append(f"{kind} {len(answers) - len(wrong)}/{len(answers)}")
+    """One line for a challenge: how many answers of each kind got what they deserve."""
+    kinds = {
+        "right": ("reference", "alternative"),
+        "mistakes": ("mistake",),
+        "stubs": ("stub",),
+        "cheats": ("cheat",),
+    }
+    counts = [f"{kind} {held(proofs, starts)}" for kind, starts in kinds.items()]
+    columns = "  ".join(f"{part:<14}" for part in [*counts, mutation_score(proofs)])
     seconds = median(proof.seconds for proof in proofs)
     state = "ok" if all(proof.holds for proof in proofs) else "FAILED"
-    counts = "  ".join(f"{part:<15}" for part in parts)
-    return f"{lesson:<18}{name:<20}{counts}  median check {seconds:.2f} s  {state}"
+    return f"{lesson:<16}{name:<19}{columns}  median check {seconds:.2f} s  {state}"
+
+
+def held(proofs: list[Proof], starts: tuple[str, ...]) -> str:
+    """14/14: of the answers of a kind, those whose proofs hold for every seed."""
+    some = [proof for proof in proofs if proof.answer.startswith(starts)]
+    answers = {proof.answer for proof in some}
+    wrong = {proof.answer for proof in some if not proof.holds}
+    return f"{len(answers) - len(wrong)}/{len(answers)}"
+
+
+def mutation_score(proofs: list[Proof]) -> str:
+    """The mutants found wrong, of all; and those that are right."""
+    from labkit.grading.verify import score
+
+    killed, made, equivalent = score(proofs)
+    return f"mutants {killed}/{made} killed, {equivalent} equivalent"
 
 
 def closing(count: int, failed: list[tuple[str, Proof]]) -> str:

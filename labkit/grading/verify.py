@@ -1,21 +1,26 @@
 """Proves a challenge's check: it must accept every right answer and name every known mistake.
 
 The untouched stub is not attempted; the reference and the alternatives pass for every seed; each
-mistake fails under its own name and no other, which is the whole confusion matrix.
+mistake fails under its own name and no other, which is the whole confusion matrix. No cheat
+passes (cheats.py), and every mutant of the reference is found wrong (mutants.py), but those that
+the challenge module lists as equivalent: they must survive, and have a reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.grading.challenge import Challenge
+from labkit.grading.cheats import CHEATS
 from labkit.grading.checking import check
+from labkit.grading.mutants import Mutant, mutants
 from labkit.grading.outcome import Outcome, Verdict
 from labkit.grading.untouched import STUBS
 
 SEEDS = range(5)
+BROKEN = "The check itself could not be finished"  # how checking.broken_check begins
 Function = Callable[..., Any]
 
 
@@ -36,38 +41,93 @@ class Proof:
         return self.expected == self.got
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A known answer: by name, as a function of this process or made from source, and what its
+    verdict must come to."""
+
+    name: str
+    function: Callable[[], Function]
+    expected: str
+    source: str | None = None
+
+
+Judge = Callable[[Challenge, Answer, int], Verdict]
+
+
+def judge_here(challenge: Challenge, answer: Answer, seed: int) -> Verdict:
+    """The verdict in this process; a source that can't even be loaded is an error, as in a cell."""
+    try:
+        function = answer.function()
+    except Exception as error:
+        return Verdict(challenge.name, Outcome.ERROR, f"It does not load: {error!r}")
+    return check(challenge, function, seed=seed)
+
+
 def verify(
-    challenge: Challenge, reference: Function, seeds: Iterable[int] = SEEDS
+    challenge: Challenge,
+    reference: Function,
+    seeds: Iterable[int] = SEEDS,
+    *,
+    source: str = "",
+    equivalent: Mapping[str, str] | None = None,
+    judge: Judge = judge_here,
 ) -> Iterator[Proof]:
-    """Every proof of a challenge, one by one."""
+    """Every proof of a challenge, one by one.
+
+    source      of the reference with all it needs; without it there are no mutants
+    equivalent  mutants that are as right as the reference: id, and the reason
+    judge       where the answers are run; in this process unless told otherwise
+    """
+    seeds = list(seeds)
     yield from (prove_hints(challenge, text) for text in challenge.hints)
-    for answer, function, expected in answers(challenge, reference):
-        for seed in seeds:
-            verdict = check(challenge, function, seed=seed)
-            yield Proof(
-                challenge.name,
-                answer,
-                seed,
-                expected,
-                summary(verdict),
-                verdict.message,
-                verdict.seconds,
-            )
+    for answer in answers(challenge, reference):
+        yield from (prove(challenge, answer, seed, judge) for seed in seeds)
+    quick = replace(challenge, mistakes=challenge.mistakes[:1])  # nobody asks for the mistake below
+    yield from (prove(quick, answer, seeds[0], judge) for answer in cheats())
+    if source:
+        yield from prove_mutants(quick, source, equivalent or {}, seeds, judge)
 
 
-def answers(challenge: Challenge, reference: Function) -> Iterator[tuple[str, Function, str]]:
-    """Each known answer: its name, its function, and the summary that its verdict must have."""
+# ---- known answers -------------------------------------------------------------------------------
+
+
+def answers(challenge: Challenge, reference: Function) -> Iterator[Answer]:
+    """Stubs, the reference, the alternatives and the mistakes."""
     for stub in STUBS:
-        yield f"stub: {stub.__name__}", stub, str(Outcome.NOT_ATTEMPTED)
-    yield "reference", reference, str(Outcome.PASS)
+        yield known(f"stub: {stub.__name__}", stub, Outcome.NOT_ATTEMPTED)
+    yield known("reference", reference, Outcome.PASS)
     for number, alternative in enumerate(challenge.alternatives, start=1):
-        yield f"alternative {number}", alternative, str(Outcome.PASS)
+        yield known(f"alternative {number}", alternative, Outcome.PASS)
     for mistake in challenge.mistakes:
-        yield f"mistake: {mistake.name}", mistake.imitation, f"wrong: {mistake.name}"
+        yield known(f"mistake: {mistake.name}", mistake.imitation, f"wrong: {mistake.name}")
+
+
+def known(name: str, function: Function, expected: str) -> Answer:
+    """An answer that is a function already."""
+    return Answer(name, lambda: function, str(expected))
+
+
+def cheats() -> Iterator[Answer]:
+    """Each cheat; whatever is said of it, it must not pass."""
+    for name, cheat in CHEATS.items():
+        yield known(f"cheat: {name}", cheat, "no pass")
+
+
+def prove(challenge: Challenge, answer: Answer, seed: int, judge: Judge) -> Proof:
+    """One answer through the check, once."""
+    verdict = judge(challenge, answer, seed)
+    got = summary(verdict)
+    if answer.expected == "no pass" and got not in (str(Outcome.PASS), "broken check"):
+        got = "no pass"
+    seconds, message = verdict.seconds, verdict.message
+    return Proof(challenge.name, answer.name, seed, answer.expected, got, message, seconds)
 
 
 def summary(verdict: Verdict) -> str:
     """A verdict as one word; a wrong answer by the mistake that was named."""
+    if verdict.message.startswith(BROKEN):
+        return "broken check"
     if verdict.outcome in (Outcome.FAIL, Outcome.ERROR) and verdict.mistake:
         return f"wrong: {verdict.mistake}"
     return str(verdict.outcome)
@@ -78,3 +138,69 @@ def prove_hints(challenge: Challenge, text: str) -> Proof:
     number = challenge.hints.index(text) + 1
     said = "says something" if len(text.strip()) > 20 else "empty"
     return Proof(challenge.name, f"hint {number}", 0, "says something", said, text, 0.0)
+
+
+# ---- mutants -------------------------------------------------------------------------------------
+
+
+def prove_mutants(
+    challenge: Challenge,
+    source: str,
+    equivalent: Mapping[str, str],
+    seeds: Sequence[int],
+    judge: Judge,
+) -> Iterator[Proof]:
+    """Every mutant is found wrong for one of the seeds, or is listed and survives them all."""
+    found = mutants(source, challenge.name)
+    for mutant in found:
+        yield prove_mutant(challenge, mutant, equivalent.get(mutant.id), seeds, judge)
+    for name in sorted(set(equivalent) - {mutant.id for mutant in found}):
+        text = "EQUIVALENT lists a mutant that is not made: take the entry out, or correct its id."
+        answer = f"mutant: {name}"
+        yield Proof(challenge.name, answer, 0, "survives", "no such mutant", text, 0.0)
+
+
+def prove_mutant(
+    challenge: Challenge, mutant: Mutant, reason: str | None, seeds: Sequence[int], judge: Judge
+) -> Proof:
+    """One mutant through the check, seed by seed until it is found wrong."""
+    answer = Answer(f"mutant: {mutant.id}", mutant.function, "", mutant.source)
+    seconds = 0.0
+    for seed in seeds:
+        verdict = judge(challenge, answer, seed)
+        seconds += verdict.seconds
+        if verdict.outcome is not Outcome.PASS:
+            break
+    got = fate(verdict, reason)
+    message = explanation(got, verdict, reason)
+    expected = "killed" if reason is None else "survives"
+    return Proof(challenge.name, answer.name, seed, expected, got, message, seconds)
+
+
+def fate(verdict: Verdict, reason: str | None) -> str:
+    """What became of a mutant; one that may survive needs words that say why."""
+    if summary(verdict) == "broken check":
+        return "broken check"
+    if verdict.outcome is not Outcome.PASS:
+        return "killed"
+    return "survives" if reason is None or len(reason.strip()) > 20 else "survives without a reason"
+
+
+def explanation(got: str, verdict: Verdict, reason: str | None) -> str:
+    """Why a mutant survives, how it was found wrong, or what there is to do."""
+    if got == "killed" and reason is not None:
+        return f"EQUIVALENT lists it, but the check tells it from the reference: {verdict.message}"
+    if got == "survives" and reason is None:
+        return (
+            "The check takes it for right. Add a case that tells it from the reference; if there "
+            "can be none, list its id in EQUIVALENT of the challenge module, with the reason."
+        )
+    return reason if got == "survives" and reason else verdict.message
+
+
+def score(proofs: Iterable[Proof]) -> tuple[int, int, int]:
+    """How many mutants were killed, how many there are, and how many of these are equivalent."""
+    found = [proof for proof in proofs if proof.answer.startswith("mutant: ")]
+    equivalent = [proof for proof in found if proof.expected == "survives" and proof.holds]
+    killed = [proof for proof in found if proof.got == "killed"]
+    return len(killed), len(found), len(equivalent)

@@ -1,0 +1,101 @@
+"""Proofs that hold are kept under a hash of all that they depend on, and need not be run again.
+
+The hash covers the reference with what it needs, the challenge module and every module of labkit
+that it imports, the whole grading package, the models' checksums, and the versions of Python and
+the libraries underneath. Where one byte of these differs, the proofs are run.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from labkit import paths
+from labkit.grading.verify import Proof
+
+LIBRARIES = ("torch", "numpy", "transformers")
+
+
+def default_folder() -> Path | None:
+    """A folder of its own in a checkout, which git ignores; an installed labkit keeps nothing."""
+    return paths.PACKAGE.parent / ".verify_cache" if paths.in_checkout() else None
+
+
+def key_of(challenge_module: Path, *words: str) -> str:
+    """The hash of a challenge module's file with all below it, the versions, and these words."""
+    digest = hashlib.sha256()
+    for part in (*versions(), *words):
+        digest.update(part.encode() + b"\0")
+    grading = Path(__file__).parent.rglob("*.py")
+    for file in sorted(files_behind([challenge_module, *grading])):
+        digest.update(str(file).encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def versions() -> Iterator[str]:
+    """What the answers run on."""
+    yield f"python {platform.python_version()} {platform.machine()}"
+    for library in LIBRARIES:
+        yield f"{library} {version(library)}"
+
+
+def files_behind(modules: Iterable[Path]) -> set[Path]:
+    """Modules' files and those of all that they import of labkit; with models, their checksums."""
+    files: set[Path] = set()
+    waiting = list(modules)
+    while waiting:
+        file = waiting.pop()
+        if file not in files:
+            files.add(file)
+            waiting += filter(None, map(file_of, imported_by(file)))
+    if any(paths.PACKAGE / "models" in file.parents for file in files):
+        files.update((paths.PACKAGE / "models").rglob("checksums.json"))
+    return files
+
+
+def file_of(module: str) -> Path | None:
+    """The file of a module of labkit; None for what is none, such as a function of one."""
+    package, *parts = module.split(".")
+    place = paths.PACKAGE.joinpath(*parts)
+    candidates = [place / "__init__.py", place.with_suffix(".py")] if package == "labkit" else []
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def imported_by(file: Path) -> Iterator[str]:
+    """The full names that a module imports, anywhere in it. labkit has no relative imports."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def load(file: Path, key: str) -> list[Proof] | None:
+    """The proofs kept in a file under this key; None where there are none, or not these."""
+    try:
+        kept = json.loads(file.read_text("utf-8"))
+        return [Proof(**row) for row in kept["proofs"]] if kept["key"] == key else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def save(file: Path, key: str, proofs: Sequence[Proof]) -> None:
+    """Keep proofs, if all of them hold; a folder that can't be written costs the next run."""
+    if not all(proof.holds for proof in proofs):
+        return
+    text = json.dumps({"key": key, "proofs": [asdict(proof) for proof in proofs]}, indent=1)
+    part = file.with_suffix(".part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, "utf-8")
+        part.replace(file)
+    except OSError:
+        return
