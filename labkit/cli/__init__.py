@@ -26,6 +26,7 @@ COMMANDS = {
     "run": "run a lesson from top to bottom and measure it",
     "build": "build the notebooks from the lesson texts",
     "verify": "prove that each challenge accepts right answers and names wrong ones",
+    "grade": "grade what others hand in: notebooks, folders, zips",
     "models": "list, train and check the bundled models",
 }
 

@@ -50,7 +50,7 @@ def test_a_command_that_this_version_lacks(
     monkeypatch.setitem(cli.COMMANDS, "grade", "grade a folder of submissions")
     monkeypatch.setattr(cli, "find_spec", lambda name: None)
     assert cli.main(["grade"]) == 2
-    assert "labkit grade is not part of this version" in capsys.readouterr().err
+    assert "labkit dance is not part of this version" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

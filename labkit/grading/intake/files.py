@@ -31,7 +31,10 @@ def read_plain(path: Path, most: int) -> bytes:
     """A file's bytes; Unreadable above the bound, which its stated size may not hide."""
     with open_plain(path) as file:
         refuse_above(most, os.fstat(file.fileno()).st_size)
-        return read_bounded(file, most)
+        try:
+            return read_bounded(file, most)
+        except OSError as error:
+            raise Unreadable(f"It can't be read: {error.strerror or error}.") from None
 
 
 def read_bounded(file: BinaryIO, most: int) -> bytes:

@@ -1,0 +1,184 @@
+"""The process that grades: trusted, it holds the checks; learners' code runs in its zygote's jail.
+
+Takes one submission after another from a pipe, as a line of JSON and the notebook's bytes, and
+answers each with a line of JSON. `python -m labkit.course.grading_worker` starts one afresh, where
+none can be forked from a warm process.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, BinaryIO
+
+from labkit.course.solutions import names
+from labkit.grading import fingerprints
+from labkit.grading.checking import check_through
+from labkit.grading.intake import Notebook, Unreadable, lesson_of, read_notebook
+from labkit.grading.outcome import Outcome, Verdict
+from labkit.grading.remote import Limits, Zygote
+from labkit.paths import PACKAGE, solutions_dir
+
+Reply = dict[str, Any]
+WARM = ("torch", "numpy", "transformers", "transformers.generation.logits_process")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to grade: `lesson` overrides what the notebooks say; `trusted` goes without a jail."""
+
+    lesson: str | None = None
+    trusted: bool = False
+
+
+@cache
+def known_lessons() -> dict[str, tuple[str, ...]]:
+    """Every lesson that has challenges, with their names; loads none of them."""
+    ids = sorted(path.stem for path in solutions_dir().glob("[0-9][0-9]_*.py"))
+    return {id: names(id) for id in ids}
+
+
+class Grader:
+    """Grades notebooks, one at a time."""
+
+    def __init__(self, settings: Settings, zygote: Zygote) -> None:
+        self.settings = settings
+        self.zygote = zygote
+        self.lessons = known_lessons()
+
+    def grade(self, data: bytes, file: str) -> Reply:
+        """The marks of one notebook, or the problem for which it has none."""
+        try:
+            notebook = read_notebook(data)
+            lesson = self.settings.lesson or lesson_of(notebook, file, self.lessons)
+            if lesson is None:
+                raise Unreadable(
+                    "Nothing in it says which lesson it is: name the lesson with --lesson."
+                )
+        except Unreadable as error:
+            return {"problem": str(error)}
+        return self.mark(notebook, lesson)
+
+    def mark(self, notebook: Notebook, lesson: str) -> Reply:
+        """Every challenge of the lesson, each within limits of its own."""
+        from labkit.challenges import challenges_of
+
+        challenges = challenges_of(lesson)
+        seconds = max(challenge.limit_seconds for challenge in challenges.values())
+        limits = Limits(seconds=seconds)
+        transport = self.zygote.open(notebook.cells, list(challenges), limits)
+        marks = []
+        try:
+            for name, challenge in challenges.items():
+                transport.begin(name)
+                marks.append(as_mark(check_through(challenge, transport), challenge))
+            notes = [str(note) for note in transport.notes]
+        finally:
+            transport.close()
+        return {"lesson": lesson, "checks": checks_of(lesson), "marks": marks, "notes": notes}
+
+
+def as_mark(verdict: Verdict, challenge: Any) -> dict[str, Any]:
+    """What is kept of a verdict. The failing case is not: it holds what the check asks."""
+    return {
+        "challenge": challenge.name,
+        "title": challenge.title,
+        "outcome": str(verdict.outcome),
+        "points": challenge.points if verdict.outcome is Outcome.PASS else 0,
+        "worth": challenge.points,
+        "message": plain(verdict.message),
+        "line": plain(verdict.line or ""),
+        "seconds": round(verdict.seconds, 3),
+    }
+
+
+def plain(text: str) -> str:
+    """Text that can be written anywhere: an exception's own words may hold anything."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "�" for sign in text)
+
+
+def checks_of(lesson: str) -> str:
+    """The fingerprint of a lesson's checks."""
+    topic = lesson.split("_", 1)[1]
+    return fingerprints.of_bytes((PACKAGE / "challenges" / f"{topic}.py").read_bytes())
+
+
+def hello_of(zygote: Zygote, settings: Settings) -> Reply:
+    """What every mark is written with: the isolation level, and the fingerprint of labkit."""
+    level = zygote.isolation.level
+    if settings.trusted and "trusted" not in level:
+        level = f"{level} (trusted)"
+    return {"isolation": level, "package": fingerprints.of_package()}
+
+
+# The process
+
+
+def serve(reader: BinaryIO, writer: BinaryIO, grader: Grader) -> None:
+    """Say hello, then answer one submission after another until the pipe ends, or a fault."""
+    with suppress(BrokenPipeError):  # whoever asked is gone
+        send(writer, hello_of(grader.zygote, grader.settings))
+        while header := reader.readline():
+            job = json.loads(header)
+            reply = in_any_case(grader, reader.read(job["size"]), job["file"])
+            send(writer, reply)
+            if "fault" in reply:
+                break
+
+
+def in_any_case(grader: Grader, data: bytes, file: str) -> Reply:
+    """A reply, or the fault that prevents one; it ends this process, whose zygote may be lost.
+
+    No new zygote is forked here: it would inherit the checks.
+    """
+    try:
+        return grader.grade(data, file)
+    except Exception as error:
+        return {"fault": f"{type(error).__name__}: {error}"}
+
+
+def send(writer: BinaryIO, message: Reply) -> None:
+    """One line of JSON."""
+    writer.write(json.dumps(message).encode() + b"\n")
+    writer.flush()
+
+
+def main(words: Sequence[str]) -> None:
+    """A worker on its own standard input and output; what else is printed goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
+    reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    settings = Settings(**json.loads(words[0]))
+    warm_up()
+    with Zygote(trusted=settings.trusted, imports=WARM) as zygote:
+        serve(reader, writer, Grader(settings, zygote))
+
+
+def warm_up() -> None:
+    """Load what learners' code and the checks will use, on one thread: what has more can't be
+    forked. No challenge is among it."""
+    for name in WARM:
+        import_module(name)
+    import_module("torch").set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # a forked process then shares these pages for good
+
+
+def command(settings: Settings) -> list[str]:
+    """The command line that starts a worker afresh."""
+    return [sys.executable, "-m", "labkit.course.grading_worker", json.dumps(asdict(settings))]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
