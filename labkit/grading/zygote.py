@@ -8,6 +8,7 @@ the grader hangs up, and tells how it ended.
 from __future__ import annotations
 
 import array
+import ctypes
 import gc
 import importlib
 import json
@@ -18,14 +19,20 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from labkit.grading.child import live
-from labkit.grading.jail import Jail
+from labkit.grading.jail.layers import Jail, LayerFailed, only
+from labkit.grading.jail.probe import find_plan, isolation_of
 from labkit.grading.wire import Channel, Message
 
 MAX_ORDER = 1 << 16
+KEPT_VARIABLES = frozenset(
+    "CUDA_VISIBLE_DEVICES HF_HUB_OFFLINE LANG LC_ALL LD_LIBRARY_PATH MKL_NUM_THREADS "
+    "NUMEXPR_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH TMPDIR TOKENIZERS_PARALLELISM "
+    "TZ VIRTUAL_ENV".split()
+)
 
 
 @dataclass
@@ -45,12 +52,18 @@ class Kept:
         with suppress(OSError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
-    def bury(self) -> None:
-        """Take its exit status and pass it on."""
+    def bury(self) -> int:
+        """Take its exit status."""
         _, status = os.waitpid(self.pid, 0)
-        self.tell({"status": os.waitstatus_to_exitcode(status)})
-        self.life.close()
         os.close(self.pidfd)
+        return os.waitstatus_to_exitcode(status)
+
+    def known_as(self) -> int | None:
+        """Its process id as the grader sees it, who may live in another namespace."""
+        with suppress(OSError, ValueError, StopIteration):
+            with open(f"/proc/self/fdinfo/{self.pidfd}", encoding="ascii") as lines:
+                return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+        return None
 
 
 class Keeper:
@@ -84,9 +97,10 @@ class Keeper:
         """Fork a child for an order."""
         try:
             pid = self.jail.fork()
-        except OSError as error:
+        except (OSError, LayerFailed) as error:
+            why = f"no process could be started ({error})"
             with suppress(OSError):
-                life.send(json.dumps({"failed": f"no process could be started: {error}"}).encode())
+                life.send(json.dumps({"failed": why}).encode())
             data.close()
             life.close()
             return
@@ -100,7 +114,7 @@ class Keeper:
         for number in (child.pidfd, life):
             self.kept[number] = child
             self.poll.register(number, select.POLLIN)
-        child.tell({"pid": child.pid})
+        child.tell({"pid": child.known_as()})
 
     def attend(self, number: int, child: Kept) -> None:
         """The child has ended, or the grader has let go of it."""
@@ -109,8 +123,10 @@ class Keeper:
         for each in (child.pidfd, child.life.fileno()):
             self.poll.unregister(each)
             del self.kept[each]
-        child.bury()
-        self.jail.sweep()
+        status = child.bury()
+        self.jail.sweep(child.pid, {each.pid for each in self.kept.values()})
+        child.tell({"status": status})
+        child.life.close()
 
     def close(self) -> None:
         """Nothing is left behind."""
@@ -134,7 +150,7 @@ def become_child(jail: Jail, data: socket.socket, limits: dict[str, Any]) -> Non
     channel = Channel(data)
     try:
         jail.enter(data.fileno(), limits)
-        live(channel, limits["output_kb"], jail.level)
+        live(channel, limits["output_kb"], jail.plan.level)
     except BaseException as error:
         with suppress(BaseException):
             channel.send(Message({"kind": "fatal", "text": f"{type(error).__name__}: {error}"}))
@@ -146,10 +162,16 @@ def main(number: int, imports: Sequence[str], trusted: bool) -> None:
     """The zygote's life, in a process of its own; its control socket is this file descriptor."""
     control = socket.socket(fileno=number)
     try:
+        quiet()
+        only(keep=(number,))
+        forget()
         warm_up(imports)
-        jail = Jail.build(control.fileno(), trusted=trusted)
-        control.send(json.dumps({"isolation": jail.report()}).encode())
+        plan, missing = find_plan()
+        jail = Jail(plan)
+        jail.prepare(number)
         keeper = Keeper(control, jail)
+        isolation = isolation_of(plan, missing, trusted)
+        control.send(json.dumps({"isolation": asdict(isolation)}).encode())
         try:
             keeper.serve()
         finally:
@@ -169,7 +191,26 @@ def warm_up(imports: Sequence[str]) -> None:
     import torch
 
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the grader's to handle
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     gc.collect()
     gc.freeze()
+
+
+def quiet() -> None:
+    """Nothing to read, nowhere to write; Ctrl-C is the grader's to handle."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(null, stream)
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def forget() -> None:
+    """What a copy of the grader knows from its command line and environment, secrets maybe."""
+    for name in [name for name in os.environ if name not in KEPT_VARIABLES]:
+        del os.environ[name]
+    sys.argv[:] = sys.orig_argv[:] = ["labkit-zygote"]
+    with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    for start, end in (fields[45:47], fields[47:49]):  # arguments, environment (see proc(5))
+        if 0 < int(start) < int(end):
+            ctypes.memset(int(start), 0, int(end) - int(start))
