@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from labkit.grading.child import live
@@ -61,8 +62,8 @@ class Kept:
     def known_as(self) -> int | None:
         """Its process id as the grader sees it, who may live in another namespace."""
         with suppress(OSError, ValueError, StopIteration):
-            with open(f"/proc/self/fdinfo/{self.pidfd}", encoding="ascii") as lines:
-                return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+            lines = Path(f"/proc/self/fdinfo/{self.pidfd}").read_text("ascii").splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
         return None
 
 

@@ -1,10 +1,12 @@
 """The layers of the jail: in the zygote what all children share, in each child the rest.
 
-A layer that a plan names must hold: a child in which it does not, ends before a learner's line runs.
+A layer that a plan names must hold: a child in which it does not, ends before a line of a learner's
+has run.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -265,7 +267,7 @@ def alone(keep: int) -> None:
 def only(keep: tuple[int, ...]) -> None:
     """Close every file descriptor above the standard streams but these."""
     bounds = [2, *sorted(keep), 1 << 20]
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in itertools.pairwise(bounds):
         os.closerange(low + 1, high)
 
 

@@ -93,6 +93,6 @@ def own_folders(owner: int, group: int, megabytes: int) -> None:
     options = f"size={megabytes}m,nr_inodes={MAX_FILES},mode=0700,uid={owner},gid={group}"
     linux.mount("tmpfs", WORK, "tmpfs", quiet, options)
     try:
-        linux.mount("proc", "/proc", "proc", quiet | linux.RDONLY)
+        linux.mount("proc", "/proc", "proc", quiet)  # the child still has its user map to write
     except OSError:  # where /proc is not whole (in some containers) none may be mounted anew
         linux.mount("tmpfs", "/proc", "tmpfs", quiet | linux.RDONLY, "size=4k")

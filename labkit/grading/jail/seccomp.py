@@ -1,8 +1,8 @@
 """seccomp: the system calls that computing needs, and no others.
 
 A list of what is allowed, so that whatever Linux adds is refused: no new processes or programs, no
-sockets, no signals to others, no namespaces, nothing of tracing, keys, io_uring or BPF. Made by hand
-and loaded through prctl: a package for it would need libseccomp, which not every machine has.
+sockets, no signals to others, no namespaces, nothing of tracing, keys, io_uring or BPF. Made by
+hand and loaded through prctl: a package for it would need libseccomp, which not all machines have.
 """
 
 from __future__ import annotations
