@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 Entry = dict[str, Any]
 
@@ -28,8 +28,7 @@ class Journal:
 
     def __enter__(self) -> Journal:
         if self.path is not None:
-            self.file = self.path.open("a+b")
-            claim(self.file.fileno(), self.path)
+            self.file = claimed(self.path)
             self.file.seek(0)
             self.entries, whole = read_entries(self.file.read())
             self.file.truncate(whole)
@@ -59,16 +58,18 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
 
-def claim(handle: int, path: Path) -> None:
-    """Only one run at a time; the claim ends with the process, however it ends."""
-    if os.name == "nt":
-        return
-    import fcntl
+def claimed(path: Path) -> BinaryIO:
+    """The open file, for one run at a time; the claim ends with the process, however it ends."""
+    file = path.open("a+b")
+    if os.name != "nt":
+        import fcntl
 
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InUse(f"Another labkit grade is at work on {path}: wait for it to end.") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise InUse(f"Another labkit grade is at work on {path}: wait for it to end.") from None
+    return file
 
 
 def read_entries(data: bytes) -> tuple[dict[str, Entry], int]:

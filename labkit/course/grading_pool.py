@@ -250,10 +250,11 @@ class Pool:
 
     def ask(self, number: int, job: Job) -> Reply:
         """A worker's reply; after a fault the worker is replaced and the job tried once more."""
-        reply = self.workers[number].ask(job)
-        if "fault" in reply and not self.ended:
-            self.replace(number)
+        for _ in range(2):
             reply = self.workers[number].ask(job)
+            if "fault" not in reply or self.ended:
+                break
+            self.replace(number)
         return reply
 
     def replace(self, number: int) -> None:

@@ -33,7 +33,7 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+FORMULA = ("=", "+", "-", "@", "\t")  # what a spreadsheet would compute
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
@@ -57,8 +57,11 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def harmless(value: str | float) -> str | float:
-    """Text that stays text in a spreadsheet."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """Text that stays text, and in its row, in a spreadsheet."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
