@@ -8,18 +8,15 @@ the libraries underneath. Where one byte of these differs, the proofs are run.
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 from labkit import paths
+from labkit.grading import fingerprints
 from labkit.grading.verify import Proof
-
-LIBRARIES = ("torch", "numpy", "transformers")
 
 
 def default_folder() -> Path | None:
@@ -29,21 +26,17 @@ def default_folder() -> Path | None:
 
 def key_of(challenge_module: Path, *words: str) -> str:
     """The hash of a challenge module's file with all below it, the versions, and these words."""
-    digest = hashlib.sha256()
-    for part in (*versions(), *words):
-        digest.update(part.encode() + b"\0")
     grading = Path(__file__).parent.rglob("*.py")
-    for file in sorted(files_behind([challenge_module, *grading])):
-        digest.update(str(file).encode() + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
+    files = files_behind([challenge_module, *grading])
+    code = fingerprints.of_files(files, Path(challenge_module.anchor))
+    return fingerprints.of_text(code, *versions(), *words)
 
 
 def versions() -> Iterator[str]:
     """What the answers run on."""
     yield f"python {platform.python_version()} {platform.machine()}"
-    for library in LIBRARIES:
-        yield f"{library} {version(library)}"
+    for library in fingerprints.NUMBERS_COME_FROM:
+        yield f"{library} {fingerprints.found(library)}"
 
 
 def files_behind(modules: Iterable[Path]) -> set[Path]:
@@ -61,11 +54,12 @@ def files_behind(modules: Iterable[Path]) -> set[Path]:
 
 
 def file_of(module: str) -> Path | None:
-    """The file of a module of labkit; None for what is none, such as a function of one."""
+    """The file of a module below labkit; None for what is none, such as a function of one."""
     package, *parts = module.split(".")
+    if package != "labkit" or not parts:  # labkit itself offers the whole course, to learners
+        return None
     place = paths.PACKAGE.joinpath(*parts)
-    candidates = [place / "__init__.py", place.with_suffix(".py")] if package == "labkit" else []
-    return next((file for file in candidates if file.is_file()), None)
+    return next(filter(Path.is_file, [place / "__init__.py", place.with_suffix(".py")]), None)
 
 
 def imported_by(file: Path) -> Iterator[str]:

@@ -81,7 +81,7 @@ def verify(
     """
     seeds = list(seeds)
     yield from (prove_hints(challenge, text) for text in challenge.hints)
-    for answer in answers(challenge, reference):
+    for answer in answers(challenge, reference, source):
         yield from (prove(challenge, answer, seed, judge) for seed in seeds)
     quick = replace(challenge, mistakes=challenge.mistakes[:1])  # nobody asks for the mistake below
     yield from (prove(quick, answer, seeds[0], judge) for answer in cheats())
@@ -92,11 +92,11 @@ def verify(
 # ---- known answers -------------------------------------------------------------------------------
 
 
-def answers(challenge: Challenge, reference: Function) -> Iterator[Answer]:
+def answers(challenge: Challenge, reference: Function, source: str = "") -> Iterator[Answer]:
     """Stubs, the reference, the alternatives and the mistakes."""
     for stub in STUBS:
         yield known(f"stub: {stub.__name__}", stub, Outcome.NOT_ATTEMPTED)
-    yield known("reference", reference, Outcome.PASS)
+    yield Answer("reference", lambda: reference, str(Outcome.PASS), source or None)
     for number, alternative in enumerate(challenge.alternatives, start=1):
         yield known(f"alternative {number}", alternative, Outcome.PASS)
     for mistake in challenge.mistakes:

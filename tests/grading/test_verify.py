@@ -8,9 +8,11 @@ import json
 import pytest
 import torch
 
+from labkit.challenges import equivalents, temperature
 from labkit.cli import verify as command
-from labkit.grading import Challenge, Mistake
-from labkit.grading.verify import verify
+from labkit.grading import Challenge, Mistake, Outcome, check, proof_cache
+from labkit.grading.cheats import CHEATS
+from labkit.grading.verify import score, verify
 
 
 def double(x):
@@ -56,9 +58,9 @@ def test_a_wrong_reference_is_found():
 
 
 def test_a_check_that_lets_everything_pass_is_found():
-    assert broken(challenge(check=lambda s: s.double(torch.ones(1)))) == {
-        "mistake: tripled": "pass"
-    }
+    found = broken(challenge(check=lambda s: s.double(torch.ones(1))))
+
+    assert found["mistake: tripled"] == "pass"
 
 
 def test_a_check_that_refuses_a_right_answer_is_found():
@@ -85,6 +87,149 @@ def test_an_empty_hint_is_found():
     ) == {"hint 2": "empty"}
 
 
+# ---- cheats --------------------------------------------------------------------------------------
+
+
+def test_a_check_that_believes_what_it_is_told_lets_cheats_pass():
+    found = broken(challenge(check=lambda s: s.double(torch.ones(1)), mistakes=(wrong_type(),)))
+
+    assert found["cheat: equals everything"] == "pass"
+    assert found["cheat: first argument"] == "pass"
+    assert "cheat: leaves" not in found, "it raises"
+
+
+def wrong_type():
+    return Mistake("none", lambda x: None, "You returned nothing.", "return it.")
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_no_cheat_passes_where_anything_is_asked(name):
+    assert check(challenge(), CHEATS[name]).outcome in (Outcome.FAIL, Outcome.ERROR)
+
+
+# ---- mutants -------------------------------------------------------------------------------------
+
+DOUBLE = "def double(x):\n    return x * 2\n"
+
+
+def mutant_proofs(made, source=DOUBLE, equivalent=None, seeds=(0,)):
+    proofs = verify(made, double, seeds, source=source, equivalent=equivalent)
+    return {
+        proof.answer.removeprefix("mutant: double: "): proof
+        for proof in proofs
+        if proof.answer.startswith("mutant: ")
+    }
+
+
+def test_a_good_check_finds_every_mutant_wrong():
+    proofs = mutant_proofs(challenge())
+
+    assert len(proofs) > 5
+    assert {proof.got for proof in proofs.values()} == {"killed"}
+    assert score(proofs.values()) == (len(proofs), len(proofs), 0)
+
+
+def check_ones(s):
+    s.double(torch.ones(2)).close_to(torch.full((2,), 2.0), because="It is doubled.")
+
+
+def lax():
+    """A challenge whose check asks for no number but 1."""
+    return challenge(check=check_ones)
+
+
+ONLY_FOR_ONE = "def double(x):\n    return x + x ** 1\n"
+PLUS = "def double(x):\n    y = x\n    return y * 2\n"
+
+
+def test_a_survivor_is_found_with_advice():
+    proof = mutant_proofs(lax(), ONLY_FOR_ONE)["1->2 | return x + x ** 1"]
+
+    assert (proof.expected, proof.got) == ("killed", "survives")
+    assert "Add a case that tells it from the reference" in proof.message
+
+
+def test_an_equivalent_mutant_must_survive_and_have_a_reason():
+    name = "double: y->x | return y * 2"
+    reason = "y is x, under another name."
+
+    listed = mutant_proofs(challenge(), PLUS, {name: reason})
+    alone = mutant_proofs(challenge(), PLUS)
+    empty = mutant_proofs(challenge(), PLUS, {name: " "})
+
+    key = name.removeprefix("double: ")
+    assert listed[key].holds and listed[key].message == reason
+    assert score(listed.values())[2] == 1
+    assert not alone[key].holds and "EQUIVALENT" in alone[key].message
+    assert empty[key].got == "survives without a reason"
+
+
+def test_an_equivalent_mutant_that_is_found_wrong_is_an_error():
+    proof = mutant_proofs(challenge(), equivalent={"double: 2->3 | return x * 2": "No reason why."})
+
+    assert not proof["2->3 | return x * 2"].holds
+    assert "the check tells it from the reference" in proof["2->3 | return x * 2"].message
+
+
+def test_an_equivalent_mutant_that_does_not_exist_is_an_error():
+    name = "double: 2->3 | return x * 22"
+
+    proof = mutant_proofs(challenge(), equivalent={name: "As it was, long ago."})
+
+    assert proof["2->3 | return x * 22"].got == "no such mutant"
+
+
+def test_one_seed_that_finds_a_mutant_wrong_is_enough():
+    def sometimes(s):
+        check_ones(s)
+        if s.seed == 2:
+            s.double(torch.full((1,), 3.0)).equals(torch.full((1,), 6.0), because="Doubled.")
+
+    proofs = mutant_proofs(challenge(check=sometimes), ONLY_FOR_ONE, seeds=range(4))
+    proof = proofs["1->2 | return x + x ** 1"]
+
+    assert (proof.got, proof.seed) == ("killed", 2)
+
+
+def test_a_loop_without_end_is_cut_and_counts_as_found():
+    source = "def double(x):\n    n = 0\n    while n < 2:\n        n += 1\n    return x * n\n"
+
+    proof = mutant_proofs(challenge(limit_seconds=0.2), source)["Add->Sub | n += 1"]
+
+    assert proof.got == "killed"
+    assert "cut after 0.2 s" in proof.message
+
+
+def test_a_mutant_that_can_not_be_loaded_counts_as_found():
+    source = "LIMITS = [1, 2]\nTWO = LIMITS[1]\n\n\ndef double(x):\n    return x * TWO\n"
+
+    proof = mutant_proofs(challenge(), source)["1->2 | TWO = LIMITS[1]"]
+
+    assert proof.got == "killed"
+    assert proof.message.startswith("It does not load: IndexError")
+
+
+def test_a_check_that_breaks_has_not_found_anything():
+    def fragile(s):
+        if float(s.double(torch.ones(1)).value[0]) != 2.0:
+            raise ZeroDivisionError
+
+    proofs = mutant_proofs(challenge(check=fragile))
+
+    assert proofs["2->3 | return x * 2"].got == "broken check"
+    assert not proofs["2->3 | return x * 2"].holds
+
+
+def test_every_equivalent_mutant_belongs_to_a_challenge(monkeypatch):
+    monkeypatch.setattr(temperature, "EQUIVALENT", {"top_q_filter: 0->1 | x": "A slip."})
+
+    with pytest.raises(LookupError, match="did you mean top_p_filter"):
+        equivalents("05_temperature", "top_p_filter")
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
 def run(capsys, *words):
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
@@ -92,36 +237,75 @@ def run(capsys, *words):
     return code, capsys.readouterr()
 
 
-def test_the_command_shows_a_row_for_each_challenge(capsys):
-    code, shown = run(capsys, "--lesson", "05", "--seeds", "1")
+@pytest.fixture
+def of_double(monkeypatch, tmp_path):
+    """The command sees lesson 05 with the challenge `double` alone, and a cache of its own."""
+    monkeypatch.setattr(command, "names_of", lambda lesson: ["double"])
+    monkeypatch.setattr("labkit.challenges.find_challenge", lambda lesson, name: challenge())
+    monkeypatch.setattr("labkit.challenges.equivalents", lambda lesson, name: {})
+    monkeypatch.setattr("labkit.course.solutions.source", lambda lesson, name: DOUBLE)
+    monkeypatch.setattr(proof_cache, "default_folder", lambda: tmp_path / "proofs")
+
+    def give(reference):
+        monkeypatch.setattr("labkit.course.solutions.reference", lambda lesson, name: reference)
+
+    give(double)
+    return give
+
+
+@pytest.mark.slow
+def test_every_proof_of_the_course_holds(capsys):
+    """The cheap part of `labkit verify`: one seed, everything run."""
+    code, shown = run(capsys, "--seeds", "1", "--no-cache")
 
     rows = shown.out.splitlines()
-    assert code == 0
-    assert len(rows) == 5
-    assert all(row.startswith("05_temperature") and row.endswith("ok") for row in rows[:-1])
+    assert code == 0, shown.out
+    assert len(rows) >= 5
+    assert all(row[:3].strip("_").isdigit() and row.endswith("ok") for row in rows[:-1])
     assert rows[-1].endswith("proofs hold.")
 
 
-def test_the_command_fails_with_what_does_not_hold(capsys, monkeypatch):
-    monkeypatch.setattr("labkit.course.solutions.reference", lambda lesson, name: tripled)
-    monkeypatch.setattr("labkit.challenges.find_challenge", lambda lesson, name: challenge())
+def test_the_command_fails_with_what_does_not_hold(capsys, of_double):
+    of_double(tripled)
 
     code, shown = run(capsys, "--lesson", "temperature", "--seeds", "1")
 
     assert code == 1
     assert "FAILED" in shown.out
     assert "double, reference, seed 0: expected 'pass', got 'wrong: tripled'" in shown.out
+    again = run(capsys, "--lesson", "temperature", "--seeds", "1")[1]
+    assert "(cached)" not in again.out, "what does not hold is run again"
 
 
-def test_the_command_speaks_json(capsys, monkeypatch):
-    monkeypatch.setattr("labkit.course.solutions.reference", lambda lesson, name: double)
-    monkeypatch.setattr("labkit.challenges.find_challenge", lambda lesson, name: challenge())
-
+def test_the_command_speaks_json(capsys, of_double):
     code, shown = run(capsys, "--json", "--seeds", "1", "--lesson", "05")
 
     rows = json.loads(shown.out)
     assert code == 0
     assert {"lesson", "challenge", "answer", "seed", "expected", "got", "holds"} <= rows[0].keys()
+    assert any(row["answer"].startswith("mutant: double: ") for row in rows)
+    assert any(row["answer"].startswith("cheat: ") for row in rows)
+
+
+def test_what_held_is_not_run_again_until_something_changes(capsys, of_double, monkeypatch):
+    first = run(capsys, "--lesson", "05", "--seeds", "1")[1].out.splitlines()
+    run_again = []
+    proofs = command.with_progress
+    monkeypatch.setattr(
+        command, "with_progress", lambda *given: run_again.append(given) or proofs(*given)
+    )
+
+    second = run(capsys, "--lesson", "05", "--seeds", "1")[1].out.splitlines()
+    assert run_again == []
+    assert second == [f"{row}  (cached)" for row in first[:-1]] + first[-1:]
+
+    run(capsys, "--lesson", "05", "--seeds", "1", "--no-cache")
+    assert len(run_again) == len(first) - 1
+    run(capsys, "--lesson", "05", "--seeds", "2")
+    assert len(run_again) == 2 * (len(first) - 1)
+    monkeypatch.setattr("labkit.course.solutions.source", lambda lesson, name: DOUBLE + "\n")
+    run(capsys, "--lesson", "05", "--seeds", "2")
+    assert len(run_again) == 3 * (len(first) - 1)
 
 
 @pytest.mark.parametrize(

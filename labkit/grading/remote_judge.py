@@ -1,0 +1,108 @@
+"""Runs the known answers of a challenge as submissions are run, to prove that path as well.
+
+What crosses to the child is source, as a learner's cells are: the text of the module where an
+answer stands, and a line that gives it the challenge's name.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from types import ModuleType
+
+from labkit.grading import cheats, untouched
+from labkit.grading.challenge import Challenge
+from labkit.grading.checking import check_through
+from labkit.grading.outcome import Verdict
+from labkit.grading.remote import Limits, NotIsolated, RemoteTransport, Zygote
+from labkit.grading.verify import Answer, Judge
+
+
+@contextmanager
+def remote_judge() -> Iterator[Judge]:
+    """A judge whose answers run in children of one warm process, which starts at the first."""
+    with ExitStack() as stack:
+        yield RemoteJudge(stack)
+
+
+class RemoteJudge:
+    """Opens an answer once for all its seeds, which come one after another."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+        self.zygote: Zygote | None = None
+        self.opened: tuple[Answer, RemoteTransport] | None = None
+        stack.callback(self.close)
+
+    def __call__(self, challenge: Challenge, answer: Answer, seed: int) -> Verdict:
+        transport = self.transport(challenge, answer)
+        transport.begin(challenge.name)
+        return check_through(challenge, transport, seed=seed)
+
+    def transport(self, challenge: Challenge, answer: Answer) -> RemoteTransport:
+        """The answer's child."""
+        if self.opened is None or self.opened[0] is not answer:
+            self.close()
+            limits = Limits(seconds=challenge.limit_seconds)
+            opened = self.warm().open(cells_of(challenge, answer), [challenge.name], limits)
+            self.opened = (answer, opened)
+        return self.opened[1]
+
+    def warm(self) -> Zygote:
+        """The warm process: jailed where this machine can, as the answers are no strangers."""
+        if self.zygote is None:
+            try:
+                self.zygote = Zygote()
+            except NotIsolated:
+                self.zygote = Zygote(trusted=True)
+            self.stack.enter_context(self.zygote)
+        return self.zygote
+
+    def close(self) -> None:
+        """Let go of the child that is open."""
+        if self.opened is not None:
+            self.opened[1].close()
+            self.opened = None
+
+
+def cells_of(challenge: Challenge, answer: Answer) -> list[str]:
+    """An answer as cells that define a function of the challenge's name."""
+    if answer.source is not None:
+        return [answer.source]
+    kind, _, name = answer.name.partition(": ")
+    if kind == "stub":
+        return [text_of(untouched), f"{challenge.name} = {name}"]
+    if kind == "cheat":
+        return [text_of(cheats), f"{challenge.name} = CHEATS[{name!r}]"]
+    module = inspect.getmodule(challenge.check)
+    assert module is not None
+    return [text_of(module), f"{challenge.name} = {expression(module, challenge, answer.name)}"]
+
+
+@cache
+def text_of(module: ModuleType) -> str:
+    return inspect.getsource(module)
+
+
+def expression(module: ModuleType, challenge: Challenge, answer: str) -> str:
+    """How an alternative or a mistake is reached from the module's own names."""
+    if answer.startswith("alternative "):
+        number = int(answer.split()[1]) - 1
+        return f"{written(module, challenge.name, 'alternatives')}[{number}]"
+    name = answer.removeprefix("mistake: ")
+    number = [mistake.name for mistake in challenge.mistakes].index(name)
+    return f"{written(module, challenge.name, 'mistakes')}[{number}].imitation"
+
+
+@cache
+def written(module: ModuleType, challenge: str, argument: str) -> str:
+    """What stands for an argument of `Challenge(name="…", …)` in the module's text."""
+    for node in ast.walk(ast.parse(text_of(module))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Challenge":
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            if given.get("name") == repr(challenge):
+                return f"({given[argument]})"
+    raise LookupError(f"{module.__name__} has no Challenge(name={challenge!r}, {argument}=…)")
