@@ -47,7 +47,7 @@ def quantization(subject: Subject) -> list[Row]:
             _within(found[name].kept, whole, control(name, *others))
             for name, others in (("int8", ()), ("int4-block", ("int4-tensor",)), ("NF4", ()))
         ),
-        _below(found[i3].kept, whole, control(i3, "int3-tensor", "int3-block")),
+        _dearer(found[i3], found["int4-block"], losses, control(i3, "int3-tensor", "int3-block")),
         at_most(0.1, found[i2].kept, *control(i2, "int2-tensor", "int2-block")),
         *(_grouping(found[f"int{b}-tensor"], found[f"int{b}-block"], losses) for b in (4, 3)),
     ]  # fmt: skip
@@ -77,8 +77,11 @@ def _within(kept: Figure, whole: Figure, control: tuple[Figure, ...]) -> Row:
     return Row(kept, "within the interval of float32", kept.figure >= whole.low, control)
 
 
-def _below(kept: Figure, whole: Figure, control: tuple[Figure, ...]) -> Row:
-    return Row(kept, "below the interval of float32", kept.high < whole.low, control)
+def _dearer(narrow: Damage, wide: Damage, whole: list[float], control: tuple[Figure, ...]) -> Row:
+    """The loss shows what a share of right facts is too coarse for."""
+    rise, before = narrow.rise(whole), wide.rise(whole)
+    wanted = f"above that of {wide.name}"
+    return Row(rise, wanted, rise.low > before.high, (before, narrow.kept, *control))
 
 
 def _grouping(tensor: Damage, block: Damage, whole: list[float]) -> Row:
