@@ -1,0 +1,187 @@
+"""`labkit grade` as an instructor calls it: real workers, real jail, killed and interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import psutil
+import pytest
+
+from labkit.cli import grade
+from tests.course.handed_in import CHALLENGES, LESSON, START, hand_in, notebook, right
+
+SLOW = "import time\n\ntime.sleep(1.5)\n\ndef apply_temperature(logits, temperature): return 1"
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    grade.add_arguments(parser)
+    return grade.main(parser.parse_args(words))
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "labkit", "grade", *map(str, words), "--trusted"]
+
+
+def labkit(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), capture_output=True, text=True, check=False)
+
+
+def outcomes(path: Path) -> dict[tuple[str, str], str]:
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return {(row["learner"], row["challenge"]): row["outcome"] for row in rows}
+
+
+# ---- usage ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--jobs", "0"], "--jobs must be 1 or more, got 0"),
+        (["--out", "marks.xlsx"], "--out must end in .csv or .json, got 'marks.xlsx'"),
+        (["--out", "no/such/folder/marks.csv"], "there is no folder"),
+        (["--lesson", "05_temprature"], "did you mean 05_temperature?"),
+        (["--engine", "dask"], "give both or neither"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "give both or neither"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_starts(words, said, capsys, monkeypatch):
+    monkeypatch.setattr(grade, "engine", None)
+
+    assert run("somewhere", *words) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", ["05_temperature", "05", "temperature"])
+def test_a_lesson_by_any_of_its_names(asked):
+    assert grade.lesson_named(asked) == LESSON
+
+
+def test_the_help_page_says_what_exit_codes_mean(capsys):
+    from labkit.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["grade", "--help"])
+    assert "Exit code: 0" in capsys.readouterr().out
+
+
+def test_workers_start_before_anybody_is_known(monkeypatch, tmp_path):
+    """They are forked from this process, and learners' code may read all their memory."""
+    order = []
+
+    class Stop(Exception):
+        pass
+
+    def engine(args, settings):
+        order.append("workers")
+        return nullcontext()
+
+    def gather(paths, lessons):
+        order.append("learners")
+        raise Stop
+
+    monkeypatch.setattr(grade, "engine", engine)
+    monkeypatch.setattr("labkit.grading.intake.gather", gather)
+    with pytest.raises(Stop):
+        run(str(tmp_path))
+    assert order == ["workers", "learners"]
+
+
+def test_nothing_to_grade_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(grade, "engine", lambda args, settings: nullcontext())
+
+    assert run(str(tmp_path)) == 2
+    assert "No notebook" in capsys.readouterr().err
+
+
+# ---- the real thing ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def class_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    crash = "def apply_temperature(logits, temperature):\n    import os\n    os._exit(0)"
+    claims = json.loads(notebook("x = 1"))
+    claims["cells"][0]["outputs"] = [{"output_type": "display_data", "data": {"text/plain": "✓"}}]
+    claims["cells"][0]["metadata"] = {"nbgrader": {"points": 100, "grade": True}}
+    return hand_in(
+        tmp_path_factory.mktemp("class"),
+        alice=notebook(START, "%matplotlib inline\n!ls", *right()),
+        bob=notebook(*reversed(right()), "print('late')", "1 / 0"),
+        carol=notebook(*right(), crash),
+        dave=json.dumps(claims).encode(),
+        erin=b"{",
+    )
+
+
+@pytest.mark.slow
+def test_a_class_is_graded_whatever_is_in_it(class_folder: Path, tmp_path: Path) -> None:
+    out, pages = tmp_path / "marks.json", tmp_path / "pages"
+
+    done = labkit(class_folder, "--out", out, "--feedback", pages, "--jobs", 2)
+
+    assert done.returncode == 1, done.stderr
+    assert "4 of 5 submissions graded" in done.stderr and "trusted" in done.stderr
+    assert "erin" in done.stderr
+    got = outcomes(out)
+    assert [got["alice", name] for name in CHALLENGES] == ["pass"] * 4
+    assert [got["bob", name] for name in CHALLENGES] == ["pass"] * 4
+    assert [got["carol", name] for name in CHALLENGES] == ["error", "pass", "pass", "pass"]
+    assert [got["dave", name] for name in CHALLENGES] == ["not attempted"] * 4
+    assert got["erin", ""] == "error"
+    assert sorted(path.stem for path in pages.iterdir()) == "alice bob carol dave erin".split()
+    assert not list(tmp_path.glob("*.journal"))
+    again = labkit(f"{class_folder}/*/*.ipynb", "--out", tmp_path / "again.json", "--jobs", 1)
+    assert outcomes(tmp_path / "again.json") == got, again.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_ended_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
+    work = hand_in(tmp_path / "in", **{f"s{n}": notebook(f"# {n}", SLOW) for n in range(5)})
+    out, journal = tmp_path / "marks.json", tmp_path / "marks.json.journal"
+    process = subprocess.Popen(
+        command(work, "--out", out, "--jobs", 1), stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") >= 2, process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, how)
+    process.wait(timeout=60)
+    wait_until(lambda: not [one for one in family if alive(one)])
+    assert len(family) >= 2 and not out.exists()
+    kept = [json.loads(line)["entry"] for line in journal.read_bytes().splitlines(True)[:2]]
+    with journal.open("ab") as file:
+        file.write(b'{"torn')
+
+    done = labkit(work, "--out", out, "--jobs", 1)
+
+    assert done.returncode == 0, done.stderr
+    assert len(outcomes(out)) == 5 * len(CHALLENGES)
+    seconds = {row["seconds"] for row in json.loads(out.read_text()) if row["learner"] == "s0"}
+    assert seconds == {mark["seconds"] for mark in kept[0]["marks"]}, "it was not graded again"
+    assert not journal.exists()
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(true, process: subprocess.Popen[bytes] | None = None) -> None:
+    for _ in range(1200):
+        if true():
+            return
+        assert process is None or process.poll() is None, "it ended before its time"
+        time.sleep(0.05)
+    pytest.fail("waited for a minute")
