@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from labkit.course.solutions import names
@@ -25,7 +26,7 @@ from labkit.grading.checking import check_through
 from labkit.grading.intake import Notebook, Unreadable, lesson_of, read_notebook
 from labkit.grading.outcome import Outcome, Verdict
 from labkit.grading.remote import Limits, Zygote
-from labkit.paths import PACKAGE, solutions_dir
+from labkit.paths import solutions_dir
 
 Reply = dict[str, Any]
 WARM = ("torch", "numpy", "transformers", "transformers.generation.logits_process")
@@ -108,8 +109,8 @@ def plain(text: str) -> str:
 
 def checks_of(lesson: str) -> str:
     """The fingerprint of a lesson's checks."""
-    topic = lesson.split("_", 1)[1]
-    return fingerprints.of_bytes((PACKAGE / "challenges" / f"{topic}.py").read_bytes())
+    module = import_module(f"labkit.challenges.{lesson.split('_', 1)[1]}")
+    return fingerprints.of_bytes(Path(str(module.__file__)).read_bytes())
 
 
 def hello_of(zygote: Zygote, settings: Settings) -> Reply:
