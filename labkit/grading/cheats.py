@@ -72,19 +72,19 @@ class LyingText(Agreeable, str):
     __hash__ = Agreeable.__hash__
 
 
-class LyingList(Agreeable, list):  # type: ignore[type-arg]
+class LyingList(Agreeable, list):
     """A list that equals every other."""
 
     __hash__ = Agreeable.__hash__  # type: ignore[assignment]
 
 
-class LyingTuple(Agreeable, tuple):  # type: ignore[type-arg]
+class LyingTuple(Agreeable, tuple):
     """A tuple that equals every other."""
 
     __hash__ = Agreeable.__hash__
 
 
-class LyingDict(Agreeable, dict):  # type: ignore[type-arg]
+class LyingDict(Agreeable, dict):
     """A dict that equals every other."""
 
     __hash__ = Agreeable.__hash__  # type: ignore[assignment]

@@ -319,10 +319,16 @@ def moved_bound(node: ast.Slice, part: str) -> Iterator[Change]:
     old = getattr(node, part)
     if old is None:
         return
-    parts = {"lower": node.lower, "upper": node.upper, "step": node.step}
-    yield f"slice without {part}", ast.Slice(**{**parts, part: None})
+    yield f"slice without {part}", with_bound(node, part, None)
     for label, new in one_off(old):
-        yield f"slice {part} {label}", ast.Slice(**{**parts, part: new})
+        yield f"slice {part} {label}", with_bound(node, part, new)
+
+
+def with_bound(node: ast.Slice, part: str, new: ast.expr | None) -> ast.Slice:
+    """A copy of a slice with another bound."""
+    changed = ast.Slice(node.lower, node.upper, node.step)
+    setattr(changed, part, new)
+    return changed
 
 
 def one_off(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:

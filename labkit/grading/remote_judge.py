@@ -1,7 +1,7 @@
 """Runs the known answers of a challenge as submissions are run, to prove that path as well.
 
-What crosses to the child is source, as a learner's cells are: the text of the module where an
-answer stands, and a line that gives it the challenge's name.
+What crosses to the child is source, as a learner's cells are: what an answer needs of the module
+where it stands, and a line that gives it the challenge's name.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from labkit.grading.challenge import Challenge
 from labkit.grading.checking import check_through
 from labkit.grading.outcome import Verdict
 from labkit.grading.remote import Limits, NotIsolated, RemoteTransport, Zygote
+from labkit.grading.slices import slice_for
 from labkit.grading.verify import Answer, Judge
 
 
@@ -72,37 +73,50 @@ def cells_of(challenge: Challenge, answer: Answer) -> list[str]:
     """An answer as cells that define a function of the challenge's name."""
     if answer.source is not None:
         return [answer.source]
-    kind, _, name = answer.name.partition(": ")
-    if kind == "stub":
-        return [text_of(untouched), f"{challenge.name} = {name}"]
-    if kind == "cheat":
-        return [text_of(cheats), f"{challenge.name} = CHEATS[{name!r}]"]
+    module = module_of(challenge, answer)
+    table, item = place_of(module, challenge, answer)
+    return [needed_by(module, table), f"{challenge.name} = {table}{item}"]
+
+
+def module_of(challenge: Challenge, answer: Answer) -> ModuleType:
+    """Where an answer stands."""
+    if answer.name.startswith("stub: "):
+        return untouched
+    if answer.name.startswith("cheat: "):
+        return cheats
     module = inspect.getmodule(challenge.check)
     assert module is not None
-    return [text_of(module), f"{challenge.name} = {expression(module, challenge, answer.name)}"]
+    return module
+
+
+def place_of(module: ModuleType, challenge: Challenge, answer: Answer) -> tuple[str, str]:
+    """How an answer is reached from its module's own names: the table, and the place in it."""
+    kind, _, name = answer.name.partition(": ")
+    if kind == "stub":
+        return name, ""
+    if kind == "cheat":
+        return "CHEATS", f"[{name!r}]"
+    if kind == "mistake":
+        number = [mistake.name for mistake in challenge.mistakes].index(name)
+        return argument_of(module, challenge.name, "mistakes"), f"[{number}].imitation"
+    number = int(kind.removeprefix("alternative ")) - 1
+    return argument_of(module, challenge.name, "alternatives"), f"[{number}]"
 
 
 @cache
-def text_of(module: ModuleType) -> str:
-    return inspect.getsource(module)
-
-
-def expression(module: ModuleType, challenge: Challenge, answer: str) -> str:
-    """How an alternative or a mistake is reached from the module's own names."""
-    if answer.startswith("alternative "):
-        number = int(answer.split()[1]) - 1
-        return f"{written(module, challenge.name, 'alternatives')}[{number}]"
-    name = answer.removeprefix("mistake: ")
-    number = [mistake.name for mistake in challenge.mistakes].index(name)
-    return f"{written(module, challenge.name, 'mistakes')}[{number}].imitation"
-
-
-@cache
-def written(module: ModuleType, challenge: str, argument: str) -> str:
+def argument_of(module: ModuleType, challenge: str, argument: str) -> str:
     """What stands for an argument of `Challenge(name="…", …)` in the module's text."""
-    for node in ast.walk(ast.parse(text_of(module))):
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "Challenge":
             given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
             if given.get("name") == repr(challenge):
                 return f"({given[argument]})"
     raise LookupError(f"{module.__name__} has no Challenge(name={challenge!r}, {argument}=…)")
+
+
+@cache
+def needed_by(module: ModuleType, expression: str) -> str:
+    """The part of a module's text that an expression needs."""
+    statements = ast.parse(f"{inspect.getsource(module)}\nwanted = {expression}\n").body
+    *kept, _ = slice_for(["wanted"], statements)
+    return "\n\n".join(ast.unparse(statements[index]) for index in kept)

@@ -10,7 +10,7 @@ import pytest
 from labkit.challenges import find_challenge, temperature
 from labkit.course.solutions import reference, source
 from labkit.grading.mutants import function_from, mutants
-from labkit.grading.remote_judge import cells_of, expression, remote_judge
+from labkit.grading.remote_judge import cells_of, place_of, remote_judge
 from labkit.grading.verify import Answer, answers, cheats, judge_here, prove
 
 LESSON = "05_temperature"
@@ -28,7 +28,7 @@ def test_alternatives_and_mistakes_are_reached_by_the_names_of_their_module(name
     challenge, found = known(name)
     for answer in found.values():
         if answer.name.startswith(("alternative", "mistake")):
-            written = expression(temperature, challenge, answer.name)
+            written = "".join(place_of(temperature, challenge, answer))
             assert parts(eval(written, vars(temperature))) == parts(answer.function())
 
 
