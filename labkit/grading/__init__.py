@@ -1,11 +1,18 @@
-"""Checks what a learner wrote: outcomes, the handle on their function, named mistakes, proofs."""
+"""Checks what a learner wrote: outcomes, the handle on their function, named mistakes, proofs.
+
+What is named here is fetched when it is first used: the jail is built by processes without torch.
+"""
 
 from __future__ import annotations
 
-from labkit.grading.challenge import Challenge, Mistake
-from labkit.grading.checking import check, check_through
-from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.submission import Result, Submission
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labkit.grading.challenge import Challenge, Mistake
+    from labkit.grading.checking import check, check_through
+    from labkit.grading.outcome import Outcome, Verdict
+    from labkit.grading.submission import Result, Submission
 
 __all__ = [
     "Challenge",
@@ -17,3 +24,21 @@ __all__ = [
     "check",
     "check_through",
 ]
+_HOMES = {
+    "Challenge": "challenge",
+    "Mistake": "challenge",
+    "Outcome": "outcome",
+    "Result": "submission",
+    "Submission": "submission",
+    "Verdict": "outcome",
+    "check": "checking",
+    "check_through": "checking",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -87,7 +87,7 @@ def transformed(cell: str, program: Program, filename: str) -> str:
         if magic[1] not in BODY_MAGICS:
             program.note(f"{filename}: %%{magic[1]} was left out")
             return ""
-        cell = "\n" + "".join(lines[1:])
+        cell = "#\n" + "".join(lines[1:])  # the lines keep their numbers
     return TransformerManager().transform_cell(cell)
 
 
@@ -122,7 +122,7 @@ def instead_of_magic(program: Program, node: ast.stmt, filename: str) -> list[as
     if words[0] in RUN_MAGICS and len(words) > 1 and isinstance(node, ast.Expr):
         return body_of(str(words[1]), node)
     if words[0] not in SILENT_MAGICS:
-        program.note(f"{filename}: %{words[0]} was left out")
+        program.note(f"{filename}: %{words[0]!s} was left out")
     return []
 
 

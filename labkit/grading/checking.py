@@ -26,6 +26,8 @@ from labkit.grading.transport import (
 )
 from labkit.grading.values import copy_arguments, describe, show
 
+MAX_TEXT = 4000
+
 
 def check(challenge: Challenge, function: Callable[..., Any], *, seed: int = 0) -> Verdict:
     """Check a function of this process, as lessons do."""
@@ -92,11 +94,16 @@ def judge(challenge: Challenge, cases: list[Case], transport: Transport, seed: i
     return Verdict(
         challenge.name,
         case.failure.outcome,
-        message=mistake.message if mistake else case.failure.message,
-        case=case_text(case, challenge.parameters),
+        message=mistake.message if mistake else shortened(case.failure.message),
+        case=shortened(case_text(case, challenge.parameters)),
         mistake=mistake.name if mistake else None,
         line=str(line) if line else None,
     )
+
+
+def shortened(text: str) -> str:
+    """What a learner's value may add to a verdict has an end."""
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
 def smallest_failure(cases: list[Case]) -> int | None:

@@ -20,36 +20,42 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from labkit.grading.jail import Isolation
+from labkit.grading.launching import Forked, Fresh, can_fork, clean_environment, python
 from labkit.grading.lines import Line
-from labkit.grading.transport import Arguments, CutOff, Died, Raised, Reply, Returned
-from labkit.grading.values import CALLABLES, copy_value
-from labkit.grading.wire import (
-    Body,
-    Channel,
-    Ended,
-    Late,
-    Malformed,
-    Message,
-    pack,
-    unpack,
-    words,
+from labkit.grading.link import (
+    ENTER_SECONDS,
+    GRACE,
+    ColdLink,
+    JailBroken,
+    Link,
+    Patience,
+    ending,
 )
+from labkit.grading.replies import (
+    arguments_from,
+    guarded,
+    line_from,
+    request,
+    serve_callback,
+    words_list,
+)
+from labkit.grading.transport import Arguments, CutOff, Died, Raised, Reply, Returned
+from labkit.grading.values import CALLABLES
+from labkit.grading.wire import Body, Channel, Ended, Late, Malformed, Message, unpack, words
 
+LINUX = sys.platform.startswith("linux")
 START_SECONDS = 180.0  # for a zygote: it imports torch on a machine that may be busy
-ENTER_SECONDS = 20.0  # for a child, until it stands in the jail
-GRACE = 0.5  # a child reports by itself where its time ran out; if not, it is cut this much later
-PATIENCE = 3  # times the limit, at most, that a child may take because it waits for a processor
 MAX_CODE = 8 << 20
 MAX_CALLBACKS = 1000  # of one call
 MAX_LOADS_LOST = 3  # times that loading a submission may end its child
+MAX_STARTS = 3  # times that a child may be started until it stands in the jail
 MAX_STATEMENTS = 20_000
 MAX_NOTES = 60
+WARM = ("torch", "transformers", "numpy", "labkit.models", "labkit.instruments.sampling")
 
 
 @dataclass(frozen=True)
@@ -72,17 +78,28 @@ class NotIsolated(ZygoteError):
 
 
 def probe_isolation() -> Isolation:
-    """What this machine can hold; asks a process of its own, and runs nothing of anybody's."""
-    root = str(Path(__file__).resolve().parents[2])
+    """What this machine can hold; tried in a process of its own, without anybody's code."""
     code = (
-        f"import sys, json; sys.path.insert(0, {root!r}); from dataclasses import asdict; "
+        "import json; from dataclasses import asdict; "
         "from labkit.grading.jail.probe import report; print(json.dumps(asdict(report())))"
     )
-    command = [sys.executable, "-P", "-c", code]
-    done = subprocess.run(command, capture_output=True, env=clean_environment(), timeout=60)
-    found = json.loads(done.stdout or "{}")
-    if not found:
+    if not LINUX:
+        return not_linux()
+    done = subprocess.run(python(code), capture_output=True, env=clean_environment(), timeout=60)
+    try:
+        return isolation_from(json.loads(done.stdout))
+    except ValueError:
         return Isolation("none", False, ("the probe ended without a word",))
+
+
+def not_linux() -> Isolation:
+    """What there is where there is no jail of ours."""
+    reason = f"there is no jail for {sys.platform}: hostile work is graded on Linux (WSL 2 will do)"
+    return Isolation("none", False, (reason,))
+
+
+def isolation_from(found: Mapping[str, Any]) -> Isolation:
+    """What another process of ours has found."""
     return Isolation(found["level"], found["hostile_ready"], tuple(found["missing"]))
 
 
@@ -92,16 +109,15 @@ def probe_isolation() -> Isolation:
 class Zygote:
     """The warm process. May be shared by processes that are forked from the one that made it."""
 
-    def __init__(
-        self, *, trusted: bool = False, imports: Sequence[str] = ("torch", "transformers")
-    ) -> None:
+    def __init__(self, *, trusted: bool = False, imports: Sequence[str] = WARM) -> None:
         self.trusted = trusted
         self.imports = tuple(imports)
         self.owner = os.getpid()
-        self.isolation = self.start()
-        if not (trusted or self.isolation.hostile_ready):
-            self.close()
-            raise NotIsolated(refusal(self.isolation))
+        self.control: Any = None
+        self.process: Forked | Fresh | None = None
+        if not (LINUX or trusted):
+            raise NotIsolated(refusal(not_linux()))
+        self.accept(self.start())
 
     def __enter__(self) -> Zygote:
         return self
@@ -110,46 +126,77 @@ class Zygote:
         self.close()
 
     def start(self) -> Isolation:
-        """Start the process and wait until it is warm."""
+        """Start the process and wait until it is warm; what it says of its jail."""
+        if not LINUX:
+            found = not_linux()
+            return Isolation(f"{found.level} (trusted)", False, found.missing)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             if can_fork():
-                self.process: Forked | Fresh = Forked(
-                    self.control, theirs, self.imports, self.trusted
-                )
+                self.process = Forked(self.control, theirs, self.imports, self.trusted)
             else:
                 self.process = Fresh(theirs, self.imports, self.trusted)
-        self.control.settimeout(START_SECONDS)
-        try:
-            said = json.loads(self.control.recv(1 << 16) or "{}")
-        except OSError as error:
-            said = {"failed": str(error)}
+        self.owner = os.getpid()
+        said = first_word(self.control)
         if "isolation" not in said:
             self.close()
             raise ZygoteError(f"the warm process did not start: {said.get('failed')}")
-        found = said["isolation"]
-        return Isolation(found["level"], found["hostile_ready"], tuple(found["missing"]))
+        return isolation_from(said["isolation"])
 
     def open(
-        self, cells: Sequence[str], names: Sequence[str], limits: Limits = Limits()
+        self, cells: Sequence[str], names: Sequence[str], limits: Limits | None = None
     ) -> RemoteTransport:
         """A submission, by its code cells and the functions that will be asked for."""
-        return RemoteTransport(self.start_child, cells, names, limits)
+        return RemoteTransport(self.start_child, cells, names, limits or Limits())
 
     def start_child(self, limits: Limits) -> Link:
-        """Order a child. It is entering the jail when this returns."""
+        """Order a child; it is entering the jail when this returns."""
+        if not LINUX:
+            return ColdLink(limits.output_kb)
+        try:
+            return self.order(limits)
+        except OSError:  # the zygote is gone: killed, perhaps, for the memory of all
+            self.close()
+            self.accept(self.start())
+            return self.order(limits)
+
+    def order(self, limits: Limits) -> Link:
+        """Hand the zygote the two sockets of a new child."""
         data, its_data = socket.socketpair()
         life, its_life = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        order = json.dumps(asdict(limits)).encode()
         with its_data, its_life:
-            socket.send_fds(self.control, [order], [its_data.fileno(), its_life.fileno()])
+            numbers = [its_data.fileno(), its_life.fileno()]
+            try:
+                socket.send_fds(self.control, [json.dumps(asdict(limits)).encode()], numbers)
+            except OSError:
+                data.close()
+                life.close()
+                raise
         return Link(Channel(data), life)
+
+    def accept(self, isolation: Isolation) -> None:
+        """Go on with this isolation, or refuse."""
+        if not (self.trusted or isolation.hostile_ready):
+            self.close()
+            raise NotIsolated(refusal(isolation))
+        self.isolation = isolation
 
     def close(self) -> None:
         """End the process with all its children."""
-        self.control.close()
-        if os.getpid() == self.owner:
+        if self.control is not None:
+            self.control.close()
+        if self.process is not None and os.getpid() == self.owner:
             self.process.end()
+            self.process = None
+
+
+def first_word(control: socket.socket) -> dict[str, Any]:
+    """What a zygote says when it is warm; or why it will never be."""
+    control.settimeout(START_SECONDS)
+    try:
+        return json.loads(control.recv(1 << 16) or '{"failed": "it ended without a word"}')
+    except OSError as error:
+        return {"failed": str(error)}
 
 
 def refusal(isolation: Isolation) -> str:
@@ -162,135 +209,7 @@ def refusal(isolation: Isolation) -> str:
     )
 
 
-def can_fork() -> bool:
-    """Whether a copy of this process will do: warm, one thread, and no challenge in its memory."""
-    tasks = Path("/proc/self/task")
-    if not tasks.is_dir() or len(list(tasks.iterdir())) != 1 or "torch" not in sys.modules:
-        return False
-    return not any(
-        name.startswith(("labkit.challenges", "labkit_solutions")) for name in sys.modules
-    )
-
-
-class Forked:
-    """A copy of this process."""
-
-    def __init__(
-        self, ours: socket.socket, theirs: socket.socket, imports: Sequence[str], trusted: bool
-    ) -> None:
-        from labkit.grading import zygote
-
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                ours.close()
-                zygote.main(theirs.detach(), imports, trusted)
-            finally:
-                os._exit(1)
-
-    def end(self) -> None:
-        """It ends by itself when its control socket closes; others may hold that too."""
-        end_process(self.pid)
-
-
-class Fresh:
-    """A new interpreter, with a clean environment."""
-
-    def __init__(self, theirs: socket.socket, imports: Sequence[str], trusted: bool) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        code = (
-            f"import sys; sys.path.insert(0, {root!r}); from labkit.grading import zygote; "
-            f"zygote.main({theirs.fileno()}, {list(imports)!r}, {trusted!r})"
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=clean_environment(),
-            start_new_session=True,
-        )
-
-    def end(self) -> None:
-        with suppress(OSError):
-            self.process.kill() if self.process.poll() is None else None
-        self.process.wait()
-
-
-def end_process(pid: int) -> None:
-    """Wait for a child of ours, a little; then kill it."""
-    give_up = time.monotonic() + 5
-    with suppress(ChildProcessError):
-        while os.waitpid(pid, os.WNOHANG) == (0, 0):
-            if time.monotonic() > give_up:
-                os.kill(pid, signal.SIGKILL)
-            time.sleep(0.005)
-
-
-KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "TMPDIR")
-
-
-def clean_environment() -> dict[str, str]:
-    """What a fresh zygote gets to know of this process's environment: nothing that is secret."""
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    one_thread = dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-    )
-    offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": ""}
-    return kept | one_thread | offline | {"PYTHONHASHSEED": "0", "MPLBACKEND": "agg"}
-
-
 # ---- one child -----------------------------------------------------------------------------------
-
-
-class Link:
-    """The sockets of one child: questions and answers on one, its life on the other."""
-
-    def __init__(self, channel: Channel, life: socket.socket) -> None:
-        self.channel = channel
-        self.life = life
-        self.pid: int | None = None
-
-    def news(self, seconds: float) -> dict[str, Any]:
-        """What the zygote has to say of the child; nothing when it is silent or gone."""
-        self.life.settimeout(seconds)
-        with suppress(OSError, ValueError):
-            return json.loads(self.life.recv(1 << 12) or "{}")
-        return {}
-
-    def meet(self) -> None:
-        """Learn the child's process id."""
-        said = self.news(ENTER_SECONDS)
-        if "failed" in said:
-            raise JailBroken(said["failed"])
-        self.pid = said.get("pid")
-
-    def how_it_ended(self) -> int | None:
-        """Its exit status, below 0 for a signal; None when it has not ended yet."""
-        return self.news(1.0).get("status")
-
-    def waited(self) -> float:
-        """Seconds that the child stood ready without a processor."""
-        with suppress(OSError, ValueError, IndexError):
-            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
-        return 0.0
-
-    def close(self) -> None:
-        """Let go: the zygote kills the child, and closes its end when that is gone."""
-        self.channel.close()
-        with suppress(OSError):
-            self.life.shutdown(socket.SHUT_WR)
-        while self.news(5.0):
-            pass
-        self.life.close()
-
-
-class JailBroken(Exception):
-    """The child could not be started, or not be jailed: no fault of the learner's."""
 
 
 class Lost(Exception):
@@ -325,7 +244,7 @@ class RemoteTransport:
         self.limits = limits
         self.notes: list[str] = []
         self.output: dict[str, str] = {}  # what was printed, by question; "" while loading
-        self.link: Link | None = None
+        self.link: Link | ColdLink | None = None
         self.loaded = Loaded()
         self.without: set[int] = set()
         self.loads_lost = 0
@@ -344,6 +263,7 @@ class RemoteTransport:
         if self.link is not None:
             try:
                 self.link.channel.send(Message({"do": "begin"}), time.monotonic() + GRACE)
+                self.link.waited_before = self.link.waited()
             except (Ended, Late):
                 self.drop()
                 self.load()
@@ -399,8 +319,7 @@ class RemoteTransport:
     ) -> Returned | Raised:
         """Send a request and wait for its answer; Lost for whatever else comes."""
         assert self.link is not None
-        link, id = self.link, secrets.token_hex(8)
-        started, waited = time.monotonic(), link.waited()
+        link, id, started = self.link, secrets.token_hex(8), time.monotonic()
         try:
             if link.channel.anything_there():
                 raise Malformed("a message that nobody asked for")
@@ -412,9 +331,9 @@ class RemoteTransport:
             raise Lost(self.bury(error)) from error
         finally:
             used = time.monotonic() - started
-            starved = link.waited() - waited if used > 0.1 else 0.0
+            starved = link.waited() - link.waited_before if used > 0.1 else 0.0
             if do == "call":
-                self.left -= used - min(starved, used)
+                self.left -= used - min(max(starved, 0.0), used)
 
     def answer(self, id: str, arguments: Arguments, patience: Patience) -> Returned | Raised:
         """The answer to a request; the child may call functions of ours before it comes."""
@@ -490,20 +409,19 @@ class RemoteTransport:
 
     def load(self) -> None:
         """A new child with the submission in it, without what has ended a child while loading."""
+        if sum(map(len, self.cells)) > MAX_CODE:
+            self.unloadable = Died(f"has more than {MAX_CODE >> 20} MB of code around it.")
+        starts = 0
         while self.link is None and self.unloadable is None:
-            if sum(map(len, self.cells)) > MAX_CODE:
-                self.unloadable = Died(f"has more than {MAX_CODE >> 20} MB of code around it.")
-                return
             try:
                 self.link = self.start_child(self.limits)
                 self.link.meet()
                 self.loaded = Loading(self, self.link).run()
-            except JailBroken as error:
+            except (JailBroken, OSError) as error:
                 self.drop()
-                self.unloadable = Died(f"could not be run: {error} (no fault of yours).")
-            except OSError as error:
-                self.drop()
-                self.unloadable = Died(f"could not be run: {error} (no fault of yours).")
+                starts += 1
+                if starts == MAX_STARTS:
+                    self.unloadable = Died(f"could not be run ({error}); no fault of yours.")
 
     def lost_while_loading(self, at: int | None, error: Exception) -> None:
         """Leave out the statement that ended the child; after some of them, give up."""
@@ -547,7 +465,10 @@ class Loading:
 
     def until_jailed(self) -> None:
         """No code of the learner's has run yet: what is said here is true."""
-        header, _ = self.link.channel.receive(time.monotonic() + ENTER_SECONDS)
+        try:
+            header, _ = self.link.channel.receive(time.monotonic() + ENTER_SECONDS)
+        except (Ended, Late) as error:
+            raise JailBroken("its process ended before it began") from error
         if header.get("kind") != "ready":
             raise JailBroken(str(header.get("text")))
 
@@ -580,112 +501,3 @@ class Loading:
             {name: words(states.get(name), 20) for name in names},
             {name: words(reasons[name], 300) for name in names if reasons.get(name)},
         )
-
-
-class Patience:
-    """How long to wait for a child: its limit, and the time in which it got no processor."""
-
-    def __init__(self, link: Link, seconds: float) -> None:
-        self.link = link
-        self.waited = link.waited()
-        now = time.monotonic()
-        self.deadline = now + max(seconds, 0.0) + GRACE
-        self.last = now + PATIENCE * max(seconds, 0.0) + GRACE
-
-    def receive(self) -> tuple[dict[str, Any], Body]:
-        """The next message; Late when the patience is over."""
-        while not self.link.channel.wait(self.deadline):
-            self.extend()
-        return self.link.channel.receive(self.deadline + GRACE)
-
-    def extend(self) -> None:
-        """Give back what the child has waited for a processor."""
-        waited = self.link.waited()
-        more = min(waited - self.waited, self.last - self.deadline)
-        if more < 0.05:
-            raise Late
-        self.waited, self.deadline = waited, self.deadline + more
-
-
-# ---- messages ------------------------------------------------------------------------------------
-
-
-def request(
-    do: str, id: str, name: str, arguments: Arguments, seconds: float, more: Mapping[str, Any]
-) -> Message:
-    """A question for the child."""
-    blobs: list[bytes] = []
-    handles = [item for item in arguments if type(item) in CALLABLES]
-    nodes = [pack(item, blobs, handles) for item in arguments]
-    header = {"do": do, "id": id, "name": name, "seconds": seconds, "arguments": nodes}
-    return Message(header | dict(more), blobs)
-
-
-def serve_callback(header: Mapping[str, Any], body: Body, handles: Sequence[Any]) -> Message:
-    """Call a function of the check's for the child."""
-    number, nodes = header.get("handle"), header.get("arguments")
-    if type(number) is not int or not 0 <= number < len(handles) or type(nodes) is not list:
-        raise Malformed("a call of a function that it was not given")
-    arguments = [guarded(unpack, node, body) for node in nodes]
-    body.finish()
-    blobs: list[bytes] = []
-    try:
-        value = pack(copy_value(handles[number](*arguments)), blobs)
-        return Message({"value": value}, blobs)
-    except Exception as error:
-        return Message({"raised": type(error).__name__, "text": str(error)[:500]})
-
-
-def arguments_from(nodes: Any, body: Body, sent: Arguments) -> Arguments:
-    """The arguments as the call has left them; a callable is the one that was sent."""
-    if nodes is None:
-        return sent
-    if type(nodes) is not list or len(nodes) != len(sent):
-        raise Malformed("an answer with other arguments than were sent")
-    handles = [item for item in sent if type(item) in CALLABLES]
-
-    def known(number: int) -> Any:
-        if not 0 <= number < len(handles):
-            raise Malformed("a function that it was not given")
-        return handles[number]
-
-    return tuple(guarded(unpack, node, body, 0, known) for node in nodes)
-
-
-def guarded(decode: Callable[..., Any], *arguments: Any) -> Any:
-    """Decode; whatever goes wrong in that is the sender's fault."""
-    try:
-        return decode(*arguments)
-    except Malformed:
-        raise
-    except Exception as error:
-        raise Malformed("a value that can't be decoded") from error
-
-
-def line_from(node: Any) -> Line | None:
-    """A line of the learner's, or none."""
-    if node is None:
-        return None
-    if type(node) is not list or len(node) != 2 or type(node[0]) is not int:
-        raise Malformed("a line that is none")
-    return Line(min(max(node[0], 0), 1_000_000), words(node[1], 200))
-
-
-def words_list(node: Any, limit: int) -> tuple[str, ...]:
-    """A list of short texts."""
-    if type(node) is not list:
-        raise Malformed("no list where there must be one")
-    return tuple(words(item, 300) for item in node[:limit])
-
-
-def ending(status: int | None) -> str:
-    """How a process ended, in words."""
-    if status is None:
-        return "closed its connection to the grader"
-    if status >= 0:
-        return f"ended the process (exit {status})"
-    if status == -signal.SIGKILL:
-        return "was killed by signal 9 (SIGKILL), as a process is that takes too much memory"
-    with suppress(ValueError):
-        return f"was killed by signal {-status} ({signal.Signals(-status).name})"
-    return f"was killed by signal {-status}"

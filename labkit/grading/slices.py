@@ -9,10 +9,17 @@ from __future__ import annotations
 import ast
 import dis
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import CodeType
 
-USES = {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS", "DELETE_NAME"}
+EXTENDED = dis.EXTENDED_ARG
+# Operations on names, and by how much their argument is shifted.
+USES = {
+    dis.opmap[name]: shift
+    for name, shift in (("LOAD_NAME", 0), ("LOAD_GLOBAL", 1), ("LOAD_FROM_DICT_OR_GLOBALS", 0))
+    if name in dis.opmap
+}
+STORES = {dis.opmap["STORE_NAME"]: 0, dis.opmap["STORE_GLOBAL"]: 0}
 # Methods that change what they are called on: `table.append(3)` belongs to `table`.
 CHANGING = frozenset(
     "add append clear discard eval extend insert pop popitem remove requires_grad_ reverse "
@@ -51,12 +58,14 @@ def bindings(statements: Sequence[ast.stmt]) -> dict[str, list[int]]:
 
 def bound_by(node: ast.stmt) -> set[str]:
     """The names that a top-level statement gives to the module."""
-    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-        return set()
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names = ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        return set() if getattr(node, "module", "") == "__future__" else set(names)
     code = code_of(node)
-    return names_with(code, {"STORE_NAME", "STORE_GLOBAL"}) | {
-        name for inner in nested(code) for name in names_with(inner, {"STORE_GLOBAL"})
-    }
+    inside = [inner for inner in nested(code) if inner.co_name.startswith("<")]  # comprehensions
+    return {name for each in (code, *inside) for name in names_with(each, STORES)}
 
 
 def used_by(node: ast.stmt) -> set[str]:
@@ -114,6 +123,21 @@ def nested(code: CodeType) -> Iterator[CodeType]:
             yield from nested(constant)
 
 
-def names_with(code: CodeType, operations: set[str]) -> set[str]:
-    """The names on which a code object does any of these operations."""
-    return {item.argval for item in dis.get_instructions(code) if item.opname in operations}
+def names_with(code: CodeType, operations: Mapping[int, int]) -> set[str]:
+    """The names on which a code object does any of these operations.
+
+    Read off the bytes, as dis does but many times faster: one byte of operation, one of argument,
+    which is an index into co_names, shifted for some.
+    """
+    found = set()
+    operation, argument = code.co_code[::2], code.co_code[1::2]
+    for wanted, shift in operations.items():
+        at = operation.find(wanted)
+        while at >= 0:
+            index, before = argument[at], at - 1
+            while before >= 0 and operation[before] == EXTENDED:
+                index |= argument[before] << 8 * (at - before)
+                before -= 1
+            found.add(code.co_names[index >> shift])
+            at = operation.find(wanted, at + 1)
+    return found

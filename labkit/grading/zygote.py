@@ -29,6 +29,7 @@ from labkit.grading.jail.probe import find_plan, isolation_of
 from labkit.grading.wire import Channel, Message
 
 MAX_ORDER = 1 << 16
+M_ARENA_MAX = -8
 KEPT_VARIABLES = frozenset(
     "CUDA_VISIBLE_DEVICES HF_HUB_OFFLINE LANG LC_ALL LD_LIBRARY_PATH MKL_NUM_THREADS "
     "NUMEXPR_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH TMPDIR TOKENIZERS_PARALLELISM "
@@ -192,6 +193,8 @@ def warm_up(imports: Sequence[str]) -> None:
     import torch
 
     torch.set_num_threads(1)
+    with suppress(AttributeError):  # a thread's own heap would take 64 MB of a child's memory
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     gc.collect()
     gc.freeze()
 

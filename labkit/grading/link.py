@@ -1,0 +1,142 @@
+"""The grader's hold on one child: a channel for questions, and a way to know how it ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from labkit.grading.child import PATIENCE
+from labkit.grading.launching import clean_environment, python
+from labkit.grading.wire import Body, Channel, Late
+
+ENTER_SECONDS = 20.0  # for a child, until it stands in the jail
+GRACE = 0.5  # a child reports by itself where its time ran out; if not, it is cut this much later
+
+
+class Link:
+    """The sockets of one child: questions and answers on one, its life on the other."""
+
+    def __init__(self, channel: Channel, life: socket.socket) -> None:
+        self.channel = channel
+        self.life = life
+        self.pid: int | None = None
+        self.waited_before = 0.0  # for a processor, until the question began
+
+    def news(self, seconds: float) -> dict[str, Any]:
+        """What the zygote has to say of the child; nothing when it is silent or gone."""
+        self.life.settimeout(seconds)
+        with suppress(OSError, ValueError):
+            return json.loads(self.life.recv(1 << 12) or "{}")
+        return {}
+
+    def meet(self) -> None:
+        """Learn the child's process id."""
+        said = self.news(ENTER_SECONDS)
+        if "failed" in said:
+            raise JailBroken(said["failed"])
+        self.pid = said.get("pid")
+
+    def how_it_ended(self) -> int | None:
+        """Its exit status, below 0 for a signal; None when it has not ended yet."""
+        return self.news(1.0).get("status")
+
+    def waited(self) -> float:
+        """Seconds that the child stood ready without a processor."""
+        with suppress(OSError, ValueError, IndexError):
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        return 0.0
+
+    def close(self) -> None:
+        """Let go: the zygote kills the child, and closes its end when that is gone."""
+        self.channel.close()
+        with suppress(OSError):
+            self.life.shutdown(socket.SHUT_WR)
+        while self.news(5.0):
+            pass
+        self.life.close()
+
+
+class JailBroken(Exception):
+    """The child could not be started, or not be jailed: no fault of the learner's."""
+
+
+class ColdLink(Link):
+    """A child that is a new interpreter: where there is no zygote (macOS, Windows), and no jail."""
+
+    def __init__(self, output_kb: int) -> None:
+        data, its_data = socket.socketpair()
+        windows = sys.platform == "win32"
+        way = "sys.stdin.buffer.read()" if windows else its_data.fileno()
+        code = f"from labkit.grading import child; child.cold({way}, {output_kb})"
+        self.process = subprocess.Popen(
+            python(code),
+            pass_fds=() if windows else [its_data.fileno()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=clean_environment(),
+        )
+        assert self.process.stdin is not None
+        if windows:
+            self.process.stdin.write(its_data.share(self.process.pid))  # type: ignore[attr-defined]
+        self.process.stdin.close()
+        its_data.close()
+        super().__init__(Channel(data), data)
+
+    def meet(self) -> None:
+        self.pid = self.process.pid
+
+    def how_it_ended(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(1.0)
+        return None
+
+    def close(self) -> None:
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Patience:
+    """How long to wait for a child: its limit, and the time in which it got no processor."""
+
+    def __init__(self, link: Link, seconds: float) -> None:
+        self.link = link
+        self.waited = link.waited_before
+        now = time.monotonic()
+        self.deadline = now + max(seconds, 0.0) + GRACE
+        self.last = now + PATIENCE * max(seconds, 0.0) + GRACE
+
+    def receive(self) -> tuple[dict[str, Any], Body]:
+        """The next message; Late when the patience is over."""
+        while not self.link.channel.wait(self.deadline):
+            self.extend()
+        return self.link.channel.receive(self.deadline + GRACE)
+
+    def extend(self) -> None:
+        """Give back what the child has waited for a processor."""
+        waited = self.link.waited()
+        more = min(waited - self.waited, self.last - self.deadline)
+        if more < 0.05:
+            raise Late
+        self.waited, self.deadline = waited, self.deadline + more
+
+
+def ending(status: int | None) -> str:
+    """How a process ended, in words."""
+    if status is None:
+        return "closed its connection to the grader"
+    if status >= 0:
+        return f"ended the process (exit {status})"
+    if status == -signal.SIGKILL:
+        return "was killed by signal 9 (SIGKILL), as a process is that takes too much memory"
+    with suppress(ValueError):
+        return f"was killed by signal {-status} ({signal.Signals(-status).name})"
+    return f"was killed by signal {-status}"
