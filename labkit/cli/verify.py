@@ -58,8 +58,9 @@ def main(args: argparse.Namespace) -> int:
                 proofs += [(lesson, proof) for proof in found]
                 if not args.json:
                     print(row(lesson, name, found) + ("  (cached)" if cached else ""), flush=True)
+        where = getattr(judge, "level", "")
     failed = [(lesson, proof) for lesson, proof in proofs if not proof.holds]
-    print(as_json(proofs) if args.json else closing(len(proofs), failed))
+    print(as_json(proofs) if args.json else closing(len(proofs), failed, where))
     return 1 if failed or not proofs else 0
 
 
@@ -184,14 +185,15 @@ def mutation_score(proofs: list[Proof]) -> str:
     return f"mutants {killed}/{made} killed, {equivalent} equivalent"
 
 
-def closing(count: int, failed: list[tuple[str, Proof]]) -> str:
-    """The last lines: what does not hold, and the count."""
+def closing(count: int, failed: list[tuple[str, Proof]], where: str) -> str:
+    """The last lines: what does not hold, the count, and what held the answers if not we."""
     lines = [
         f"  {proof.challenge}, {proof.answer}, seed {proof.seed}: expected {proof.expected!r}, "
         f"got {proof.got!r}: {proof.message}"
         for _, proof in failed
     ]
-    return "\n".join([*lines, f"{count - len(failed)} of {count} proofs hold."])
+    isolation = f" Answers ran in {where}." if where else ""
+    return "\n".join([*lines, f"{count - len(failed)} of {count} proofs hold.{isolation}"])
 
 
 def as_json(proofs: list[tuple[str, Proof]]) -> str:

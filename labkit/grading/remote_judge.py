@@ -38,6 +38,11 @@ class RemoteJudge:
         self.opened: tuple[Answer, RemoteTransport] | None = None
         stack.callback(self.close)
 
+    @property
+    def level(self) -> str:
+        """What holds the answers, in words; "" before the first."""
+        return self.zygote.isolation.level if self.zygote else ""
+
     def __call__(self, challenge: Challenge, answer: Answer, seed: int) -> Verdict:
         transport = self.transport(challenge, answer)
         transport.begin(challenge.name)
