@@ -132,7 +132,7 @@ def journal_path(out: Path | None) -> Path | None:
 @contextmanager
 def bar(found: list[Found]) -> Iterator[Callable[[int], None]]:
     """How far it is, on stderr: often in a terminal, now and then in a log."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     tqdm.monitor_interval = 0  # no thread for a bar
     often = 0.1 if sys.stderr.isatty() else 10.0
