@@ -21,6 +21,13 @@ from labkit.grading.remote import Limits, NotIsolated, RemoteTransport, Zygote
 from labkit.grading.slices import slice_for
 from labkit.grading.verify import Answer, Judge
 
+STAND_IN = """from __future__ import annotations
+
+class Mistake:
+    def __init__(self, name, imitation, message, hint):
+        self.imitation = imitation
+"""
+
 
 @contextmanager
 def remote_judge() -> Iterator[Judge]:
@@ -121,7 +128,13 @@ def argument_of(module: ModuleType, challenge: str, argument: str) -> str:
 
 @cache
 def needed_by(module: ModuleType, expression: str) -> str:
-    """The part of a module's text that an expression needs."""
+    """The part of a module's text that an expression needs. A child has no labkit.grading."""
     statements = ast.parse(f"{inspect.getsource(module)}\nwanted = {expression}\n").body
-    *kept, _ = slice_for(["wanted"], statements)
-    return "\n\n".join(ast.unparse(statements[index]) for index in kept)
+    *kept, _ = (statements[index] for index in slice_for(["wanted"], statements))
+    texts = [ast.unparse(node) for node in kept if not of_grading(node)]
+    return "\n\n".join([STAND_IN, *texts])
+
+
+def of_grading(node: ast.stmt) -> bool:
+    """Whether a statement imports from labkit.grading."""
+    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith("labkit.grading")
