@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labkit.course.grading_journal import Journal
     from labkit.course.grading_run import Engine, Graded, Report
     from labkit.course.grading_worker import Settings
     from labkit.grading.intake import Found
@@ -53,13 +54,16 @@ def main(args: argparse.Namespace) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # before torch: a process with threads can't be forked
     from labkit.course.grading_journal import InUse
+    from labkit.course.grading_run import EngineError
     from labkit.grading.intake import NothingFound
     from labkit.grading.remote import ZygoteError
 
+    if args.engine == "dask":
+        need_cluster()
     try:
         check(args)
         report = grade(args)
-    except (Usage, NothingFound, InUse, ZygoteError, OSError) as error:
+    except (Usage, NothingFound, InUse, EngineError, ZygoteError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(closing(report), file=sys.stderr)
@@ -77,6 +81,16 @@ def check(args: argparse.Namespace) -> None:
     if (args.engine == "dask") != bool(args.scheduler):
         raise Usage("--engine dask and --scheduler tcp://… go together: give both or neither")
     args.lesson = lesson_named(args.lesson) if args.lesson else None
+
+
+def need_cluster() -> None:
+    """Go on in an environment that has dask.distributed."""
+    from importlib.util import find_spec
+
+    from labkit.cli import environment
+
+    if find_spec("distributed") is None:
+        environment.enter(sys.argv[1:], extra="cluster")
 
 
 def lesson_named(asked: str) -> str:
@@ -101,7 +115,7 @@ def grade(args: argparse.Namespace) -> Report:
     with engine(args, settings) as workers:
         found = gather(args.paths, known_lessons())
         with Journal(journal_path(args.out)) as journal:
-            with bar(found) as tell:
+            with bar(found) as tell, said_if_stopped(journal):
                 report = Batch(found, journal, settings).grade(workers, tell)
             write(report, args)
             journal.remove()
@@ -109,12 +123,29 @@ def grade(args: argparse.Namespace) -> Report:
 
 
 @contextmanager
+def said_if_stopped(journal: Journal) -> Iterator[None]:
+    """Tell whoever presses Ctrl-C what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if journal.path:
+            print(f"\n{journal.path} keeps what is graded: the same command goes on from there.")
+        raise
+
+
+@contextmanager
 def engine(args: argparse.Namespace, settings: Settings) -> Iterator[Engine]:
     """What grades: processes of this machine, or a cluster."""
-    from labkit.course.grading_pool import pool
+    if args.engine == "dask":
+        from labkit.course.grading_cluster import cluster
 
-    with pool(settings, args.jobs or processors()) as workers:
-        yield workers
+        with cluster(settings, args.scheduler) as workers:
+            yield workers
+    else:
+        from labkit.course.grading_pool import pool
+
+        with pool(settings, args.jobs or processors()) as workers:
+            yield workers
 
 
 def processors() -> int:

@@ -27,7 +27,7 @@ from labkit.course.grading_worker import (
     serve,
     warm_up,
 )
-from labkit.grading.remote import Zygote, can_fork
+from labkit.grading.remote import Zygote, ZygoteError, can_fork
 
 PATIENCE = 600.0  # seconds for one submission; every question has a limit of its own far below
 GOODBYE = 10.0
@@ -94,6 +94,12 @@ class Worker:
             return {"fault": f"the grading process ended ({error})"}
         finally:
             alarm.cancel()
+
+    def meet(self) -> None:
+        """Wait until the process is ready; ZygoteError where it can't be."""
+        self.hello = self.listen()
+        if "failed" in self.hello:
+            raise ZygoteError(self.hello["failed"])
 
     def alarm(self, seconds: float) -> threading.Timer:
         """Ends the process after this time, unless it is cancelled."""
@@ -208,10 +214,19 @@ class Pool:
             self.zygote = Zygote(trusted=self.settings.trusted, imports=WARM)
             for _ in range(count):
                 self.workers.append(begin_forked(self.settings, self.zygote, self.workers))
+            self.meet()
         else:
-            self.workers += [begin_fresh(self.settings) for _ in range(count)]
+            self.start_fresh(count)
+
+    def start_fresh(self, count: int) -> None:
+        """Workers from nothing, where this process can't be forked."""
+        self.workers += [begin_fresh(self.settings) for _ in range(count)]
+        self.meet()
+
+    def meet(self) -> None:
+        """Wait until every worker has said hello."""
         for worker in self.workers:
-            worker.hello = worker.listen()
+            worker.meet()
 
     @property
     def hello(self) -> Reply:
@@ -261,7 +276,7 @@ class Pool:
         """A new worker in the place of one that is lost; other threads run, so none is forked."""
         self.workers[number].kill()
         self.workers[number] = begin_fresh(self.settings)
-        self.workers[number].hello = self.workers[number].listen()
+        self.workers[number].meet()
 
     def end(self, *, at_once: bool) -> None:
         """End every worker, then their zygote."""

@@ -108,6 +108,10 @@ def with_file(one: Graded) -> Graded:
     return replace(one, found=replace(one.found, learner=learner))
 
 
+class EngineError(Exception):
+    """What was to grade can't; the message says why and what to do."""
+
+
 class Engine(Protocol):
     """What grades: the workers of this machine, or those of a cluster."""
 

@@ -25,7 +25,7 @@ from labkit.grading import fingerprints
 from labkit.grading.checking import check_through
 from labkit.grading.intake import Notebook, Unreadable, lesson_of, read_notebook
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.remote import Limits, Zygote
+from labkit.grading.remote import Limits, Zygote, ZygoteError
 from labkit.paths import solutions_dir
 
 Reply = dict[str, Any]
@@ -162,8 +162,11 @@ def main(words: Sequence[str]) -> None:
     os.dup2(2, 1)
     settings = Settings(**json.loads(words[0]))
     warm_up()
-    with Zygote(trusted=settings.trusted, imports=WARM) as zygote:
-        serve(reader, writer, Grader(settings, zygote))
+    try:
+        with Zygote(trusted=settings.trusted, imports=WARM) as zygote:
+            serve(reader, writer, Grader(settings, zygote))
+    except ZygoteError as error:
+        send(writer, {"failed": str(error)})
 
 
 def warm_up() -> None:

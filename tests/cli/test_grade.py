@@ -16,7 +16,17 @@ import psutil
 import pytest
 
 from labkit.cli import grade
-from tests.course.handed_in import CHALLENGES, LESSON, START, hand_in, notebook, right
+from tests.course.handed_in import (
+    CHALLENGES,
+    LESSON,
+    START,
+    command,
+    hand_in,
+    labkit,
+    notebook,
+    outcomes,
+    right,
+)
 
 SLOW = "import time\n\ntime.sleep(1.5)\n\ndef apply_temperature(logits, temperature): return 1"
 
@@ -25,19 +35,6 @@ def run(*words: str) -> int:
     parser = argparse.ArgumentParser()
     grade.add_arguments(parser)
     return grade.main(parser.parse_args(words))
-
-
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "labkit", "grade", *map(str, words), "--trusted"]
-
-
-def labkit(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), capture_output=True, text=True, check=False)
-
-
-def outcomes(path: Path) -> dict[tuple[str, str], str]:
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return {(row["learner"], row["challenge"]): row["outcome"] for row in rows}
 
 
 # ---- usage ---------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from labkit.course import solutions
@@ -35,6 +37,22 @@ def hand_in(root: Path, **notebooks: bytes) -> Path:
         (root / learner).mkdir(parents=True, exist_ok=True)
         (root / learner / f"{LESSON}.ipynb").write_bytes(data)
     return root
+
+
+def command(*words: object) -> list[str]:
+    """`labkit grade` with these words, in a process of its own."""
+    return [sys.executable, "-m", "labkit", "grade", *map(str, words), "--trusted"]
+
+
+def labkit(*words: object) -> subprocess.CompletedProcess[str]:
+    """What that says, and its exit code."""
+    return subprocess.run(command(*words), capture_output=True, text=True, check=False)
+
+
+def outcomes(path: Path) -> dict[tuple[str, str], str]:
+    """(learner, challenge) -> outcome, from a result file."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return {(row["learner"], row["challenge"]): row["outcome"] for row in rows}
 
 
 class OpenZygote:

@@ -318,6 +318,17 @@ def test_other_archives_are_a_row_of_their_own(tmp_path):
     ]
 
 
+def test_names_are_shown_without_what_a_terminal_would_obey(tmp_path):
+    name = os.fsencode(tmp_path) + b"/\x1b[2Jali\xffce\n.ipynb"
+    with open(name, "wb") as file:
+        file.write(notebook_bytes("a = 1"))
+
+    (found,) = found_in(tmp_path)
+
+    assert (found.learner, found.file) == ("[2Jali?ce", "�[2Jali�ce�.ipynb")
+    assert found.where.isprintable() and read_all(tmp_path) == [("[2Jali?ce", "a = 1")]
+
+
 # ---- zips ----------------------------------------------------------------------------------------
 
 

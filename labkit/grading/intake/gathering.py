@@ -39,8 +39,14 @@ class Piece:
 
     def found(self, learner: str, within: str = "") -> Found:
         """The piece with its learner; `within` are the places in the zips around it."""
-        where = ": ".join(filter(None, [str(self.path), within]))
-        return Found(learner, self.path, where, self.parts[-1], self.members, self.problem)
+        where = showable(": ".join(filter(None, [str(self.path), within])))
+        file = showable(self.parts[-1])
+        return Found(learner, self.path, where, file, self.members, self.problem)
+
+
+def showable(name: str) -> str:
+    """A file's name as a terminal may show it: names may hold control codes, or no text at all."""
+    return "".join(sign if sign.isprintable() else "�" for sign in name)
 
 
 def gather(paths: Iterable[str], lessons: Collection[str] = ()) -> list[Found]:

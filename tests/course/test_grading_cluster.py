@@ -1,0 +1,116 @@
+"""Grading on a real cluster of processes: one that is killed loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+
+from labkit.course.grading_cluster import BATCH, cluster, difference, in_batches, the_one
+from labkit.course.grading_pool import Job
+from labkit.course.grading_run import EngineError
+from labkit.course.grading_worker import Settings
+from tests.course.handed_in import CHALLENGES, hand_in, labkit, notebook, outcomes, right
+
+# In place of the grading worker: says what it was asked, slowly enough to be killed meanwhile.
+STAND_IN = """
+import json, os, sys, time
+print(json.dumps({"isolation": "none", "package": "p" * 64}), flush=True)
+while line := sys.stdin.buffer.readline():
+    job = json.loads(line)
+    data = sys.stdin.buffer.read(job["size"])
+    time.sleep(0.02)
+    print(json.dumps({"said": data.decode(), "by": os.getppid()}), flush=True)
+"""
+PRELOAD = f"""
+import sys
+from labkit.course import grading_pool
+grading_pool.command = lambda settings: [sys.executable, "-c", {STAND_IN!r}]
+"""
+
+
+def local(count: int, **options) -> LocalCluster:
+    return LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=50,
+        **options,
+    )
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path) -> Iterator[LocalCluster]:
+    """A cluster whose processes answer without grading anything."""
+    with local(2, preload=[PRELOAD], local_directory=str(tmp_path)) as made:
+        yield made
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_nothing_and_doubles_nothing(stand_ins: LocalCluster) -> None:
+    jobs = [Job(f"k{n}", "x.ipynb", str(n).encode()) for n in range(20 * BATCH)]
+    got: Counter[str] = Counter()
+    by: Counter[int] = Counter()
+    with cluster(Settings(), stand_ins.scheduler_address) as engine:
+        for job, reply in engine.run(jobs):
+            assert reply["said"] == job.data.decode()
+            got[job.key] += 1
+            by[reply["by"]] += 1
+            if sum(got.values()) == BATCH:
+                os.kill(reply["by"], signal.SIGKILL)
+
+    assert got == Counter(job.key for job in jobs)
+    assert len(by) >= 2
+
+
+@pytest.mark.slow
+def test_a_class_is_graded_on_a_cluster(tmp_path: Path) -> None:
+    wrong = "def apply_temperature(logits, temperature): return logits"
+    work = hand_in(tmp_path / "in", alice=notebook(*right()), bob=notebook(wrong), carol=b"{")
+    with local(1, local_directory=str(tmp_path / "dask")) as made:
+        address = made.scheduler_address
+        out = tmp_path / "cluster.json"
+        done = labkit(work, "--out", out, "--engine", "dask", "--scheduler", address)
+    assert done.returncode == 1, done.stderr
+    assert "2 of 3 submissions graded" in done.stderr
+    got = outcomes(out)
+    assert [got["alice", name] for name in CHALLENGES] == ["pass"] * 4
+    assert got["bob", "apply_temperature"] == "fail" and got["carol", ""] == "error"
+
+
+def test_no_scheduler_is_said_with_the_way_to_start_one(monkeypatch) -> None:
+    monkeypatch.setattr("labkit.course.grading_cluster.CONNECT_SECONDS", 0.3)
+    with (
+        pytest.raises(EngineError, match="dask worker tcp:"),
+        cluster(Settings(), "tcp://127.0.0.1:1"),
+    ):
+        pass
+
+
+def test_processes_that_differ_do_not_grade() -> None:
+    one, other = ({"isolation": level, "package": "p" * 64} for level in ("none", "landlock"))
+
+    assert the_one({"a": one, "b": dict(one)}) == one
+    with pytest.raises(EngineError, match=r"landlock.*none"):
+        the_one({"a": one, "b": other})
+    with pytest.raises(EngineError, match="has no workers"):
+        the_one({})
+    with pytest.raises(EngineError, match="tcp://b can't grade: no jail"):
+        the_one({"a": one, "tcp://b": RuntimeError("no jail")})
+    assert "pppppppppppp" in difference([one])
+
+
+def test_batches_hold_every_job_once() -> None:
+    jobs = [Job(str(n), "x", b"") for n in range(2 * BATCH + 1)]
+
+    batches = list(in_batches(jobs))
+
+    assert [len(batch) for batch in batches] == [BATCH, BATCH, 1]
+    assert [job for batch in batches for job in batch] == jobs
