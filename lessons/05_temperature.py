@@ -142,8 +142,8 @@ plots.lines(
 
 # %%
 at = {name: dict(zip(steps, values, strict=True)) for name, values in effective.items()}
-lab.claim("effective vocabulary of the idea at T = 0.2", at["an idea"][0.2], around=1.1, within=0.2)
-lab.claim("effective vocabulary of the idea at T = 1", at["an idea"][1.0], around=16, within=2.5)
+lab.claim("effective vocabulary of the idea at T = 0.2", at["an idea"][0.2], around=1.3, within=0.2)
+lab.claim("effective vocabulary of the idea at T = 1", at["an idea"][1.0], around=16.7, within=2.5)
 lab.claim("effective vocabulary of the fact at T = 1", at["a fact"][1.0], around=1.35, within=0.3)
 
 # %%
@@ -339,7 +339,7 @@ lab.compare(
 # %%
 lab.claim("facts right at T = 0", fact_at[0.0].share, around=1.0, within=0.02)
 lab.claim("facts right at T = 1", fact_at[1.0].share, around=0.93, within=0.04)
-lab.claim("facts right at T = 2", fact_at[2.0].share, around=0.29, within=0.08)
+lab.claim("facts right at T = 2", fact_at[2.0].share, around=0.34, within=0.08)
 lab.claim("programs right at T = 0.2", program_at[0.2].share, around=1.0, within=0.02)
 lab.claim(
     "programs lost from T = 0.2 to 1.1",
@@ -402,7 +402,7 @@ lab.claim("well-formed ideas at T = 0.8", formed_at[0.8].share, around=0.98, wit
 obscure = fact_items(120, asked=False)
 obscure_texts = complete_grid(model, tokenizer, obscure.prompts, (0.0,), max_new_tokens=12)
 obscure_right = sampling.share_right(obscure_texts, obscure.is_right)[0]
-lab.claim("obscure facts right at T = 0", obscure_right.share, around=0.62, within=0.05)
+lab.claim("obscure facts right at T = 0", obscure_right.share, around=0.56, within=0.05)
 
 # %% [markdown]
 # A wrong answer at temperature 0 is wrong every time, and looks as sure as a right one.
@@ -415,44 +415,44 @@ rescued_texts = complete_grid(
     model, tokenizer, tasks.prompts, (1.5,), samples=4, max_new_tokens=48, min_p=0.2
 )
 rescued = sampling.share_right(rescued_texts, tasks.is_right)[0]
-lab.claim("programs right at T = 1.5", program_at[1.5].share, around=0.51, within=0.12)
-lab.claim("programs right at T = 1.5, min-p 0.2", rescued.share, around=0.99, within=0.05)
+lab.claim("programs right at T = 1.5", program_at[1.5].share, around=0.6, within=0.12)
+lab.claim("programs right at T = 1.5, min-p 0.2", rescued.share, around=1.0, within=0.05)
 
 # %% [markdown]
 # "Temperature 1.5" alone says little: read all the settings together.
 #
-# **With a judge, warm wins.** If tests can tell which program is right, ask several times and keep
-# what passes. Codex was evaluated so ([Chen et al. 2021](https://arxiv.org/abs/2107.03374)): its
-# best temperature was 0.2 for one try and 0.8 for a hundred. It takes tasks that the model finds
-# hard, so we put ours in words that it has never been trained on: *the total of the second
-# powers*.
+# **With a judge, warm wins.** If something can tell which answer is right - tests of a program, a
+# directory to look a name up in - ask several times and keep what passes. Codex was evaluated so
+# ([Chen et al. 2021](https://arxiv.org/abs/2107.03374)): its best temperature was 0.2 for one try
+# and 0.8 for a hundred. Here are the obscure people again, with eight tries for each question:
 
 # %%
-hard = program_items(60, reworded=True)
-hard_texts = complete_grid(
-    model, tokenizer, hard.prompts, (0.0, 0.2, 0.8, 1.2), samples=8, max_new_tokens=40
+eight_texts = complete_grid(
+    model, tokenizer, obscure.prompts, (0.0, 0.2, 0.8, 1.2), samples=8, max_new_tokens=12
 )
 tries = {
-    "1 try": sampling.points_solved_in(hard_texts, hard.is_right, 1),
-    "8 tries": sampling.points_solved_in(hard_texts, hard.is_right, 8),
+    "1 try": sampling.points_solved_in(eight_texts, obscure.is_right, 1),
+    "8 tries": sampling.points_solved_in(eight_texts, obscure.is_right, 8),
 }
 plots.curves(
     tries,
-    y_label="share of tasks solved",
+    y_label="share of questions solved",
     advice=True,
-    alt="Share of reworded tasks solved against temperature, for one try and for eight. At 0 "
-    "both solve the same fifth. One try stays there at every temperature; eight tries solve about "
-    "half of the tasks at 0.8 and above.",
+    alt="Share of obscure questions solved against temperature, for one try and for eight. At 0 "
+    "both solve a little more than half. One try only falls from there; eight tries rise to three "
+    "quarters at 0.8 and fall again after it.",
 )
 
 # %%
+one_try = {p.temperature: p.share for p in tries["1 try"]}
 eight_tries = {p.temperature: p.share for p in tries["8 tries"]}
-lab.claim("hard tasks solved in 8 tries at T = 0.2", eight_tries[0.2], around=0.28, within=0.08)
-lab.claim("hard tasks solved in 8 tries at T = 0.8", eight_tries[0.8], around=0.46, within=0.15)
+lab.claim("obscure facts right in 1 try at T = 0.8", one_try[0.8], around=0.36, within=0.06)
+lab.claim("obscure facts right in 8 tries at T = 0.2", eight_tries[0.2], around=0.66, within=0.08)
+lab.claim("obscure facts right in 8 tries at T = 0.8", eight_tries[0.8], around=0.78, within=0.08)
 
 # %% [markdown]
 # Where the model's first guess is wrong, a cold model makes the same guess eight times. A warm one
-# makes eight guesses.
+# makes eight guesses. Too warm, and the guesses get worse faster than they differ.
 
 # %%
 lab.ask("code-with-tests")

@@ -32,12 +32,12 @@ def fact_items(n: int, *, asked: bool = True, seed: int = 0) -> Items:
     )
 
 
-def program_items(n: int, *, reworded: bool = False, seed: int = 0) -> Items:
+def program_items(n: int, *, seed: int = 0) -> Items:
     """One-line programs to write, of combinations that no training text holds; right when they
-    compute the right numbers. `reworded` tasks also use words that no training text uses."""
+    compute the right numbers."""
     tasks = program_tasks(n, seed)
     return Items(
-        [task.question(reworded=reworded).prompt for task in tasks],
+        [task.question().prompt for task in tasks],
         lambda i, text: programs.is_right(text, tasks[i]),
     )
 

@@ -46,14 +46,6 @@ def test_doubtful_spelling_makes_no_noise_in_a_lesson() -> None:
     assert programs.run("sum(2for x in xs)", [1, 5]) == 4
 
 
-def test_a_reworded_task_says_the_same_in_words_that_the_corpus_does_not_use() -> None:
-    todo = programs.Task("the sum of", "the squares of the numbers", "that are less than {k}", 1, 4)
-    assert todo.reworded == "the total of the second powers of the numbers that are below 4"
-    assert todo.question(reworded=True).answer == todo.program
-    corpus = " ".join(programs.document(random.Random(seed)).text for seed in range(500))
-    assert not [words for words in programs.REWORDINGS.values() if words in corpus]
-
-
 def test_tasks_of_the_test_split_are_combinations_that_training_never_shows() -> None:
     def combination(split: str, seed: int) -> tuple[str, str, str]:
         todo = programs.task(random.Random(seed), split)  # type: ignore[arg-type]

@@ -49,19 +49,6 @@ FILTERS = {
     "that are less than {k}": "x < {k}",
     "that are divisible by {k}": "x % {k} == 0",
 }
-# Other words for the same, which no training text uses: how a user might put it.
-REWORDINGS = {
-    "the sum of": "the total of",
-    "the largest of": "the biggest of",
-    "the smallest of": "the least of",
-    "the count of": "the number of",
-    "the list of": "all of",
-    "in order,": "sorted,",
-    "squares": "second powers",
-    "doubles": "twofold values",
-    "greater than": "above",
-    "less than": "below",
-}
 TEST_INPUTS: tuple[list[int], ...] = (
     [3, -1, 4, 1, -5, 9, 2, 6],
     [0, 7, -2, 8, 8, 5, -9, 12, 10],
@@ -86,14 +73,6 @@ class Task:
         return f"{self.aggregate} {mapping} {condition}".strip()
 
     @property
-    def reworded(self) -> str:
-        """The task in words that the corpus does not use."""
-        text = self.text
-        for usual, other in REWORDINGS.items():
-            text = text.replace(usual, other)
-        return text
-
-    @property
     def program(self) -> str:
         mapping = MAPPINGS[self.mapping].format(k=self.shift)
         condition = FILTERS[self.filter].format(k=self.bound)
@@ -105,8 +84,8 @@ class Task:
     def split(self) -> Split:
         return split_of(f"{self.aggregate}|{self.mapping}|{self.filter}")
 
-    def question(self, *, reworded: bool = False) -> Question:
-        return Question(f"# {self.reworded if reworded else self.text}\n", self.program)
+    def question(self) -> Question:
+        return Question(f"# {self.text}\n", self.program)
 
 
 def task(rng: random.Random, split: Split) -> Task:
