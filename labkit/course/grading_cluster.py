@@ -115,7 +115,7 @@ class Cluster:
         self, future: Future, waiting: dict[str, tuple[Job, ...]]
     ) -> Iterator[tuple[Job, Reply]]:
         """A finished batch, taken apart; one that failed is a fault of each of its jobs."""
-        batch = waiting.pop(future.key)
+        batch = waiting.pop(str(future.key))
         error = future.exception()
         faults = [{"fault": f"the cluster: {type(error).__name__}: {error}"}] * len(batch)
         replies = future.result() if error is None else faults

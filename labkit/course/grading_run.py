@@ -115,7 +115,9 @@ class EngineError(Exception):
 class Engine(Protocol):
     """What grades: the workers of this machine, or those of a cluster."""
 
-    hello: Reply
+    @property
+    def hello(self) -> Reply:
+        """The isolation level and the fingerprint of labkit, the same wherever it grades."""
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Reply]]:
         """Every job with its reply, as they come."""
