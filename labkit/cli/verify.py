@@ -18,7 +18,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -50,14 +49,15 @@ def main(args: argparse.Namespace) -> int:
     except LookupError as error:
         print(error.args[0], file=sys.stderr)
         return 2
+    jobs = [(lesson, name) for lesson in lessons for name in names_of(lesson)]
+    keys = [key_for(*job, args) for job in jobs]  # now, of the code that is loaded now
     proofs = []
     with judge_for(args.transport) as judge:
-        for lesson in lessons:
-            for name in names_of(lesson):
-                found, cached = proofs_of(lesson, name, args, judge)
-                proofs += [(lesson, proof) for proof in found]
-                if not args.json:
-                    print(row(lesson, name, found) + ("  (cached)" if cached else ""), flush=True)
+        for (lesson, name), key in zip(jobs, keys, strict=True):
+            found, cached = proofs_of(lesson, name, key, args, judge)
+            proofs += [(lesson, proof) for proof in found]
+            if not args.json:
+                print(row(lesson, name, found) + ("  (cached)" if cached else ""), flush=True)
         where = getattr(judge, "level", "")
     failed = [(lesson, proof) for lesson, proof in proofs if not proof.holds]
     print(as_json(proofs) if args.json else closing(len(proofs), failed, where))
@@ -95,14 +95,26 @@ def judge_for(transport: str) -> AbstractContextManager[Judge]:
     return nullcontext(judge_here)
 
 
+def key_for(lesson: str, name: str, args: argparse.Namespace) -> str:
+    """The hash of all that the proofs of a challenge depend on; "" where none are kept."""
+    from labkit.challenges import module_of
+    from labkit.course.solutions import source
+    from labkit.grading.proof_cache import default_folder, file_of, key_of
+
+    module = file_of(module_of(lesson))
+    if args.no_cache or default_folder() is None or module is None:
+        return ""
+    return key_of(module, source(lesson, name), f"{args.seeds} seeds", args.transport)
+
+
 def proofs_of(
-    lesson: str, name: str, args: argparse.Namespace, judge: Judge
+    lesson: str, name: str, key: str, args: argparse.Namespace, judge: Judge
 ) -> tuple[list[Proof], bool]:
     """The proofs of one challenge, and whether they were kept from an earlier run."""
     from labkit.grading import proof_cache
 
-    file = None if args.no_cache else cache_file(lesson, name, args)
-    key = key_for(lesson, name, args) if file else ""
+    folder = proof_cache.default_folder()
+    file = folder / f"{lesson}.{name}.{args.transport}.json" if folder and key else None
     kept = proof_cache.load(file, key) if file else None
     if kept is not None:
         return kept, True
@@ -110,25 +122,6 @@ def proofs_of(
     if file:
         proof_cache.save(file, key, proofs)
     return proofs, False
-
-
-def cache_file(lesson: str, name: str, args: argparse.Namespace) -> Path | None:
-    """Where the proofs of a challenge are kept; the last ones only."""
-    from labkit.grading.proof_cache import default_folder
-
-    folder = default_folder()
-    return folder / f"{lesson}.{name}.{args.transport}.json" if folder else None
-
-
-def key_for(lesson: str, name: str, args: argparse.Namespace) -> str:
-    """The hash of all that the proofs of a challenge depend on."""
-    from labkit.challenges import module_of
-    from labkit.course.solutions import source
-    from labkit.grading.proof_cache import file_of, key_of
-
-    module = file_of(module_of(lesson))
-    assert module is not None
-    return key_of(module, source(lesson, name), f"{args.seeds} seeds", args.transport)
 
 
 def with_progress(lesson: str, name: str, seeds: int, judge: Judge) -> Iterator[Proof]:

@@ -12,6 +12,7 @@ import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from labkit import paths
@@ -62,9 +63,14 @@ def file_of(module: str) -> Path | None:
     return next(filter(Path.is_file, [place / "__init__.py", place.with_suffix(".py")]), None)
 
 
-def imported_by(file: Path) -> Iterator[str]:
+@cache
+def imported_by(file: Path) -> tuple[str, ...]:
     """The full names that a module imports, anywhere in it. labkit has no relative imports."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    return tuple(imported_names(ast.parse(file.read_text("utf-8"))))
+
+
+def imported_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
