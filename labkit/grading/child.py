@@ -92,7 +92,7 @@ class Child:
         self.module = learners_module()
         self.notes: list[str] = []
         self.failed: dict[str, str] = {}  # why a name is not there
-        self.waited = 0.0  # for a processor, until the question began
+        self.waited = 0.0  # for a processor, until this call began (or nearly)
 
     # ---- loading
 
@@ -160,8 +160,11 @@ class Child:
             stop_clock()
             self.say({"id": header["id"], "kind": "line", "line": written(found)})
         else:
+            started = time.monotonic()
             reply = call(function, arguments)
             stop_clock()
+            if time.monotonic() - started > 0.05:
+                self.waited = seconds_waited()
             self.reply(header["id"], reply)
 
     def reply(self, id: str, reply: Reply) -> None:
@@ -271,7 +274,7 @@ def seed_everything() -> None:
 def start_clock(seconds: float, before: float, cut: Callable[[Line | None], None]) -> None:
     """Call cut with the learner's line when the time is up; not counting waits for a processor.
 
-    `before` is how long the process had waited for one when the question began.
+    `before` is how long the process had waited for one when the call began.
     """
     if not hasattr(signal, "setitimer"):
         return
@@ -331,11 +334,9 @@ def live(channel: Channel, output_kb: int, isolation: str) -> None:
     os._exit(0)
 
 
-def cold(way: int | bytes, output_kb: int) -> None:
+def cold(way: Any, output_kb: int) -> None:
     """A child without a zygote and without a jail, in a new interpreter: for trusted work only."""
-    if isinstance(way, int):
-        connection = socket.socket(fileno=way)
-    else:  # on Windows, where a socket is not a file descriptor
-        connection = socket.fromshare(way)  # type: ignore[attr-defined]
+    given = isinstance(way, int)  # on Windows a socket is not a file descriptor
+    connection = socket.socket(fileno=way) if given else socket.fromshare(way)
     torch.set_num_threads(1)
     live(Channel(connection), output_kb, "none")

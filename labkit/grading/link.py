@@ -47,6 +47,14 @@ class Link:
         """Its exit status, below 0 for a signal; None when it has not ended yet."""
         return self.news(1.0).get("status")
 
+    def begin(self) -> None:
+        """A question begins now."""
+        self.waited_before = self.waited()
+
+    def starved(self) -> float:
+        """Seconds of this question in which the child was ready and had no processor."""
+        return max(self.waited() - self.waited_before, 0.0)
+
     def waited(self) -> float:
         """Seconds that the child stood ready without a processor."""
         with suppress(OSError, ValueError, IndexError):
@@ -107,9 +115,9 @@ class ColdLink(Link):
 class Patience:
     """How long to wait for a child: its limit, and the time in which it got no processor."""
 
-    def __init__(self, link: Link, seconds: float) -> None:
+    def __init__(self, link: Link, seconds: float, granted: float) -> None:
         self.link = link
-        self.waited = link.waited_before
+        self.granted = granted  # of the question's time without a processor: given back already
         now = time.monotonic()
         self.deadline = now + max(seconds, 0.0) + GRACE
         self.last = now + PATIENCE * max(seconds, 0.0) + GRACE
@@ -122,11 +130,11 @@ class Patience:
 
     def extend(self) -> None:
         """Give back what the child has waited for a processor."""
-        waited = self.link.waited()
-        more = min(waited - self.waited, self.last - self.deadline)
+        starved = self.link.starved()
+        more = min(starved - self.granted, self.last - self.deadline)
         if more < 0.05:
             raise Late
-        self.waited, self.deadline = waited, self.deadline + more
+        self.granted, self.deadline = starved, self.deadline + more
 
 
 def ending(status: int | None) -> str:

@@ -29,6 +29,7 @@ from labkit.grading.lines import Line
 from labkit.grading.link import (
     ENTER_SECONDS,
     GRACE,
+    PATIENCE,
     ColdLink,
     JailBroken,
     Link,
@@ -250,20 +251,23 @@ class RemoteTransport:
         self.loads_lost = 0
         self.unloadable: Died | None = None
         self.question = ""
-        self.left = limits.seconds
+        self.left = limits.seconds  # of this question's time, and what has gone of it:
+        self.spent = 0.0  # seconds in calls,
+        self.starved = 0.0  # of which this many without a processor
         self.loss: CutOff | Died | None = None  # of the child, in this question
 
     # ---- questions
 
     def begin(self, name: str) -> None:
         """A new question: fresh time, and a child that is there."""
-        self.question, self.left, self.loss = name, self.limits.seconds, None
+        self.question, self.loss = name, None
+        self.left, self.spent, self.starved = self.limits.seconds, 0.0, 0.0
         if self.link is None:
             self.load()
         if self.link is not None:
             try:
                 self.link.channel.send(Message({"do": "begin"}), time.monotonic() + GRACE)
-                self.link.waited_before = self.link.waited()
+                self.link.begin()
             except (Ended, Late):
                 self.drop()
                 self.load()
@@ -324,16 +328,23 @@ class RemoteTransport:
             if link.channel.anything_there():
                 raise Malformed("a message that nobody asked for")
             message = request(do, id, name, arguments, seconds, more)
-            patience = Patience(link, seconds)
+            patience = Patience(link, seconds, self.starved)
             link.channel.send(message, patience.deadline)
             return self.answer(id, arguments, patience)
         except (Ended, Late, Malformed) as error:
             raise Lost(self.bury(error)) from error
         finally:
             used = time.monotonic() - started
-            starved = link.waited() - link.waited_before if used > 0.1 else 0.0
             if do == "call":
-                self.left -= used - min(max(starved, 0.0), used)
+                self.spend(used)
+
+    def spend(self, seconds: float) -> None:
+        """Take a call's time off the question's. Waits for a processor are given back, but never
+        so much that the question takes more than PATIENCE times its limit."""
+        self.spent += seconds
+        if self.link is not None and self.spent > 0.1:
+            self.starved = min(self.link.starved(), self.spent * (1 - 1 / PATIENCE))
+        self.left = self.limits.seconds - (self.spent - self.starved)
 
     def answer(self, id: str, arguments: Arguments, patience: Patience) -> Returned | Raised:
         """The answer to a request; the child may call functions of ours before it comes."""
@@ -452,7 +463,7 @@ class Loading:
         try:
             self.until_jailed()
             self.send()
-            patience = Patience(self.link, 2 * self.transport.limits.seconds)
+            patience = Patience(self.link, 2 * self.transport.limits.seconds, 0.0)
             for _ in range(MAX_STATEMENTS):
                 header, _ = patience.receive()
                 if header.get("kind") == "loaded":

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.grading.child import live
-from labkit.grading.jail.layers import Jail, LayerFailed, only
+from labkit.grading.jail.layers import Jail, LayerFailed
 from labkit.grading.jail.probe import find_plan, isolation_of
 from labkit.grading.wire import Channel, Message
 
@@ -63,7 +63,7 @@ class Kept:
     def known_as(self) -> int | None:
         """Its process id as the grader sees it, who may live in another namespace."""
         with suppress(OSError, ValueError, StopIteration):
-            lines = Path(f"/proc/self/fdinfo/{self.pidfd}").read_text("ascii").splitlines()
+            lines = Path(f"/proc/self/fdinfo/{self.pidfd}").read_text("utf-8").splitlines()
             return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
         return None
 
@@ -164,8 +164,7 @@ def main(number: int, imports: Sequence[str], trusted: bool) -> None:
     """The zygote's life, in a process of its own; its control socket is this file descriptor."""
     control = socket.socket(fileno=number)
     try:
-        quiet()
-        only(keep=(number,))
+        quiet(keep=number)
         forget()
         warm_up(imports)
         plan, missing = find_plan()
@@ -199,12 +198,18 @@ def warm_up(imports: Sequence[str]) -> None:
     gc.freeze()
 
 
-def quiet() -> None:
-    """Nothing to read, nowhere to write; Ctrl-C is the grader's to handle."""
+def quiet(keep: int) -> None:
+    """Nothing to read, nowhere to write; Ctrl-C is the grader's to handle.
+
+    What was open leads to /dev/null now, and keeps its number: some object of a copied grader may
+    still close that, when another file would have got it.
+    """
     null = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(null, stream)
-    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for number in {0, 1, 2, *map(int, os.listdir("/proc/self/fd"))} - {keep, null}:
+        with suppress(OSError):  # the listing's own is gone
+            os.fstat(number) if number > 2 else None
+            os.dup2(null, number)
+    sys.stdout = sys.stderr = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -213,7 +218,7 @@ def forget() -> None:
     for name in [name for name in os.environ if name not in KEPT_VARIABLES]:
         del os.environ[name]
     sys.argv[:] = sys.orig_argv[:] = ["labkit-zygote"]
-    with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
         fields = file.read().rpartition(")")[2].split()
     for start, end in (fields[45:47], fields[47:49]):  # arguments, environment (see proc(5))
         if 0 < int(start) < int(end):

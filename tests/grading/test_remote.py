@@ -1,4 +1,4 @@
-"""Questions to a jailed child: the same answers as in a lesson, and nothing a child does gets out."""
+"""Questions to a jailed child: answers as in a lesson, and nothing that a child does gets out."""
 
 from __future__ import annotations
 
@@ -199,12 +199,14 @@ def test_a_crash_is_named_and_costs_its_own_question(zygote, body, reason):
     transport.close()
 
 
+SWALLOWS = """while True:
+        try:
+            while True: pass
+        except BaseException:
+            pass"""
 LOOPS = {
     "loop": "while True: pass",
-    "swallows": "\n".join(
-        ["while True:", "        try:", "            while True: pass", "        except BaseException:",
-         "            pass"]
-    ),
+    "swallows": SWALLOWS,
     "sleep": "time.sleep(60)",
     "c": "list(itertools.repeat(0, 10**12)) if 0 else sum(itertools.repeat(0))",
 }  # fmt: skip
@@ -268,7 +270,7 @@ def test_hostile_work_is_refused_where_there_is_no_jail(monkeypatch):
     weak = remote.Isolation("landlock+seccomp", False, ("namespaces: not permitted",))
     monkeypatch.setattr(Zygote, "start", lambda self: weak)
 
-    with pytest.raises(NotIsolated, match="namespaces: not permitted.*--trusted"):
+    with pytest.raises(NotIsolated, match=r"namespaces: not permitted.*--trusted"):
         Zygote()
     assert Zygote(trusted=True).isolation is weak
 
