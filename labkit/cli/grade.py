@@ -129,7 +129,8 @@ def said_if_stopped(journal: Journal) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if journal.path:
-            print(f"\n{journal.path} keeps what is graded: the same command goes on from there.")
+            kept = f"\n{journal.path} keeps what is graded: the same command goes on from there."
+            print(kept, file=sys.stderr)
         raise
 
 
