@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from labkit import paths
+from labkit.grading import slices
+from labkit.grading.slices import first_line
 
 
 def reference(lesson_id: str, name: str) -> Callable[..., Any]:
@@ -78,39 +80,4 @@ def load(path: Path, changed: int) -> ModuleType:
 
 def needed_for(name: str, tree: ast.Module) -> list[ast.stmt]:
     """The top-level statements that define a name, and all that those use, in the file's order."""
-    found: set[int] = set()
-    wanted = {name}
-    while wanted:
-        new = [
-            index
-            for index, node in enumerate(tree.body)
-            if index not in found and wanted.intersection(bound_by(node))
-        ]
-        found.update(new)
-        wanted = {used for index in new for used in names_in(tree.body[index])}
-    return [tree.body[index] for index in sorted(found)]
-
-
-def first_line(node: ast.stmt) -> int:
-    """The line in which a statement begins, with its decorators."""
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-
-
-def names_in(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-
-
-def bound_by(node: ast.stmt) -> Iterator[str]:
-    """The names that a top-level statement gives to the module (a __future__ import gives none)."""
-    match node:
-        case ast.ImportFrom(module="__future__"):
-            return
-        case ast.Import(names=imported) | ast.ImportFrom(names=imported):
-            for alias in imported:
-                yield (alias.asname or alias.name).partition(".")[0]
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case ast.Assign() | ast.AnnAssign():
-            for part in ast.walk(node):
-                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-                    yield part.id
+    return [tree.body[index] for index in slices.slice_for([name], tree.body)]

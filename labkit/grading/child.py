@@ -336,7 +336,7 @@ def live(channel: Channel, output_kb: int, isolation: str) -> None:
 
 def cold(way: Any, output_kb: int) -> None:
     """A child without a zygote and without a jail, in a new interpreter: for trusted work only."""
-    given = isinstance(way, int)  # on Windows a socket is not a file descriptor
-    connection = socket.socket(fileno=way) if given else socket.fromshare(way)
+    share: Any = getattr(socket, "fromshare", None)  # Windows: no socket is a file descriptor
+    connection = socket.socket(fileno=way) if isinstance(way, int) else share(way)
     torch.set_num_threads(1)
     live(Channel(connection), output_kb, "none")

@@ -157,7 +157,8 @@ def test_the_same_submission_gets_the_same_verdicts(zygote):
 AS_USER = """
 import ctypes, json, os, sys
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-import torch, tqdm, encodings.idna, tokenize, multiprocessing.shared_memory, glob, pickle, socket, subprocess, tempfile
+import torch, tqdm, encodings.idna, tokenize, multiprocessing.shared_memory
+import glob, pickle, socket, subprocess, tempfile
 from labkit.grading import remote, zygote
 zygote.warm_up([])
 if os.geteuid() == 0:
