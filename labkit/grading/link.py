@@ -23,6 +23,8 @@ GRACE = 0.5  # a child reports by itself where its time ran out; if not, it is c
 class Link:
     """The sockets of one child: questions and answers on one, its life on the other."""
 
+    enter_seconds = ENTER_SECONDS
+
     def __init__(self, channel: Channel, life: socket.socket) -> None:
         self.channel = channel
         self.life = life
@@ -77,6 +79,8 @@ class JailBroken(Exception):
 
 class ColdLink(Link):
     """A child that is a new interpreter: where there is no zygote (macOS, Windows), and no jail."""
+
+    enter_seconds = 9 * ENTER_SECONDS  # it imports torch first
 
     def __init__(self, output_kb: int) -> None:
         data, its_data = socket.socketpair()

@@ -477,7 +477,7 @@ class Loading:
     def until_jailed(self) -> None:
         """No code of the learner's has run yet: what is said here is true."""
         try:
-            header, _ = self.link.channel.receive(time.monotonic() + ENTER_SECONDS)
+            header, _ = self.link.channel.receive(time.monotonic() + self.link.enter_seconds)
         except (Ended, Late) as error:
             raise JailBroken("its process ended before it began") from error
         if header.get("kind") != "ready":
