@@ -109,8 +109,8 @@ def challenge_part(mark: dict[str, Any]) -> str:
     line = f'<pre tabindex="0">{escape(mark["line"])}</pre>' if mark["line"] else ""
     return (
         f'<section class="{tone}"><h3><span aria-hidden="true">{sign} </span>'
-        f"{escape(mark['title'])}: {escape(words)}, {points}</h3>"
-        f"<p><code>{escape(mark['challenge'])}</code> {prose(mark['message'])}</p>{line}"
+        f"{escape(mark['title'])} (<code>{escape(mark['challenge'])}</code>): "
+        f"{escape(words)}, {points}</h3><p>{prose(mark['message'])}</p>{line}"
         "</section>\n"
     )
 

@@ -71,7 +71,7 @@ def test_a_page_says_what_came_of_each_challenge():
     assert "Feedback for alice" in read.text
     assert "Lesson 05: Temperature and sampling" in read.text
     assert "1 of 2 challenges are right: 2 of 4 points." in read.text
-    assert "Title of top_p_filter: not yet, 0 of 2 points" in read.text
+    assert "Title of top_p_filter (top_p_filter): not yet, 0 of 2 points" in read.text
     assert "You sort down." in read.text and "line 3: x.sort()" in read.text
     assert "A %%bash cell." in read.text
     assert "abcdefabcdef" in read.text

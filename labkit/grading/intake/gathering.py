@@ -156,13 +156,13 @@ def pieces_in(archive: zipfile.ZipFile, path: Path, around: tuple[int, ...] = ()
         Piece(parts, path, (*around, place), fault_of(member, bound_for(parts[-1])))
         for place, member in enumerate(archive.infolist())
         if not member.is_dir() and (parts := member_parts(member)) and is_work(parts[-1])
-        if not any(is_skipped(part) for part in parts[:-1] if part != "..")
+        if not any(is_skipped(part) for part in parts[:-1])
     ]
 
 
 def member_parts(member: zipfile.ZipInfo) -> Parts:
     """The folders and the file in a member's name."""
-    return tuple(part for part in PurePosixPath(member.filename).parts if part != "/")
+    return tuple(part for part in PurePosixPath(member.filename).parts if part not in ("/", ".."))
 
 
 def bound_for(name: str) -> int:
