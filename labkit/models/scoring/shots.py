@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from statistics import fmean
 
+from labkit.models.generation import exact_match
 from labkit.models.scoring.rows import Figure, Row, at_least, known, share
 from labkit.models.scoring.subject import Subject
 from labkit.models.world.shots import Episode, Labels, episode
@@ -13,9 +14,9 @@ from labkit.models.world.shots import Episode, Labels, episode
 def few_shot(subject: Subject) -> list[Row]:
     """Eight shots against none, which can only guess; flipped labels speak against all habit."""
     chance = known("chance", fmean(1 / len(e.labels) for e in episodes(subject, 8, "made_up")))
-    none = right(subject, 0, "made_up")
+    none, named = without_shots(subject)
     return [
-        Row(none, "at chance", none.low <= chance.figure <= none.high, (chance,)),
+        Row(none, "no better than chance", none.low <= chance.figure, (chance, named)),
         at_least(
             0.8,
             right(subject, 8, "made_up"),
@@ -26,6 +27,17 @@ def few_shot(subject: Subject) -> list[Row]:
             right(subject, 0, "natural"),
         ),
     ]
+
+
+def without_shots(subject: Subject) -> tuple[Figure, Figure]:
+    """How often the answer is right when there is nothing to go by, and how often it is one of the
+    labels at all."""
+    asked = episodes(subject, 0, "made_up")
+    said = list(zip(subject.answers([e.prompt for e in asked]), asked, strict=True))
+    return (
+        share("few-shot, made-up labels, 0 shots", [exact_match(t, e.answer) for t, e in said]),
+        share("0 shots: names one of the labels", [t.strip() in e.labels for t, e in said]),
+    )
 
 
 def episodes(subject: Subject, shots: int, labels: Labels) -> list[Episode]:
