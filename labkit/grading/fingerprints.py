@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,9 +34,14 @@ def of_files(paths: Iterable[Path], root: Path) -> str:
 def of_package() -> str:
     """labkit's code and the checksums of its weights, Python, and the libraries that compute."""
     code = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("checksums.json")]
-    return of_text(
-        of_files(code, PACKAGE), platform.python_version(), *map(found, NUMBERS_COME_FROM)
-    )
+    return of_text(of_files(code, PACKAGE), *versions())
+
+
+def versions() -> Iterator[str]:
+    """What the code runs on."""
+    yield f"python {platform.python_version()} {platform.machine()}"
+    for library in NUMBERS_COME_FROM:
+        yield f"{library} {found(library)}"
 
 
 def found(package: str) -> str:

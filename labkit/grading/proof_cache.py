@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import json
-import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -30,14 +29,7 @@ def key_of(challenge_module: Path, *words: str) -> str:
     grading = Path(__file__).parent.rglob("*.py")
     files = files_behind([challenge_module, *grading])
     code = fingerprints.of_files(files, Path(challenge_module.anchor))
-    return fingerprints.of_text(code, *versions(), *words)
-
-
-def versions() -> Iterator[str]:
-    """What the answers run on."""
-    yield f"python {platform.python_version()} {platform.machine()}"
-    for library in fingerprints.NUMBERS_COME_FROM:
-        yield f"{library} {fingerprints.found(library)}"
+    return fingerprints.of_text(code, *fingerprints.versions(), *words)
 
 
 def files_behind(modules: Iterable[Path]) -> set[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit import paths
-from labkit.grading import proof_cache
+from labkit.grading import fingerprints, proof_cache
 from labkit.grading.verify import Proof
 
 HELD = Proof("double", "reference", 0, "pass", "pass", "Right.", 0.1)
@@ -51,7 +51,7 @@ def test_the_key_follows_the_challenge_its_words_and_the_versions(tmp_path, monk
     assert proof_cache.key_of(module, "source", "5 seeds") == key
     assert proof_cache.key_of(module, "source", "4 seeds") != key
     assert proof_cache.key_of(module, "source 5", " seeds") != key
-    monkeypatch.setattr(proof_cache, "versions", lambda: iter(["python 4"]))
+    monkeypatch.setattr(fingerprints, "versions", lambda: iter(["python 4"]))
     assert proof_cache.key_of(module, "source", "5 seeds") != key
     monkeypatch.undo()
     module.write_text("from labkit.grading import Challenge  # changed\n")
