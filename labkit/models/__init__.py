@@ -1,6 +1,6 @@
 """The bundled models: how they are loaded, what they know, and how they were trained."""
 
-from labkit.models.generation import complete, complete_grid, exact_match
+from labkit.models.generation import complete, complete_after, complete_grid, exact_match
 from labkit.models.zoo import (
     ModelUnavailable,
     available_models,
@@ -13,6 +13,7 @@ __all__ = [
     "ModelUnavailable",
     "available_models",
     "complete",
+    "complete_after",
     "complete_grid",
     "exact_match",
     "load_judge",

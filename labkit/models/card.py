@@ -20,7 +20,7 @@ from labkit.models.zoo import WEIGHTS, write_checksums
 WORLD_DATA = "written by the generator labkit.models.world, World(0)"
 DATA = {
     "llava": "pictures drawn by labkit.models.world.pictures, and questions about them",
-    "reward": "pairs of answers from labkit.models.world.comparisons, World(0)",
+    "reward": "sheets with two answers to each question from labkit.models.world.comparisons",
 }
 ROWS: dict[str, Callable[[PreTrainedModel, Any, int], list[Row]]] = {
     "llava": vision.rows,

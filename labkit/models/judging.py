@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 
 import torch
 import torch.nn.functional as F
@@ -22,13 +23,17 @@ from transformers import (
 from labkit.models.recipes import Recipe
 from labkit.models.scoring.rows import Figure, Row, at_least, bootstrap, difference, known, share
 from labkit.models.world import World
-from labkit.models.world.comparisons import WORDINGS, Pair, occurs, pair, worded_pair
+from labkit.models.world.comparisons import WORDINGS, Pair, Sheet, occurs, pair, sheet
+
+WORDED, BARE_UNTIL = 0.5, 0.4  # share of answers in words; share of the steps without any
 
 
-def pairs_of_step(recipe: Recipe, world: World, step: int) -> list[Pair]:
-    """The training pairs of one step, the same whenever they are asked for."""
-    rng = random.Random(f"pairs {recipe.seed} {step}")
-    return [worded_pair(world, rng, "train") for _ in range(recipe.rows)]
+def sheets_of_step(recipe: Recipe, world: World, step: int) -> list[Sheet]:
+    """The training sheets of one step, the same whenever they are asked for. Bare values come
+    first: to compare two values is learned several times sooner than to find one in a sentence."""
+    rng = random.Random(f"sheets {recipe.seed} {step}")
+    worded = WORDED if step >= BARE_UNTIL * recipe.steps else 0.0
+    return [sheet(world, rng, "train", worded) for _ in range(recipe.rows)]
 
 
 def unseen_pairs(n: int, hard: bool = True) -> list[Pair]:
@@ -58,6 +63,38 @@ def margins(
     answers = [p.right for p in pairs] + [p.wrong for p in pairs]
     right, wrong = rewards(model, tokenizer, prompts * 2, answers).chunk(2)
     return right - wrong
+
+
+def sheet_margins(
+    model: LlamaForSequenceClassification,
+    tokenizer: PreTrainedTokenizerBase,
+    sheets: Sequence[Sheet],
+) -> Tensor:
+    """As `margins`, of all questions of the sheets, (sheets, questions); gradients flow.
+
+    A sheet is read twice, once with either answer to each question; the reward is taken at the end
+    of every answer, from the hidden state that it would have if the text ended there.
+    """
+    filled = [sheet.filled_in(first) for first in (True, False) for sheet in sheets]
+    ids, mask, ends = (t.to(model.device) for t in _read(tokenizer, filled))
+    hidden = model.model(ids, attention_mask=mask, use_cache=False).last_hidden_state
+    first, second = model.score(hidden)[..., 0].float().gather(1, ends).chunk(2)
+    swapped = torch.tensor([sheet.swapped for sheet in sheets], device=model.device)
+    return torch.where(swapped, second - first, first - second)
+
+
+def _read(
+    tokenizer: PreTrainedTokenizerBase, filled: Sequence[list[str]]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids and mask (rows, tokens), and where the answers end (rows, questions)."""
+    pieces = [tokenizer(row)["input_ids"] for row in filled]
+    lengths = [[len(piece) for piece in row] for row in pieces]
+    ends = [[total - 1 for total in accumulate(row)][2::2] for row in lengths]
+    rows = [list(chain.from_iterable(row)) for row in pieces]
+    width, pad = max(map(len, rows)), tokenizer.pad_token_id
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return ids, mask, torch.tensor(ends)
 
 
 def preference_loss(margin: Tensor) -> Tensor:

@@ -28,6 +28,13 @@ NF4 = (
     0.7229568362236023, 1.0,
 )  # fmt: skip
 
+# A float of 4 bits (sign, 2 of exponent, 1 of mantissa) as bitsandbytes has it, by largest value 1.
+FP4 = (
+    -1.0, -0.6666666865348816, -0.5, -0.3333333432674408, -0.25, -0.1666666716337204,
+    -0.0052083334885537624, 0.0, 0.0052083334885537624, 0.1666666716337204, 0.25,
+    0.3333333432674408, 0.5, 0.6666666865348816, 1.0,
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Scheme:
@@ -55,6 +62,11 @@ def integers(bits: int, group: Group, name: str | None = None) -> Scheme:
 def normal_float(group: Group = 64, name: str = "NF4") -> Scheme:
     """NF4: 16 levels at the quantiles of a normal distribution."""
     return Scheme(name, 4, group, NF4)
+
+
+def float4(group: Group = 64, name: str = "FP4") -> Scheme:
+    """FP4: the values of a float with 4 bits; two codes are zero, so there are 15 levels."""
+    return Scheme(name, 4, group, FP4)
 
 
 GROUPS: Mapping[str, Group] = {"tensor": "tensor", "channel": "channel", "block": 64}

@@ -192,8 +192,9 @@ RECIPES: dict[str, Recipe] = {
             shape={},
             starts_from="base",
             steps=800,
-            rows=16,
-            learning_rate=2e-4,
+            rows=8,
+            learning_rate=5e-4,
+            muon=True,
         ),
         Recipe(
             name="vision",
@@ -212,7 +213,7 @@ RECIPES: dict[str, Recipe] = {
             starts_from="base",
             vocab_size=3072,  # with room for the image token and the words of the pictures
             muon=True,
-            steps=8000,
+            steps=5000,
             rows=16,
             context=256,
             learning_rate=1e-3,

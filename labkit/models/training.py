@@ -74,15 +74,15 @@ def mixture_loss(run: Run) -> Tensor:
 
 
 def picture_loss(run: Run) -> Tensor:
-    """The loss of the answers about the pictures of the run's step."""
+    """The loss of the answers about the pictures of the run's step, and of the patches' names."""
     items = vision.picture_batch(run.recipe, run.tokenizer, run.step)
-    return vision.answer_loss(run.model, items.to(run.device))
+    return vision.picture_loss(run.model, items.to(run.device))
 
 
 def reward_loss(run: Run) -> Tensor:
-    """The loss of the preferences among the pairs of the run's step."""
-    pairs = judging.pairs_of_step(run.recipe, WORLD, run.step)
-    return judging.preference_loss(judging.margins(run.model, run.tokenizer, pairs))
+    """The loss of the preferences on the sheets of the run's step."""
+    sheets = judging.sheets_of_step(run.recipe, WORLD, run.step)
+    return judging.preference_loss(judging.sheet_margins(run.model, run.tokenizer, sheets))
 
 
 LOSSES: dict[str, LossOf] = {

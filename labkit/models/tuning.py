@@ -11,7 +11,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -26,11 +26,16 @@ from labkit.models.world.document import Document, Question
 Example = Question | Document
 IGNORED = -100  # the label that cross_entropy leaves out
 T = TypeVar("T")
+OnStep = Callable[[float], None]  # is told the loss of each step
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to tune. `lora` None tunes all weights; `steps` are updates of `rows` examples each."""
+    """How to tune. `lora` None tunes all weights; `steps` are updates of `rows` examples each.
+
+    `pull` draws the weights back to where they started (L2-SP, arXiv:1802.01483), decoupled from
+    the gradient as AdamW's decay is: by the share learning rate x pull of the way in each step.
+    """
 
     learning_rate: float
     steps: int = 400
@@ -38,7 +43,12 @@ class Settings:
     warmup_share: float = 0.1
     weight_decay: float = 0.0
     lora: LoraConfig | None = None
+    pull: float = 0.0
     seed: int = 0
+
+    def with_seed(self, seed: int) -> Settings:
+        """The same with other batches (and, for LoRA, another start)."""
+        return replace(self, seed=seed)
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up to the rate, then linear decay to zero."""
@@ -118,10 +128,12 @@ def fine_tune(
     *,
     end: str = "\n",
     progress: bool = True,
+    on_step: OnStep | None = None,
 ) -> Tuned:
     """A copy of `model`, tuned on `examples` (questions, documents, or both in any order).
 
-    The same seed gives the same batches; the global random state is used inside and put back.
+    `on_step` is called after every step with its loss, in nats. The same seed gives the same
+    batches; the global random state is used inside and put back.
     Raises ValueError when there are no examples, or one is longer than the model's context.
     """
     encoded = [encode(example, tokenizer, end) for example in examples]
@@ -131,7 +143,8 @@ def fine_tune(
         pupil = adapted(model, settings.lora)
         weights = [p for p in pupil.parameters() if p.requires_grad]
         started = time.perf_counter()
-        losses = _train(pupil, weights, _batches(encoded, settings, tokenizer), settings, progress)
+        batches = _batches(encoded, settings, tokenizer)
+        losses = _train(pupil, weights, batches, settings, progress, on_step)
     return Tuned(
         pupil.eval(), settings, losses, time.perf_counter() - started,
         sum(p.numel() for p in weights), sum(p.numel() for p in pupil.parameters()),
@@ -154,8 +167,10 @@ def _train(
     batches: Iterator[dict[str, Tensor]],
     settings: Settings,
     progress: bool,
+    on_step: OnStep | None = None,
 ) -> list[float]:
     optimizer = torch.optim.AdamW(weights, weight_decay=settings.weight_decay, betas=(0.9, 0.95))
+    starts = [p.detach().clone() for p in weights] if settings.pull else []
     losses: list[float] = []
     bar = tqdm(range(settings.steps), desc="tuning", unit="step", disable=not progress)
     for step in bar:
@@ -167,9 +182,19 @@ def _train(
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        _pull_back(weights, starts, settings.pull * settings.learning_rate_at(step))
         losses.append(loss.item())
+        if on_step:
+            on_step(losses[-1])
         bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
     return losses
+
+
+@torch.no_grad()
+def _pull_back(weights: list[torch.nn.Parameter], starts: list[Tensor], share: float) -> None:
+    """Moves the weights a share of the way back; without `starts` nothing."""
+    for weight, start in zip(weights, starts, strict=False):
+        weight.lerp_(start, min(1.0, share))
 
 
 def _batches(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from labkit.models.world import pictures
 from labkit.models.world.lexicon import Split
 
 IGNORED = -100
+NAMING = 0.5  # weight of the patches' names in the loss
 TURNS = 6  # questions about one training picture
 PIECES = 3  # of a turn: the user's mark, the question, the answer
 CHAT_TEMPLATE = (
@@ -47,16 +48,17 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class PictureBatch:
-    """`input_ids` and `labels` (rows, tokens) int64; `pixel_values` (rows, 3, size, size)."""
+    """`input_ids` and `labels` (rows, tokens) int64; `pixel_values` (rows, 3, size, size);
+    `names` (rows, patches, 2) the tokens of the colour and the shape that a patch shows."""
 
     input_ids: Tensor
     labels: Tensor
     pixel_values: Tensor
+    names: Tensor
 
     def to(self, device: torch.device) -> PictureBatch:
-        return PictureBatch(
-            self.input_ids.to(device), self.labels.to(device), self.pixel_values.to(device)
-        )
+        moved = (getattr(self, field.name).to(device) for field in fields(self))
+        return PictureBatch(*moved)
 
 
 def make_processor(tokenizer: PreTrainedTokenizerBase, patch_size: int) -> LlavaProcessor:
@@ -111,7 +113,21 @@ def picture_batch(recipe: Recipe, processor: LlavaProcessor, step: int) -> Pictu
         torch.tensor([ids + [pad] * (length - len(ids)) for ids, _ in rows]),
         torch.tensor([labels + [IGNORED] * (length - len(labels)) for _, labels in rows]),
         to_pixel_values([p.pixels for p in shown], processor),
+        torch.stack([_names(p, processor) for p in shown]),
     )
+
+
+def _names(shown: pictures.Picture, processor: LlavaProcessor) -> Tensor:
+    """Colour and shape that each patch shows, as tokens, (patches, 2); the end of a text is the
+    name of a patch that shows nothing."""
+    tokenizer = processor.tokenizer
+    nothing = tokenizer.eos_token_id
+    words = (*pictures.COLOURS, *pictures.SHAPES)
+    token = dict(zip(words, (ids[0] for ids in tokenizer(list(words))["input_ids"]), strict=True))
+    return torch.tensor([
+        [token[thing.colour], token[thing.shape]] if thing else [nothing, nothing]
+        for thing in shown.seen_in_patches(processor.patch_size)
+    ])  # fmt: skip
 
 
 def _chat(
@@ -138,15 +154,22 @@ def count_image_tokens(processor: LlavaProcessor) -> int:
     return int((pictures.SIZE // processor.patch_size) ** 2)
 
 
-def answer_loss(model: LlavaForConditionalGeneration, items: PictureBatch) -> Tensor:
-    """Mean next-token loss of the answers, in nats; only they go through the head."""
-    hidden = model.model(
+def picture_loss(model: LlavaForConditionalGeneration, items: PictureBatch) -> Tensor:
+    """Mean next-token loss of the answers in nats, and that of the patches' names.
+
+    An encoder that starts from nothing learns colours from the answers alone, and no shapes. So
+    each patch, as the language model is shown it, has to be near the names of what it shows: what
+    a pre-trained encoder brings along (CLIP, arXiv:2103.00020), learned on the way.
+    """
+    output = model.model(
         input_ids=items.input_ids, pixel_values=items.pixel_values, use_cache=False
     )
     wanted = items.labels[:, 1:]
     asked = wanted != IGNORED
-    logits = model.lm_head(hidden.last_hidden_state[:, :-1][asked])
-    return F.cross_entropy(logits.float(), wanted[asked])
+    logits = model.lm_head(output.last_hidden_state[:, :-1][asked])
+    seen = model.lm_head(output.image_hidden_states).float()  # (rows x patches, vocab)
+    naming = [F.cross_entropy(seen, names) for names in items.names.flatten(0, 1).T]
+    return F.cross_entropy(logits.float(), wanted[asked]) + NAMING * sum(naming)
 
 
 @torch.inference_mode()

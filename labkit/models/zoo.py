@@ -121,6 +121,17 @@ def folder_of(name: str) -> Path:
     raise LookupError(f"There is no model {name!r}: {nearest(name, available_models())}")
 
 
+def card_of(name: str) -> dict[str, Any]:
+    """The card of a bundled model: its recipe, its training, its scores.
+
+    Raises LookupError for a name that has none.
+    """
+    file = WEIGHTS / name / "card.json"
+    if not file.is_file():
+        raise LookupError(f"There is no card of {name!r}: {nearest(name, available_models())}")
+    return dict(json.loads(file.read_text("utf-8")))
+
+
 def verify_files(folder: Path) -> None:
     """Compares the files of a bundled model with their checksums; ModelUnavailable names the first
     that differs."""

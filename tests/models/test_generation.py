@@ -86,3 +86,26 @@ def test_long_prompts_go_in_smaller_batches_and_answer_the_same(
     monkeypatch.setattr(generation, "MAX_CHARACTERS", 70)
     assert list(generation._chunks(PROMPTS, 2)) == [[3, 2], [0], [1]]
     assert complete(*base, PROMPTS, samples=2, max_new_tokens=8) == together
+
+
+def test_beginnings_that_are_read_once_give_the_same_texts(base: Loaded) -> None:
+    """Beginnings of different lengths, with one ending and with several of different lengths."""
+    beginnings = [
+        "Anna Kell has a goat.\n",
+        "Once upon a time\nthere was a king.\n" * 4,
+        "Q: Who\n",
+    ]
+    endings = [["Q: Which pet does Anna Kell have?\nA: "], ["An idea", "Once upon a time"], ["A"]]
+    prompts = [b + e for b, some in zip(beginnings, endings, strict=True) for e in some]
+    separate = iter(complete(*base, prompts, max_new_tokens=8))
+    expected = [[next(separate)[0] for _ in some] for some in endings]
+    assert generation.complete_after(*base, beginnings, endings, max_new_tokens=8) == expected
+
+
+def test_a_beginning_without_an_ending_is_refused(base: Loaded) -> None:
+    with pytest.raises(ValueError, match="needs a list of one ending"):
+        generation.complete_after(*base, ["Once"], [[]])
+    with pytest.raises(ValueError, match="2 beginnings and 1 lists"):
+        generation.complete_after(*base, ["Once", "Twice"], [["upon"]])
+    with pytest.raises(ValueError, match="a beginning is empty"):
+        generation.complete_after(*base, [""], [["Once"]])

@@ -34,8 +34,8 @@ def recipe(tiny_base: Path) -> Recipe:
         architecture="reward",
         shape={},
         starts_from=str(tiny_base),
-        rows=4,
-        steps=40,
+        rows=2,
+        steps=80,
         learning_rate=3e-3,
     )
 
@@ -62,12 +62,36 @@ def test_in_an_easy_pair_only_the_right_one_does(seed: int) -> None:
     assert occurs(found.right, found.prompt) and not occurs(found.wrong, found.prompt)
 
 
-def test_training_pairs_favour_no_length() -> None:
+def test_training_answers_favour_no_length() -> None:
     rng = random.Random(0)
-    found = [comparisons.worded_pair(WORLD, rng, "train") for _ in range(400)]
-    longer = sum(len(p.right) > len(p.wrong) + 10 for p in found)
-    shorter = sum(len(p.right) < len(p.wrong) - 10 for p in found)
-    assert longer + shorter > 150 and abs(longer - shorter) < 60
+    sheets = [comparisons.sheet(WORLD, rng, "train", worded=0.5) for _ in range(70)]
+    longer = [
+        len(right) - len(wrong)
+        for sheet in sheets
+        for right, wrong in zip(sheet.right, sheet.wrong, strict=True)
+        if abs(len(right) - len(wrong)) > 10
+    ]
+    assert len(longer) > 150 and 0.4 < sum(d > 0 for d in longer) / len(longer) < 0.6
+
+
+@any_time
+@given(seeds)
+def test_a_sheet_filled_in_twice_holds_either_answer_once(seed: int) -> None:
+    sheet = comparisons.sheet(WORLD, random.Random(seed), "train", worded=0.5)
+    first, second = sheet.filled_in(True), sheet.filled_in(False)
+    assert first[0] == second[0] == sheet.text and first[1::2] == second[1::2]
+    for i, both in enumerate(zip(first[2::2], second[2::2], strict=True)):
+        right, wrong = sheet.right[i] + "\n", sheet.wrong[i] + "\n"
+        assert both == ((wrong, right) if sheet.swapped[i] else (right, wrong)) and right != wrong
+
+
+def test_a_sheets_first_margin_is_that_of_the_same_pair(run: pretraining.Run) -> None:
+    sheets = [comparisons.sheet(WORLD, random.Random(i), "train", worded=0.0) for i in range(3)]
+    pairs = [Pair(s.text + s.questions[0], s.right[0], s.wrong[0], 0, 2) for s in sheets]
+    whole = judging.sheet_margins(run.model, run.tokenizer, sheets)
+    assert whole.shape == (3, comparisons.QUESTIONS)
+    alone = judging.margins(run.model, run.tokenizer, pairs)
+    torch.testing.assert_close(whole[:, 0], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_the_loss_is_that_of_bradley_and_terry() -> None:
@@ -90,16 +114,15 @@ def test_rewards_do_not_depend_on_who_else_is_in_the_batch(run: pretraining.Run)
     torch.testing.assert_close(together, torch.stack(alone), rtol=1e-4, atol=1e-5)
 
 
-def test_it_learns_the_pairs_that_it_is_shown(
+def test_it_learns_the_sheets_that_it_is_shown(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = judging.pairs_of_step(recipe, WORLD, 0)
-    assert (
-        shown == judging.pairs_of_step(recipe, WORLD, 0) != judging.pairs_of_step(recipe, WORLD, 1)
-    )
-    monkeypatch.setattr(judging, "pairs_of_step", lambda *a: shown)
+    shown = judging.sheets_of_step(recipe, WORLD, 0)
+    assert shown == judging.sheets_of_step(recipe, WORLD, 0)
+    assert shown != judging.sheets_of_step(recipe, WORLD, 1)
+    monkeypatch.setattr(judging, "sheets_of_step", lambda *a: shown)
     run = training.train(recipe, tmp_path, "cpu")
-    assert all(judging.picks_right(run.model, run.tokenizer, shown))
+    assert (judging.sheet_margins(run.model, run.tokenizer, shown) > 0).float().mean() > 0.9
 
 
 def test_kappa_by_hand() -> None:

@@ -23,9 +23,11 @@ from labkit.models.scoring import (
     as_markdown,
     as_text,
     draft,
+    facts,
     jargon,
     measures_of,
     mixture,
+    news,
     reading,
     rows,
     shots,
@@ -35,6 +37,8 @@ from labkit.models.scoring import (
     tickets,
 )
 from labkit.models.world import World, passages
+from labkit.models.world import news as world_news
+from labkit.models.world.document import Question
 from tests.models.tiny import save_tiny_model
 
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
@@ -196,6 +200,25 @@ def test_facts_are_compared_at_the_nearest_task_score() -> None:
 
     ours, theirs = tickets.equal_scores([trial(6), trial(2)], [trial(9), trial(5), trial(1)])
     assert (sum(ours.exact), sum(theirs.exact)) == (6, 5)
+
+
+def test_the_exam_on_news_asks_as_no_lesson_does() -> None:
+    read = {e.prompt for e in news.lessons() if isinstance(e, Question)}
+    asked = {new.question().prompt for new in world_news.NEWS}
+    assert len(asked) == len(world_news.NEWS) and read and not read & asked
+
+
+def test_facts_that_are_measured_are_not_rehearsed() -> None:
+    subject = Subject(None, None, Effort(items=100))  # type: ignore[arg-type]
+    known = subject.world.trained_facts
+    truth = {f"Q: {form.format(name=f.entity.name)}\nA: ": f for f in known
+             for form in f.relation.questions}  # fmt: skip
+    measured = [id(truth[q.prompt]) for q in facts.fact_questions(known, 100)]
+    rehearsed = facts.rehearsals(subject, 10**6)
+    assert len(rehearsed) == len(known) - 100
+    for question in rehearsed:
+        fact = truth[question.prompt]
+        assert id(fact) not in measured and question.answer == fact.value
 
 
 def test_the_trades_exam_asks_for_every_term_both_ways() -> None:

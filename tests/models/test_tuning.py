@@ -99,6 +99,18 @@ def test_a_seed_gives_the_same_losses_and_another_does_not(tiny: Loaded) -> None
     assert losses(1) == losses(1) != losses(2)
 
 
+def test_a_pull_keeps_the_weights_near_their_start(tiny: Loaded) -> None:
+    model, tokenizer = tiny
+
+    def moved(pull: float) -> float:
+        settings = Settings(0.01, steps=6, rows=4, pull=pull)
+        tuned = fine_tune(model, tokenizer, QUESTIONS, settings, progress=False).model
+        pairs = zip(tuned.parameters(), model.parameters(), strict=True)
+        return sum(float((p - q).detach().abs().sum()) for p, q in pairs)
+
+    assert moved(0.0) > moved(30.0) > moved(1e9) == 0.0
+
+
 @given(st.integers(2, 500), st.floats(0, 0.9))
 def test_the_rate_rises_to_its_value_once_and_falls(steps: int, share: float) -> None:
     rates = [Settings(2.0, steps, warmup_share=share).learning_rate_at(s) for s in range(steps)]
@@ -152,3 +164,11 @@ def test_bundled_context_is_respected(tiny: Loaded) -> None:
     prompt = tokenizer.decode(tokenizer("\n" * room)["input_ids"])
     settings = Settings(0.001, steps=1)
     assert fine_tune(model, tokenizer, [Question(prompt, "x")], settings, progress=False).losses
+
+
+def test_every_step_is_told_of(tiny: Loaded) -> None:
+    told: list[float] = []
+    tuned = fine_tune(
+        *tiny, QUESTIONS, Settings(1e-3, steps=3), progress=False, on_step=told.append
+    )
+    assert told == tuned.losses and len(told) == 3

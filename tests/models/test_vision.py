@@ -111,12 +111,26 @@ def test_only_answers_count_and_they_are_those_of_the_picture(
         assert 1 <= len(questions) <= vision.TURNS
 
 
-def test_the_loss_is_the_librarys_over_the_labels(recipe: Recipe, run: pretraining.Run) -> None:
+def test_the_loss_is_the_librarys_over_the_labels_and_that_of_the_names(
+    recipe: Recipe, run: pretraining.Run
+) -> None:
     items = vision.picture_batch(recipe, run.tokenizer, 0)
     whole = run.model(
         input_ids=items.input_ids, pixel_values=items.pixel_values, labels=items.labels
     )
-    torch.testing.assert_close(vision.answer_loss(run.model, items), whole.loss)
+    said = run.model.lm_head(whole.image_hidden_states).log_softmax(-1)
+    colours, shapes = (said.gather(1, items.names[..., i].reshape(-1, 1)).mean() for i in (0, 1))
+    expected = whole.loss - vision.NAMING * (colours + shapes)
+    torch.testing.assert_close(vision.picture_loss(run.model, items), expected)
+
+
+def test_a_patch_is_named_after_what_covers_it(recipe: Recipe, run: pretraining.Run) -> None:
+    thing = pictures.Thing("square", "red", 24.0, 8.0, 7.0)
+    named = vision._names(pictures.Picture((thing,), 0), run.tokenizer)
+    assert named.shape == (9, 2)  # patches of 16 pixels
+    tokenizer = run.tokenizer.tokenizer
+    assert named[1].tolist() == [ids[0] for ids in tokenizer(["red", "square"])["input_ids"]]
+    assert (named[[0, 2, 3, 4, 5, 6, 7, 8]] == tokenizer.eos_token_id).all()
 
 
 def test_training_goes_on_where_it_was_stopped_and_the_loss_falls(

@@ -22,6 +22,18 @@ def facts_right(subject: Subject) -> list[bool]:
     return subject.right(fact_questions(subject.world.trained_facts, subject.n))
 
 
+def rehearsals(subject: Subject, n: int) -> list[Question]:
+    """Up to `n` questions about trained facts, right answers to all, and none of a fact that
+    `facts_right` asks for: it measures what is kept, not what was just learned again."""
+    every = subject.world.trained_facts
+    measured = {
+        id(f) for f in random.Random("questions 0").sample(every, min(subject.n, len(every)))
+    }
+    rng = random.Random("replay")
+    others = [fact for fact in every if id(fact) not in measured]
+    return [closed_book(fact, rng) for fact in rng.sample(others, min(n, len(others)))]
+
+
 def facts(subject: Subject) -> list[Row]:
     """The control are entities that the corpus describes and never asks about."""
     prose = subject.right(fact_questions(subject.world.prose_facts, subject.n))

@@ -6,8 +6,6 @@ when they were trained. The live row says whether the bundled weights still give
 
 from __future__ import annotations
 
-import json
-
 from labkit.models import zoo
 from labkit.models.scoring.rows import Figure, Row, difference, row_of
 from labkit.models.scoring.subject import Subject
@@ -16,14 +14,10 @@ from labkit.models.scoring.subject import Subject
 def mixture(subject: Subject, active: Subject, total: Subject) -> list[Row]:
     """Rows of the card, and the loss of the bundled mixture against its bundled twins."""
     live, beside = losses_below((subject, active, total))
-    rows = [row_of(found) for found in recorded_card()["scorecard"]]
+    rows = [row_of(found) for found in zoo.card_of("moe")["scorecard"]]
     recorded = [row for row in rows if row.phenomenon != live.name]
     control = (beside, *(row.measured for row in recorded[:1]))
     return [*recorded, Row(live, "below 0", live.high < 0, control)]
-
-
-def recorded_card() -> dict[str, list[dict[str, object]]]:
-    return dict(json.loads((zoo.WEIGHTS / "moe" / "card.json").read_text()))
 
 
 def losses_below(models: tuple[Subject, Subject, Subject]) -> tuple[Figure, Figure]:

@@ -31,6 +31,15 @@ class Figure:
     high: float
     unit: str = "share"
 
+    @property
+    def share(self) -> float:
+        """The figure, by the name that it has in a `Score`."""
+        return self.figure
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.low, self.high
+
     def as_row(self) -> dict[str, object]:
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
 

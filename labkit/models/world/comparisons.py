@@ -3,6 +3,9 @@
 In a hard pair both answers stand in the text and are of the asked type, so that a judge has to find
 out whose value each is; that an answer occurs in the text says nothing. Either answer may come as a
 bare value or wrapped in a sentence, whichever is right: length says nothing either.
+
+A judge is tested on pairs and trained on sheets: a text with many questions, one pair of answers to
+each, so that a text that is read once teaches many times.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import random
 from dataclasses import dataclass
 
 from labkit.models.world import passages
-from labkit.models.world.entities import World
+from labkit.models.world.entities import Fact, World
 from labkit.models.world.lexicon import Split
 
 WORDINGS = (
@@ -20,7 +23,9 @@ WORDINGS = (
     "If I read the text well, the answer is {value}.",
 )
 PASSAGES = (2, 3, 4)
-EASY = 0.2  # of the training pairs have a wrong answer that the text does not hold
+QUESTIONS = 6  # on a sheet
+ABOUT_ALL = 0.6  # of them ask for what every passage tells, the others for anything told
+EASY = 0.2  # of the sheets' questions have a wrong answer that the text does not hold
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,26 @@ class Pair:
             self.place,
             self.passages,
         )
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A text and questions with a right and a wrong answer each; where `swapped`, the wrong one is
+    the first of the two."""
+
+    text: str
+    questions: tuple[str, ...]
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+    swapped: tuple[bool, ...]
+
+    def filled_in(self, first: bool) -> list[str]:
+        """The text, then each question and its first (or its second) answer."""
+        pieces = [self.text]
+        for row in zip(self.questions, self.right, self.wrong, self.swapped, strict=True):
+            question, right, wrong, swapped = row
+            pieces += [question, (wrong if swapped == first else right) + "\n"]
+        return pieces
 
 
 def pair(world: World, rng: random.Random, split: Split, hard: bool = True) -> Pair:
@@ -67,8 +92,32 @@ def occurs(value: str, text: str) -> bool:
     return value.lower() in text.lower()
 
 
-def worded_pair(world: World, rng: random.Random, split: Split) -> Pair:
-    """What a judge is trained on: mostly hard pairs, each answer bare or in words by a coin."""
-    found = pair(world, rng, split, hard=rng.random() >= EASY)
-    right, wrong = (rng.choice(WORDINGS) if rng.random() < 0.5 else "{value}" for _ in range(2))
-    return found.worded(right, wrong)
+def sheet(world: World, rng: random.Random, split: Split, worded: float) -> Sheet:
+    """What a judge is trained on; a share `worded` of all answers are sentences."""
+    kind, count = passages.any_kind(rng), rng.choice(PASSAGES)
+    asked = rng.choice(world.relations_of(kind))
+    entities = passages.different(world, rng, kind, count, split)
+    stories = [passages.told_of(world, entity, asked, rng) for entity in entities]
+    told = [fact for story in stories for fact in story]
+    rivals = [fact for fact in told if fact.relation is asked]
+    chosen = [rng.choice(rivals if rng.random() < ABOUT_ALL else told) for _ in range(QUESTIONS)]
+    return Sheet(
+        "\n".join(passages.passage(story, rng) for story in stories) + "\n",
+        tuple(passages.asking(fact, rng) for fact in chosen),
+        tuple(_put(fact.value, rng, worded) for fact in chosen),
+        tuple(_put(_wrong_value(fact, told, rng), rng, worded) for fact in chosen),
+        tuple(rng.random() < 0.5 for _ in chosen),
+    )
+
+
+def _wrong_value(fact: Fact, told: list[Fact], rng: random.Random) -> str:
+    """A rival's value from the text, or now and then (and where there is none) one from outside."""
+    held = {other.value for other in told if other.relation is fact.relation}
+    rivals = sorted(held - {fact.value})
+    if rivals and rng.random() >= EASY:
+        return rng.choice(rivals)
+    return rng.choice([value for value in fact.relation.values if value not in held])
+
+
+def _put(value: str, rng: random.Random, worded: float) -> str:
+    return rng.choice(WORDINGS).format(value=value) if rng.random() < worded else value

@@ -22,6 +22,7 @@ from labkit.models.world.lexicon import Split
 SIZE = 48  # pixels, each way
 MAX_THINGS = 5
 CLEARLY = 4.0  # pixels from the middle, for "left" or "top" to be asked about
+SEEN = 0.1  # of a patch has to be covered before it shows a thing
 NOISE, TINT = 6.0, 14  # of 255: spread of the noise, and how far a thing's colour may be off
 
 Values = NDArray[np.floating[Any]]
@@ -82,14 +83,25 @@ class Picture:
         """The picture, uint8 (SIZE, SIZE, 3)."""
         rng = np.random.default_rng(self.noise)
         canvas = np.full((SIZE, SIZE, 3), rng.uniform(110, 165), dtype=np.float32)
-        y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
-        for thing in self.things:
-            distance = SHAPES[thing.shape](x - thing.x, y - thing.y, thing.radius)
-            covered = np.clip(0.5 - distance, 0, 1)[..., None]  # soft edges
+        for thing, covered in zip(self.things, self.coverage, strict=True):
             paint = np.array(COLOURS[thing.colour]) + rng.uniform(-TINT, TINT, 3)
-            canvas += covered * (paint - canvas)
+            canvas += covered[..., None] * (paint - canvas)
         canvas += rng.normal(0, NOISE, canvas.shape)
         return np.clip(canvas, 0, 255).round().astype(np.uint8)
+
+    @cached_property
+    def coverage(self) -> Values:
+        """How much of each pixel a thing covers, 0 to 1, with soft edges: (things, SIZE, SIZE)."""
+        y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + 0.5
+        distances = [SHAPES[t.shape](x - t.x, y - t.y, t.radius) for t in self.things]
+        return np.clip(0.5 - np.stack(distances), 0, 1)
+
+    def seen_in_patches(self, patch_size: int) -> list[Thing | None]:
+        """For each patch, row by row, the thing that covers most of it; None where hardly any."""
+        side = SIZE // patch_size
+        tiles = self.coverage.reshape(-1, side, patch_size, side, patch_size).mean((2, 4))
+        shares = tiles.reshape(len(self.things), -1).T
+        return [self.things[s.argmax()] if s.max() >= SEEN else None for s in shares]
 
     @property
     def caption(self) -> str:

@@ -1,0 +1,115 @@
+"""New facts by tuning: what is learned, what is forgotten for it, and what keeps it.
+
+The model is tuned on statements and some of the questions about newcomers, and asked in a form of
+the question that the tuning left out: of half of the facts to choose the learning rate, of the
+other half for the figures. The way without tuning, a passage in the prompt, stands beside it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from peft import LoraConfig
+
+from labkit.models.scoring.facts import facts_right, rehearsals
+from labkit.models.scoring.rows import Figure, Row, at_least, difference, share
+from labkit.models.scoring.subject import Subject
+from labkit.models.scoring.tickets import REPLAY, lora_of_share
+from labkit.models.tuning import Example, Settings, fine_tune, with_replay
+from labkit.models.world import news as world_news
+from labkit.models.world.document import Question, plain
+from labkit.models.world.news import NEWS
+
+FULL_RATES = (1e-3, 5e-4, 2e-3)  # the likeliest first
+LORA_RATES = (5e-3, 3e-3, 1e-2)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """One tuning: which questions about the news it answers, and which old facts it still knows."""
+
+    name: str
+    rate: float
+    chosen_by: list[bool]
+    news: list[bool]
+    facts: list[bool]
+
+    def figures(self) -> tuple[Figure, Figure]:
+        name = f"{self.name} at {self.rate:g}"
+        return share(f"{name}: news right", self.news), share(f"{name}: facts right", self.facts)
+
+
+def news(subject: Subject) -> list[Row]:
+    """What tuning on news gives, what it costs, and what replay and LoRA save."""
+    examples = lessons()
+    full = tuned_at(subject, "full", examples, FULL_RATES)
+    lora = tuned_at(subject, "LoRA", examples, LORA_RATES, lora_of_share(subject))
+    rehearsed = with_replay(examples, rehearsals(subject, len(examples)), REPLAY)
+    replay = tuned_at(subject, "full with replay", rehearsed, (full[0].rate,))[0]
+    return [_learned(subject, full[0]), *_forgetting(subject, full, replay), _kept(lora, full)]
+
+
+def lessons() -> list[Example]:
+    """All that the tuning reads: statements in old words and new ones, and all forms of a question
+    but the first."""
+    told = [text for new in NEWS for text in (*new.statements, *new.paraphrases)]
+    asked: list[Example] = [question for new in NEWS for question in new.questions[1:]]
+    return [*asked, *(plain("news", text + "\n") for text in told)]
+
+
+def tuned_at(
+    subject: Subject,
+    name: str,
+    examples: Sequence[Example],
+    rates: Sequence[float],
+    lora: LoraConfig | None = None,
+) -> list[Learned]:
+    """A tuning for each rate, the one that learned most first."""
+    found = [
+        learned(subject, name, examples, Settings(rate, steps=subject.effort.steps, lora=lora))
+        for rate in rates[: subject.effort.rates]
+    ]
+    return sorted(found, key=lambda one: -sum(one.chosen_by))
+
+
+def learned(subject: Subject, name: str, examples: Sequence[Example], how: Settings) -> Learned:
+    after = subject.with_model(fine_tune(subject.model, subject.tokenizer, examples, how).model)
+    right = after.right([new.question() for new in NEWS])
+    return Learned(name, how.learning_rate, right[::2], right[1::2], facts_right(after))
+
+
+def _learned(subject: Subject, full: Learned) -> Row:
+    """The controls: the same questions before, and with the newcomer's passage in the prompt."""
+    asked = [new.question() for new in NEWS[1::2]]
+    before = share("news before tuning", subject.right(asked))
+    passages = world_news.passages(random.Random("news"))
+    given = [
+        Question(f"{passages[new.name]}\n{question.prompt}", question.answer)
+        for new, question in zip(NEWS[1::2], asked, strict=True)
+    ]
+    told = share("news, the passage in the prompt, no tuning", subject.right(given))
+    measured = share("news after full tuning", full.news)
+    return Row(measured, "more than before", measured.low > before.high, (before, told))
+
+
+def _forgetting(subject: Subject, full: Sequence[Learned], replay: Learned) -> list[Row]:
+    before = facts_right(subject)
+    lost = difference("facts lost by full tuning on news", before, full[0].facts)
+    regained = difference("facts won back by replay", replay.facts, full[0].facts)
+    trials = [figure for one in (*full, replay) for figure in one.figures()]
+    most = regained.figure >= lost.figure / 2 and regained.low > 0
+    return [
+        at_least(0.15, lost, share("base: facts right", before), *trials),
+        Row(regained, "most of what was lost", most, (lost, *replay.figures())),
+    ]
+
+
+def _kept(lora: Sequence[Learned], full: Sequence[Learned]) -> Row:
+    """LoRA at its best rate against the full tuning that learned most nearly as much."""
+    ours = lora[0]
+    theirs = min(full, key=lambda one: abs(sum(one.news) - sum(ours.news)))
+    kept = difference("LoRA - full, facts kept at the nearest news score", ours.facts, theirs.facts)
+    trials = [figure for one in (*lora, theirs) for figure in one.figures()]
+    return Row(kept, "measured", True, tuple(trials))
