@@ -1,0 +1,138 @@
+"""The recorded runs of lesson 08 as figures. A record that is not there yet says how to make it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from labkit.experiments import running
+from labkit.experiments.record import Record
+from labkit.instruments import plots
+from labkit.instruments.sampling import mean_of_few
+from labkit.models.scoring import Figure
+
+
+@dataclass(frozen=True)
+class NotRecorded:
+    """Stands for the figure of a record that is not there, and says how to make it."""
+
+    why: str
+
+    def __repr__(self) -> str:
+        return self.why
+
+
+Drawn = plots.Figure | NotRecorded
+
+
+def spread(name: str, values: Sequence[float]) -> Figure:
+    """The mean over seeds, two or more, with Student's 95 % interval."""
+    mean, low, high = mean_of_few(values)
+    return Figure(name, mean, len(values), low, high)
+
+
+def over_examples(alt: str) -> Drawn:
+    """Test tickets right, and valid, against how many examples there were to learn from."""
+    return _drawn("ticket-examples", lambda record: plots.shares(
+        {
+            label: {
+                n: spread(label, _floats(record.column(column, examples=n)))
+                for n in sorted(set(_floats(record.column("examples"))))
+            }
+            for label, column in (("valid JSON", "valid"), ("all fields right", "exact"))
+        },
+        x_label="examples to learn from (400 steps each)",
+        y_label="share of test tickets",
+        alt=alt,
+    ))  # fmt: skip
+
+
+def over_rates(alt: str) -> Drawn:
+    """The losses of training and of validation after 400 steps against the learning rate."""
+
+    def figure(record: Record) -> plots.Figure:
+        rates = sorted(set(_floats(record.column("learning_rate"))))
+        names = {"training": "training_loss", "validation": "validation_loss"}
+        return plots.lines(
+            rates,
+            {
+                label: [record.mean(column, learning_rate=rate, steps=400) for rate in rates]
+                for label, column in names.items()
+            },
+            x_label="learning rate (400 steps)",
+            y_label="loss (nats a token)",
+            log=True,
+            alt=alt,
+        )
+
+    return _drawn("ticket-rates", figure)
+
+
+def rates_and_steps(alt: str) -> Drawn:
+    """Test tickets right against the steps, one curve for each learning rate."""
+
+    def figure(record: Record) -> plots.Figure:
+        steps = sorted(set(_floats(record.column("steps"))))
+        rates = sorted(set(_floats(record.column("learning_rate"))))
+        return plots.lines(
+            steps,
+            {
+                f"{rate:g}": [record.mean("exact", learning_rate=rate, steps=n) for n in steps]
+                for rate in rates
+            },
+            x_label="steps of 8 tickets",
+            y_label="share of test tickets right",
+            alt=alt,
+        )
+
+    return _drawn("ticket-rates", figure)
+
+
+def labels_compared(alt: str) -> Drawn:
+    """Test tickets right when the answers are learned, and when the tickets are learned too."""
+    return _drawn("ticket-labels", lambda record: plots.bars(
+        {
+            f"{steps:g} steps": {
+                learned: spread(learned, _floats(record.column("exact", steps=steps, on=learned)))
+                for learned in ("answers", "everything")
+            }
+            for steps in sorted(set(_floats(record.column("steps"))))
+        },
+        y_label="share of test tickets right",
+        alt=alt,
+    ))  # fmt: skip
+
+
+def remedies(alt: str) -> Drawn:
+    """News learned and facts kept, for each remedy."""
+    return _drawn("news-remedies", lambda record: plots.bars(
+        {
+            str(method): {
+                label: spread(label, _floats(record.column(column, method=method)))
+                for label, column in (("news learned", "news"), ("facts kept", "facts"))
+            }
+            for method in dict.fromkeys(record.column("method"))
+        },
+        y_label="share right",
+        alt=alt,
+    ))  # fmt: skip
+
+
+def recorded_remedies() -> dict[str, tuple[float, float]]:
+    """News learned and facts kept by each remedy, means over the recorded seeds."""
+    record = running.load("news-remedies")
+    return {
+        str(method): (record.mean("news", method=method), record.mean("facts", method=method))
+        for method in dict.fromkeys(record.column("method"))
+    }
+
+
+def _floats(values: Sequence[object]) -> list[float]:
+    return [float(value) for value in values]  # type: ignore[arg-type]
+
+
+def _drawn(name: str, figure: Callable[[Record], plots.Figure]) -> Drawn:
+    try:
+        return figure(running.load(name))
+    except LookupError as missing:
+        return NotRecorded(str(missing))

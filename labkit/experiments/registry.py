@@ -1,0 +1,18 @@
+"""All experiments by name; one module for each lesson's."""
+
+from __future__ import annotations
+
+from labkit.experiments import fine_tuning
+from labkit.experiments.experiment import Experiment
+from labkit.paths import nearest
+
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment for experiment in fine_tuning.EXPERIMENTS
+}
+
+
+def find(name: str) -> Experiment:
+    """An experiment by name; an unknown one is answered with the nearest ones."""
+    if name not in EXPERIMENTS:
+        raise LookupError(f"There is no experiment {name!r}: {nearest(name, EXPERIMENTS)}")
+    return EXPERIMENTS[name]
