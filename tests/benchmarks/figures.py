@@ -13,16 +13,22 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured; `budget` is the most it may be, `runs` every single measurement."""
+    """What was measured; `budget` is the most it may be (`least` the least), `runs` every single
+    measurement."""
 
     what: str
     value: float
     unit: str
     budget: float | None = None
     runs: tuple[float, ...] = ()
+    least: float | None = None
 
     @property
     def verdict(self) -> str:
+        if self.least is not None:
+            return (
+                f"{'reaches' if self.value >= self.least else 'BELOW'} {self.least:g} {self.unit}"
+            )
         if self.budget is None:
             return ""
         return f"{'within' if self.value <= self.budget else 'OVER'} {self.budget:g} {self.unit}"
