@@ -52,6 +52,10 @@ class Output(io.TextIOBase):
     def writable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        """For libraries that ask; it leads nowhere."""
+        return 1
+
     def write(self, text: Any) -> int:
         """Take text, or bytes written to `.buffer`."""
         if not isinstance(text, str):
@@ -249,10 +253,10 @@ def written(line: Line | None) -> list[Any] | None:
 
 
 def learners_module() -> ModuleType:
-    """The module `__main__` of the learner's code; `Lab` and `get_ipython` are inert in it."""
+    """The module `__main__` of the learner's code; what a notebook has of itself is inert in it."""
     module = ModuleType("__main__")
     sys.modules["__main__"] = module
-    module.__dict__["get_ipython"] = Inert
+    module.__dict__["get_ipython"] = module.__dict__["display"] = Inert
     module.__dict__["lab"] = Inert()
     if "labkit" in sys.modules:
         sys.modules["labkit"].__dict__["Lab"] = Inert

@@ -25,9 +25,17 @@ SETTINGS = {
 
 
 def can_fork() -> bool:
-    """Whether a copy of this process will do: warm, one thread, and no challenge in its memory."""
+    """Whether a copy of this process will do: warm, one thread, and no challenge in its memory.
+
+    And PYTHONHASHSEED=0: a learner's sets are walked through in the same order every time.
+    """
     tasks = Path("/proc/self/task")
-    if not tasks.is_dir() or len(list(tasks.iterdir())) != 1 or "torch" not in sys.modules:
+    if (
+        sys.flags.hash_randomization
+        or not tasks.is_dir()
+        or len(list(tasks.iterdir())) != 1
+        or "torch" not in sys.modules
+    ):
         return False
     return not any(
         name.startswith(("labkit.challenges", "labkit_solutions")) for name in sys.modules

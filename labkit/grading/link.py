@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from labkit.grading.child import PATIENCE
 from labkit.grading.launching import clean_environment, python
@@ -29,6 +29,7 @@ class Link:
         self.channel = channel
         self.life = life
         self.pid: int | None = None
+        self.schedule: BinaryIO | None = None  # of the child: how long it ran, and waited
         self.waited_before = 0.0  # for a processor, until the question began
 
     def news(self, seconds: float) -> dict[str, Any]:
@@ -44,6 +45,8 @@ class Link:
         if "failed" in said:
             raise JailBroken(said["failed"])
         self.pid = said.get("pid")
+        with suppress(OSError):  # open, so that it is never another process of the same number
+            self.schedule = open(f"/proc/{self.pid}/schedstat", "rb", buffering=0)  # noqa: SIM115
 
     def how_it_ended(self) -> int | None:
         """Its exit status, below 0 for a signal; None when it has not ended yet."""
@@ -59,13 +62,16 @@ class Link:
 
     def waited(self) -> float:
         """Seconds that the child stood ready without a processor."""
-        with suppress(OSError, ValueError, IndexError):
-            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        if self.schedule is not None:
+            with suppress(OSError, ValueError, IndexError):
+                return int(os.pread(self.schedule.fileno(), 100, 0).split()[1]) / 1e9
         return 0.0
 
     def close(self) -> None:
         """Let go: the zygote kills the child, and closes its end when that is gone."""
         self.channel.close()
+        if self.schedule is not None:
+            self.schedule.close()
         with suppress(OSError):
             self.life.shutdown(socket.SHUT_WR)
         while self.news(5.0):
@@ -125,9 +131,17 @@ class Patience:
         now = time.monotonic()
         self.deadline = now + max(seconds, 0.0) + GRACE
         self.last = now + PATIENCE * max(seconds, 0.0) + GRACE
+        self.heard = False
 
     def receive(self) -> tuple[dict[str, Any], Body]:
-        """The next message; Late when the patience is over."""
+        """The next message; Late when the patience is over.
+
+        What is there is read even then, as this process may have waited itself; but only the first
+        message: whoever never stops talking is late.
+        """
+        if self.heard and time.monotonic() > self.last:
+            raise Late
+        self.heard = True
         while not self.link.channel.wait(self.deadline):
             self.extend()
         return self.link.channel.receive(self.deadline + GRACE)

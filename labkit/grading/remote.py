@@ -266,6 +266,8 @@ class RemoteTransport:
             self.load()
         if self.link is not None:
             try:
+                if self.link.channel.anything_there():  # of the last question, too late for it
+                    raise Ended
                 self.link.channel.send(Message({"do": "begin"}), time.monotonic() + GRACE)
                 self.link.begin()
             except (Ended, Late):

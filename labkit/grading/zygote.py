@@ -30,6 +30,8 @@ from labkit.grading.wire import Channel, Message
 
 MAX_ORDER = 1 << 16
 M_ARENA_MAX = -8
+# What takes seconds or milliseconds when a child is the first to ask for it.
+NEEDED = ("IPython.core.inputtransformer2", "matplotlib.pyplot", "numpy.random")
 KEPT_VARIABLES = frozenset(
     "CUDA_VISIBLE_DEVICES HF_HUB_OFFLINE LANG LC_ALL LD_LIBRARY_PATH MKL_NUM_THREADS "
     "NUMEXPR_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH TMPDIR TOKENIZERS_PARALLELISM "
@@ -98,7 +100,7 @@ class Keeper:
     def start(self, limits: dict[str, Any], data: socket.socket, life: socket.socket) -> None:
         """Fork a child for an order."""
         try:
-            pid = self.jail.fork()
+            pid = self.jail.fork(limits)
         except (OSError, LayerFailed) as error:
             why = f"no process could be started ({error})"
             with suppress(OSError):
@@ -186,7 +188,7 @@ def main(number: int, imports: Sequence[str], trusted: bool) -> None:
 
 def warm_up(imports: Sequence[str]) -> None:
     """Import what children would, on one thread: what has threads can't be forked."""
-    for name in (*imports, "IPython.core.inputtransformer2"):
+    for name in (*imports, *NEEDED):
         with suppress(ImportError):
             importlib.import_module(name)
     import torch
@@ -217,6 +219,7 @@ def forget() -> None:
     """What a copy of the grader knows from its command line and environment, secrets maybe."""
     for name in [name for name in os.environ if name not in KEPT_VARIABLES]:
         del os.environ[name]
+    os.environ["MPLBACKEND"] = "agg"  # read when matplotlib is imported
     sys.argv[:] = sys.orig_argv[:] = ["labkit-zygote"]
     with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
         fields = file.read().rpartition(")")[2].split()

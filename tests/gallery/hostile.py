@@ -35,6 +35,20 @@ def works(*attempts):
         except (OSError, ValueError, RuntimeError, ImportError):
             pass
 
+def in_memory(start):
+    """Whether a text that begins so, and goes on with TAIL, lies anywhere in this process."""
+    for line in open("/proc/self/maps"):
+        where, access = line.split()[:2]
+        low, high = (int(part, 16) for part in where.split("-"))
+        if access.startswith("r") and "[v" not in line and high - low < 1 << 30:
+            data = ctypes.string_at(low, high - low)
+            at = data.find(start)
+            while at >= 0:
+                if data[at + len(start):][:4] == b"TAIL":
+                    return True
+                at = data.find(start, at + 1)
+    return False
+
 def syscall(*arguments):
     return libc.syscall(*(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments))
 '''
@@ -79,6 +93,10 @@ ESCAPES = {
     "fill the disk": "works(lambda: [open(str(n), 'wb').write(bytes(1 << 20)) for n in range(200)], lambda: open('one', 'wb').write(bytes(17 << 20)) - (17 << 20) or 1 and -1)",
     "many files": "works(lambda: [open(str(n), 'w').close() for n in range(5000)])",
     "secrets of the environment": "'BROKE IN' if 'GALLERY' in str(os.environ) + open('/proc/self/cmdline').read() or libc.getenv(b'LABKIT_GALLERY_SECRET') else None",
+    "secrets in memory": "'BROKE IN' if in_memory(b'GALLERY-' + b'IN-MEMORY-') else None",
+    "passwords of pip and Jupyter": "opens(sys.prefix + '/pip.conf', sys.prefix + '/pyvenv.cfg', sys.prefix + '/etc/jupyter/jupyter_server_config.json', sys.base_prefix + '/etc/pip.conf', '/etc/pip.conf', '/etc/jupyter')",
+    "memory that others see": "'BROKE IN' if [line for line in open('/proc/self/maps') if line.split()[1].startswith('rw') and line.split()[1].endswith('s')] else None",
+    "spare itself when memory ends": "works(lambda: open('/proc/self/oom_score_adj', 'w').write('0')) or ('BROKE IN' if open('/proc/self/oom_score_adj').read() != '1000\\n' else None)",
     "other people's priority": "works(lambda: os.setpriority(os.PRIO_USER, 0, 19), lambda: os.sched_setaffinity(os.getppid() or 2, [0]), lambda: os.setpriority(os.PRIO_PROCESS, os.getppid() or 2, 19))",
     "the clock and the name": "works(lambda: time.clock_settime(time.CLOCK_REALTIME, 0), lambda: socket.sethostname('evil'))",
 }  # fmt: skip
@@ -241,5 +259,8 @@ HARMLESS = {
     "other random numbers": "torch.manual_seed(int(time.time()))",
     "closed standard streams": "sys.stdout.close(); sys.stderr.close()",
     "garbage": "gc.collect(); gc.disable()",
+    "what a notebook shows": "display(logits); get_ipython().run_line_magic('time', '1')",
+    "a library that asks where stderr leads": "import faulthandler; faulthandler.enable()",
+    "a picture": "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.title('x'); plt.savefig('x.png'); plt.show()",
     "another precision": "torch.set_printoptions(precision=2)",
 }

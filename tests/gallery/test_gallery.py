@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.challenges import challenges_of
+from labkit.challenges import challenges_of, topics
 from labkit.grading import Outcome, check
 
 
@@ -20,7 +20,8 @@ def gallery(topic):
     return module
 
 
-TOPICS = {topic: gallery(topic) for topic in ("temperature",)}
+HERE = {path.stem for path in Path(__file__).parent.glob("*.py")}
+TOPICS = {topic: gallery(topic) for topic in topics() if topic in HERE}
 
 
 def right_answers():
@@ -59,6 +60,10 @@ def test_a_wrong_answer_is_named(topic, challenge, function, mistake):
     assert verdict.line.startswith("line "), "the learner's own line is shown"
     if mistake:
         assert verdict.message == known.mistake(mistake).message
+
+
+def test_every_topic_has_a_gallery():
+    assert set(topics()) <= HERE
 
 
 def test_the_gallery_holds_an_answer_for_every_known_mistake():

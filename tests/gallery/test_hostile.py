@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -18,26 +17,17 @@ from labkit.course import solutions
 from labkit.grading import Outcome, check_through, remote
 from labkit.grading.remote import Limits, Zygote
 from labkit.grading.transport import Returned
+from tests.gallery import hostile as HOSTILE
 
 pytestmark = pytest.mark.skipif(not remote.LINUX, reason="children are jailed on Linux only")
 LESSON, TOPIC = "05_temperature", "temperature"
-HERE = Path(__file__)
 MARK = "labkit-was-here"
-
-
-def gallery():
-    spec = spec_from_file_location("gallery_hostile", HERE.with_name("hostile.py"))
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-HOSTILE = gallery()
+SECRET = "-".join(("GALLERY", "IN", "MEMORY", "TAIL"))  # in no constant of any code
 
 
 @pytest.fixture(scope="module")
 def zygote():
-    os.environ["LABKIT_GALLERY_SECRET"] = "GALLERY"
+    os.environ["LABKIT_GALLERY_SECRET"] = SECRET
     isolation = remote.probe_isolation()
     if not isolation.hostile_ready:
         pytest.skip(f"no jail here: {isolation.missing}")
@@ -157,7 +147,7 @@ def test_the_same_submission_gets_the_same_verdicts(zygote):
 AS_USER = """
 import ctypes, json, os, sys
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-import torch, tqdm, encodings.idna, tokenize, multiprocessing.shared_memory
+import torch, tqdm, matplotlib.pyplot, encodings.idna, tokenize, multiprocessing.shared_memory
 import glob, pickle, socket, subprocess, tempfile
 from labkit.grading import remote, zygote
 zygote.warm_up([])
@@ -184,8 +174,9 @@ def test_no_way_out_for_a_normal_users_grader():
     """The same as a user without rights: user namespaces take the place of root."""
     cells = json.dumps({name: escape(name) for name in HOSTILE.ESCAPES})
     done = subprocess.run(
-        [sys.executable, "-c", AS_USER], input=cells, capture_output=True, text=True, cwd=ROOT
-    )
+        [sys.executable, "-c", AS_USER], input=cells, capture_output=True, text=True, cwd=ROOT,
+        env=os.environ | {"LABKIT_GALLERY_SECRET": SECRET, "PYTHONHASHSEED": "0"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     way, level, missing = found.pop("")

@@ -16,18 +16,18 @@ from labkit.grading import remote
 if not sys.platform.startswith("linux"):
     pytest.skip("the jail is built on Linux only", allow_module_level=True)
 
-from labkit.grading.jail import folders, landlock, probe, seccomp
+from labkit.grading.jail import cgroups, folders, landlock, probe, seccomp
 from labkit.grading.jail.layers import Jail, LayerFailed, Plan
 
 ROOT = Path(__file__).resolve().parents[2]
-BEST = Plan(namespaces="root", own_user=True, landlock=True, seccomp=True)
+BEST = Plan(namespaces="root", own_user=True, landlock=True, seccomp=True, cgroup=True)
 
 
 # ---- plans ---------------------------------------------------------------------------------------
 
 
 def test_the_level_names_the_layers_that_hold():
-    assert BEST.level == "namespaces+landlock+seccomp"
+    assert BEST.level == "namespaces+landlock+seccomp+cgroup"
     assert Plan("", False, True, True).level == "landlock+seccomp"
     assert Plan("", False, False, False).level == "none"
 
@@ -58,7 +58,7 @@ def test_a_layer_that_fails_is_left_out_and_the_next_best_tried(monkeypatch):
     plan, missing = probe.find_plan()
 
     assert [each.namespaces for each in plans] == ["root", "user", "user", ""]
-    assert plan.landlock and not plan.seccomp
+    assert plan.landlock and plan.cgroup and not plan.seccomp
     assert missing == ("namespaces: not here", "seccomp: not here", "namespaces: not here")
 
 
@@ -222,6 +222,61 @@ def test_the_table_agrees_with_this_systems_headers():
     known = {words[1].removeprefix("__NR_"): int(words[2]) for words in lines if len(words) == 3}
     for name, number in seccomp.numbers(seccomp.FREE + seccomp.CONDITIONAL, "x86_64").items():
         assert known.get(name, number) == number
+
+
+# ---- groups --------------------------------------------------------------------------------------
+
+
+class FakeGroups(cgroups.Groups):
+    """On a folder of plain files that stands for a cgroup: they are there when a group is made."""
+
+    FILES = ("memory.max", "pids.max", "memory.swap.max", "cgroup.procs", "cgroup.kill")
+
+    def make(self, number, limits):
+        folder = self.root / self.group(number)
+        folder.mkdir()
+        for name in self.FILES:
+            (folder / name).touch()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "mkdir", lambda *_, **__: None)
+            super().make(number, limits)
+
+    def remove(self, number):
+        super().remove(number)
+        self.killed = (self.root / self.group(number) / "cgroup.kill").read_text()
+
+
+def test_the_words_to_a_fake_cgroup(tmp_path):
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
+    (tmp_path / "cgroup.subtree_control").touch()
+    groups = FakeGroups(tmp_path)
+    groups.root = tmp_path
+
+    groups.make(7, {"memory_mb": 100, "file_mb": 16, "processes": 32})
+    groups.join(7)
+    groups.remove(7)
+
+    (group,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    said = {path.name: path.read_text() for path in group.iterdir()}
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory +pids"
+    assert said.pop("memory.max") == str((132 << 20) + cgroups.BESIDE)
+    assert said == {
+        "pids.max": "32",
+        "memory.swap.max": "0",
+        "cgroup.procs": "0",
+        "cgroup.kill": "1",
+    }
+    assert cgroups.divisible(tmp_path) and groups.killed == "1"
+
+
+def test_a_group_that_cannot_be_divided(tmp_path):
+    (tmp_path / "cgroup.controllers").write_text("cpu pids\n")
+
+    assert not cgroups.divisible(tmp_path) and not cgroups.divisible(None)
+    with pytest.raises(FileNotFoundError):
+        cgroups.Groups(tmp_path)
+    with pytest.raises(OSError, match="no cgroup v2"):
+        cgroups.Groups(None)
 
 
 # ---- leftovers -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 import torch
 
 from labkit.grading import Challenge, Mistake, Outcome, check, check_through, remote
+from labkit.grading.link import Link, Patience
 from labkit.grading.remote import Limits, NotIsolated, RemoteTransport, Zygote
 from labkit.grading.transport import CutOff, Died, Raised, Returned
+from labkit.grading.wire import Channel, Late, Message
+from tests.gallery.hostile import SPEAK
 
 pytestmark = pytest.mark.skipif(not remote.LINUX, reason="children are jailed on Linux only")
 QUICK = Limits(seconds=0.5)
@@ -307,42 +311,35 @@ def asked():
 
 def answer(value=1, **more):
     return frame({"id": asked()["id"], "kind": "returned", "value": value, "arguments": [1]} | more)
-
-def say(data):
-    for fd in range(200):
-        try:
-            os.write(fd, data)
-        except OSError:
-            pass
 """
 FORGED = {
-    "a reply with another id": 'say(frame({"id": "0", "kind": "returned", "value": 1}))',
-    "a reply and the real one": "say(answer())",
-    "many replies": "say(answer() * 50)",
-    "lines of text": 'say(b\'{"outcome": "pass"}\\n\')',
-    "a reply of another kind": 'say(answer(kind="passed"))',
-    "a kind that is no text": "say(answer(kind=[1]))",
-    "no arguments": "say(answer(arguments=[]))",
-    "more arguments": "say(answer(arguments=[1, 2]))",
-    "an argument that is none": 'say(answer(arguments=[["q"]]))',
-    "a function as a value": 'say(answer(value=["h", 0]))',
-    "a value without bytes": 'say(answer(value=["x", "float32", [3]]))',
-    "an exception of no kind": 'say(answer(kind="raised", kinds=[], text=""))',
-    "an exception of odd kinds": 'say(answer(kind="raised", kinds=[[]], text=""))',
-    "an exception without text": 'say(answer(kind="raised", kinds=["E"], text=5))',
-    "a line that is none": 'say(answer(kind="raised", kinds=["E"], text="", line=["a", 1]))',
-    "a call back of nothing": 'say(answer(kind="callback", handle=0))',
-    "output that is no text": "say(answer(out=5))",
-    "half a frame": "say(answer()[:20]); os._exit(0)",
-    "a frame without end": 'say(struct.pack(">II", 100, 1 << 27)); os._exit(0)',
-    "a frame beyond all bounds": 'say(struct.pack(">II", 1 << 31, 1 << 31))',
-    "nonsense": "say(os.urandom(5000))",
+    "a reply with another id": 'speak(frame({"id": "0", "kind": "returned", "value": 1}))',
+    "a reply and the real one": "speak(answer())",
+    "many replies": "speak(answer() * 50)",
+    "lines of text": 'speak(b\'{"outcome": "pass"}\\n\')',
+    "a reply of another kind": 'speak(answer(kind="passed"))',
+    "a kind that is no text": "speak(answer(kind=[1]))",
+    "no arguments": "speak(answer(arguments=[]))",
+    "more arguments": "speak(answer(arguments=[1, 2]))",
+    "an argument that is none": 'speak(answer(arguments=[["q"]]))',
+    "a function as a value": 'speak(answer(value=["h", 0]))',
+    "a value without bytes": 'speak(answer(value=["x", "float32", [3]]))',
+    "an exception of no kind": 'speak(answer(kind="raised", kinds=[], text=""))',
+    "an exception of odd kinds": 'speak(answer(kind="raised", kinds=[[]], text=""))',
+    "an exception without text": 'speak(answer(kind="raised", kinds=["E"], text=5))',
+    "a line that is none": 'speak(answer(kind="raised", kinds=["E"], text="", line=["a", 1]))',
+    "a call back of nothing": 'speak(answer(kind="callback", handle=0))',
+    "output that is no text": "speak(answer(out=5))",
+    "half a frame": "speak(answer()[:20]); os._exit(0)",
+    "a frame without end": 'speak(struct.pack(">II", 100, 1 << 27)); os._exit(0)',
+    "a frame beyond all bounds": 'speak(struct.pack(">II", 1 << 31, 1 << 31))',
+    "nonsense": "speak(os.urandom(5000))",
 }
 
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_reply_loses_the_child_and_its_own_question(zygote, name):
-    cells = [FORGERY, f"def f(x):\n    {FORGED[name]}\n    return 2", "def g(x): return x"]
+    cells = [SPEAK, FORGERY, f"def f(x):\n    {FORGED[name]}\n    return 2", "def g(x): return x"]
     transport = zygote.open(cells, ["f", "g"], Limits(seconds=3.0))
 
     transport.begin("f")
@@ -355,13 +352,46 @@ def test_a_forged_reply_loses_the_child_and_its_own_question(zygote, name):
 
 
 def test_a_reply_before_the_question_is_no_answer(zygote):
-    waiting = "threading.Timer(0.1, say, [frame({'id': '0', 'kind': 'returned', 'value': 1})])"
-    cells = [FORGERY, f"def f(x):\n    {waiting}.start()\n    return 2", "def g(x): return x"]
+    waiting = "threading.Timer(0.1, speak, [frame({'id': '0', 'kind': 'returned', 'value': 1})])"
+    cells = [
+        SPEAK,
+        FORGERY,
+        f"def f(x):\n    {waiting}.start()\n    return 2",
+        "def g(x): return x",
+    ]
     transport = zygote.open(cells, ["f", "g"], Limits(seconds=3.0))
     transport.begin("f")
     assert transport.call("f", (1,)) == Returned(2, (1,))
     time.sleep(0.5)
     assert isinstance(transport.call("f", (1,)), Died)
+    transport.begin("g")
+    assert transport.call("g", (5,)) == Returned(5, (5,))
+    transport.close()
+
+
+def test_who_never_stops_talking_is_late():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        patience = Patience(Link(Channel(ours), theirs), 0.01, 0.0)
+        deadline = time.monotonic() + 20
+        with pytest.raises(Late):
+            while time.monotonic() < deadline:
+                Channel(theirs).send(Message({"kind": "callback"}))
+                patience.receive()
+
+
+def test_a_message_between_two_questions_costs_neither(zygote):
+    waiting = "threading.Timer(0.1, speak, [b'x' * 100])"
+    cells = [
+        SPEAK,
+        FORGERY,
+        f"def f(x):\n    {waiting}.start()\n    return 2",
+        "def g(x): return x",
+    ]
+    transport = zygote.open(cells, ["f", "g"], Limits(seconds=3.0))
+    transport.begin("f")
+    assert transport.call("f", (1,)) == Returned(2, (1,))
+    time.sleep(0.5)
     transport.begin("g")
     assert transport.call("g", (5,)) == Returned(5, (5,))
     transport.close()

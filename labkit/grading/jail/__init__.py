@@ -4,6 +4,7 @@
     own user    a user id for each child, where the grader is root
     limits      memory, processor time, files, processes
     Landlock    reads libraries, writes its own empty folder, no more
+    cgroup      memory and processes of a child counted as one, where we may divide our own group
     seccomp     no new processes or programs, no sockets, nothing that computing does not need
 
 What is missing is found by trying it (probe.py), and written with every mark.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from labkit import paths
@@ -27,18 +28,24 @@ SYSTEM = (
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat")
+LIBRARIES = ("lib", "lib64")  # beside them may lie settings of pip or Jupyter, with passwords
 FOR_LEARNERS = ("__init__.py", "paths.py", "instruments", "models")
 PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 WORK = "/jail/work"  # the child's own, empty and gone with it
 
 
-def readable() -> list[str]:
-    """Files and folders that a child may read, those that lie in another left out."""
+@cache
+def readable() -> tuple[str, ...]:
+    """Files and folders that a child may read, those that lie in another left out.
+
+    Found once, by the zygote: in the jail there is less to see.
+    """
     packages = [path for path in sys.path if os.path.basename(path) in PACKAGE_FOLDERS]
-    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *packages]
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    python = [f"{prefix}/{name}" for prefix in prefixes for name in LIBRARIES] + packages
     ours = [str(paths.PACKAGE / name) for name in FOR_LEARNERS]
     real = [os.path.realpath(path) for path in python]
-    return outermost([*SYSTEM, *python, *real], hidden()) + ours
+    return (*outermost([*SYSTEM, *python, *real], hidden()), *ours)
 
 
 def hidden() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import shutil
 import signal
 import stat
@@ -18,9 +19,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labkit import paths
-from labkit.grading.jail import folders, landlock, limits, linux, mounts, seccomp
+from labkit.grading.jail import cgroups, folders, landlock, limits, linux, mounts, seccomp
+from labkit.grading.jail.cgroups import Groups
 
 FIRST_USER, USERS = 61_184, 4_000  # where systemd has its users of a moment; nobody's files
+FIRST_PID = 1  # of every child, in its own namespace
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",
     "HF_HUB_OFFLINE": "1",
@@ -50,12 +53,13 @@ class Plan:
     own_user: bool
     landlock: bool
     seccomp: bool
+    cgroup: bool = False
 
     @property
     def level(self) -> str:
         """As it is written with every mark."""
-        layers = {"namespaces": self.namespaces, "landlock": self.landlock, "seccomp": self.seccomp}
-        return "+".join(name for name, there in layers.items() if there) or "none"
+        layers = ("namespaces", "landlock", "seccomp", "cgroup")
+        return "+".join(name for name in layers if getattr(self, name)) or "none"
 
     def without(self, layer: str) -> Plan:
         """The next best plan when a layer does not hold."""
@@ -70,6 +74,8 @@ class Plan:
                 return replace(self, landlock=False)
             case "seccomp" if self.seccomp:
                 return replace(self, seccomp=False)
+            case "cgroup" if self.cgroup:
+                return replace(self, cgroup=False)
         raise LayerFailed(layer, "it does not hold, and there is no jail without it")
 
 
@@ -89,15 +95,20 @@ class Jail:
     plan: Plan
     trusted: bool = False
     own_pids: int = -1  # the zygote's own pid namespace
-    count: int = 0
+    count: int = field(default_factory=lambda: secrets.randbelow(USERS))  # of children, from there
     folder: str = folders.WORK  # of the child that was forked last
     work: dict[int, str] = field(default_factory=dict)  # folders of children, without namespaces
+    groups: Groups | None = None
+    numbers: dict[int, int] = field(default_factory=dict)  # of children, by process id
 
     # ---- in the zygote
 
     def prepare(self, keep: int) -> None:
         """Before any child: namespaces and root directory of the zygote. `keep` stays open."""
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        if self.plan.cgroup:
+            with layer("cgroup"):
+                self.groups = Groups(cgroups.own_folder())
         if not self.plan.namespaces:
             return
         with layer("namespaces"):
@@ -105,10 +116,21 @@ class Jail:
             go_on_as_child(keep)
             self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
             mounts.enter_new_root()
+        if self.plan.seccomp:
+            seccomp.compiled(FIRST_PID)
 
-    def fork(self) -> int:
-        """Fork a child; with namespaces it is the first process of a new one."""
+    def fork(self, given: Mapping[str, float]) -> int:
+        """Fork a child, whose limits these will be."""
         self.count += 1
+        if self.groups is not None:
+            with layer("cgroup"):
+                self.groups.make(self.count, given)
+        pid = self.fork_with_namespace()
+        self.numbers[pid] = self.count
+        return pid
+
+    def fork_with_namespace(self) -> int:
+        """With namespaces a child is the first process of a new one."""
         if not self.plan.namespaces:
             return self.fork_with_folder()
         with layer("namespaces"):
@@ -136,7 +158,9 @@ class Jail:
 
         With namespaces the kernel has seen to that. Without, its orphans are ours now.
         """
-        folder = self.work.pop(ended, None)
+        number, folder = self.numbers.pop(ended, 0), self.work.pop(ended, None)
+        if self.groups is not None:
+            self.groups.remove(number)
         while not self.plan.namespaces and (strays := children_of_this_process() - kept):
             for pid in strays:
                 with suppress(OSError):
@@ -155,7 +179,11 @@ class Jail:
     def enter(self, keep: int, given: Mapping[str, float]) -> None:
         """Everything that shuts this process in. `keep` is the only file that stays open."""
         os.setsid()
+        if self.groups is not None:
+            with layer("cgroup"):
+                self.groups.join(self.count)
         alone(keep)
+        first_to_go()
         self.own_folders(given)
         with layer("limits"):
             limits.set_limits(given)
@@ -198,7 +226,7 @@ class Jail:
 
     def restrict_files(self) -> None:
         """Landlock; without namespaces labkit's own folders must be cut out of what is shown."""
-        read, names = folders.readable(), [str(paths.PACKAGE)]
+        read, names = list(folders.readable()), [str(paths.PACKAGE)]
         if not self.plan.namespaces:
             parts = [folders.around(root, folders.hidden()) for root in read]
             ours = [path for path in read if folders.is_inside(path, str(paths.PACKAGE))]
@@ -263,6 +291,12 @@ def alone(keep: int) -> None:
     for number in range(3):
         os.dup2(null, number)
     only(keep=(keep,))
+
+
+def first_to_go() -> None:
+    """Where all memory is spent, the kernel ends a child, and neither the zygote nor a grader."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def only(keep: tuple[int, ...]) -> None:

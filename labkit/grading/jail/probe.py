@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from labkit.grading.jail import Isolation, landlock, seccomp
+from labkit.grading.jail import Isolation, cgroups, landlock, seccomp
 from labkit.grading.jail.layers import Jail, LayerFailed, Plan
 
 TRIAL = {"seconds": 5.0, "memory_mb": 256, "output_kb": 1, "file_mb": 1, "processes": 8}
@@ -19,6 +19,8 @@ def find_plan() -> tuple[Plan, tuple[str, ...]]:
         missing.append("landlock: this kernel has none (Linux 5.13 has)")
     if not plan.seccomp:
         missing.append("seccomp: no filter is written for this processor")
+    if not plan.cgroup:
+        missing.append("cgroup: no group (v2) with memory and pids that this user may divide")
     while (failed := trial(plan)) is not None:
         missing.append(str(failed))
         plan = plan.without(failed.layer)
@@ -33,6 +35,7 @@ def best_plan() -> Plan:
         own_user=root,
         landlock=landlock.abi() > 0,
         seccomp=seccomp.available(),
+        cgroup=cgroups.divisible(cgroups.own_folder()),
     )
 
 
@@ -59,7 +62,7 @@ def try_out(plan: Plan, write: int) -> None:
     said = ""
     try:
         jail.prepare(write)
-        pid = jail.fork()
+        pid = jail.fork(TRIAL)
         if pid == 0:
             jail.enter(write, TRIAL)
             said = "held"

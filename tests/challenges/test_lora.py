@@ -1,0 +1,67 @@
+"""The reference answers of lesson 09 and the checks' own truth against peft, on random sizes."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import LoraConfig
+
+from labkit.challenges import lora
+from labkit.course.solutions import names, reference
+from labkit.models import load_model
+from labkit.models.tuning import adapted
+from tests.models.tiny import save_tiny_model
+
+LESSON = "09_lora"
+REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}
+sizes = st.integers(1, 6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes, sizes, sizes, st.floats(0.5, 32), st.integers(0, 99))
+def test_layer_and_merge_equal_pefts(out: int, width: int, rank: int, alpha: float, seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    x, weight = (torch.randn(n, width, generator=generator) for n in (3, out))
+    bias, a = torch.randn(out, generator=generator), torch.randn(rank, width, generator=generator)
+    b = torch.randn(out, rank, generator=generator)
+    theirs = lora.pefts_linear(x, weight, bias, a, b, alpha)
+    ours = REFERENCE["lora_linear"](x, weight, bias, a, b, alpha)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        lora.true_linear(x, weight, bias, a, b, alpha), theirs, rtol=1e-4, atol=1e-4
+    )
+    merged = REFERENCE["merge_adapter"](weight, a, b, alpha)
+    torch.testing.assert_close(merged, lora.pefts_merge(weight, a, b, alpha), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(x @ merged.T + bias, ours, rtol=1e-3, atol=1e-3)
+
+
+def test_the_check_leaves_the_global_draws_alone():
+    torch.manual_seed(3)
+    state = torch.random.get_rng_state()
+    lora.pefts_merge(torch.ones(2, 2), torch.ones(1, 2), torch.ones(2, 1), 2.0)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_names_and_counts_equal_pefts(tmp_path):
+    save_tiny_model(tmp_path)
+    model, _ = load_model(str(tmp_path))
+    shapes = {name: list(p.shape) for name, p in model.named_parameters()}
+    for targets in (["q_proj", "v_proj"], ["layers.0.mlp.up_proj"], ["proj"]):
+        ours = REFERENCE["trained_parameters"](shapes, targets, 3)
+        if not ours:
+            continue  # peft refuses to adapt nothing
+        tuned = adapted(model, LoraConfig(r=3, target_modules=targets))
+        theirs = {
+            name.removeprefix("base_model.model.").replace(".default", ""): p.numel()
+            for name, p in tuned.named_parameters()
+            if p.requires_grad
+        }
+        assert ours == theirs
+
+
+def test_the_papers_counts_for_gpt_3():
+    blocks = {f"h.{i}.{name}.weight": [12_288, 12_288] for i in range(96) for name in "qkvo"}
+    for rank, millions in ((1, 4.7), (4, 18.9)):
+        found = REFERENCE["trained_parameters"](blocks, ["q", "v"], rank)
+        assert round(sum(found.values()) / 1e6, 1) == millions

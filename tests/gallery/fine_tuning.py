@@ -1,0 +1,593 @@
+"""Answers to the challenges of lesson 08 as people write them: right ones and wrong ones.
+
+Written apart from the imitations in labkit/challenges/fine_tuning.py. WRONG names the mistake that
+must be diagnosed, or None where the general message has to do.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+# ---------------------------------------------------------------- collate
+
+
+def c_lists(prompts, answers, end, pad):
+    if len(prompts) != len(answers):
+        raise ValueError("prompts, answers")
+    if any(not a for a in answers):
+        raise ValueError("empty answer")
+    ids, masks, labels = [], [], []
+    longest = max(len(p) + len(a) + 1 for p, a in zip(prompts, answers, strict=True))
+    for p, a in zip(prompts, answers, strict=True):
+        row = p + a + [end]
+        fill = longest - len(row)
+        ids.append(row + fill * [pad])
+        masks.append(len(row) * [1] + fill * [0])
+        labels.append(len(p) * [-100] + a + [end] + fill * [-100])
+    names = ("input_ids", "attention_mask", "labels")
+    return {n: torch.tensor(v) for n, v in zip(names, (ids, masks, labels), strict=True)}
+
+
+def c_where(prompts, answers, end, pad):
+    """By positions: one comparison with the lengths for the mask, one for the labels."""
+    if len(prompts) != len(answers) or min(map(len, answers)) == 0:
+        raise ValueError
+    rows = [p + a + [end] for p, a in zip(prompts, answers, strict=True)]
+    n = max(map(len, rows))
+    ids = torch.tensor([r + [pad] * (n - len(r)) for r in rows])
+    place = torch.arange(n)[None]
+    mask = place < torch.tensor([[len(r)] for r in rows])
+    learned = mask & (place >= torch.tensor([[len(p)] for p in prompts]))
+    labels = torch.where(learned, ids, torch.tensor(-100))
+    return {"input_ids": ids, "attention_mask": mask.long(), "labels": labels}
+
+
+def c_everything(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    labels = found["input_ids"].clone()
+    labels[found["attention_mask"] == 0] = -100
+    return {**found, "labels": labels}
+
+
+def c_pad_labels(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    labels = torch.where(found["attention_mask"] == 0, pad, found["labels"])
+    return {**found, "labels": labels}
+
+
+def c_replace_pad(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    labels = found["labels"].clone()
+    labels[found["input_ids"] == pad] = -100
+    return {**found, "labels": labels}
+
+
+def c_mask_from_ids(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    return {**found, "attention_mask": found["input_ids"].ne(pad).to(torch.int64)}
+
+
+def c_without_end(prompts, answers, end, pad):
+    if len(prompts) != len(answers) or not all(answers):
+        raise ValueError
+    rows = [p + a for p, a in zip(prompts, answers, strict=True)]
+    n = max(map(len, rows))
+    fill = [n - len(r) for r in rows]
+    labels = [[-100] * len(p) + a for p, a in zip(prompts, answers, strict=True)]
+    return {
+        "input_ids": torch.tensor([r + f * [pad] for r, f in zip(rows, fill, strict=True)]),
+        "attention_mask": torch.tensor(
+            [[1] * len(r) + f * [0] for r, f in zip(rows, fill, strict=True)]
+        ),
+        "labels": torch.tensor([r + f * [-100] for r, f in zip(labels, fill, strict=True)]),
+    }
+
+
+def c_end_ignored(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    labels = found["labels"].clone()
+    for i, length in enumerate(found["attention_mask"].sum(1).tolist()):
+        labels[i, length - 1] = -100
+    return {**found, "labels": labels}
+
+
+def c_prompt_only(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    labels = found["input_ids"].clone()
+    for i, p in enumerate(prompts):
+        labels[i, len(p) :] = -100
+    return {**found, "labels": labels}
+
+
+def c_next_token(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    last = torch.full((len(prompts), 1), -100)
+    return {**found, "labels": torch.cat([found["labels"][:, 1:], last], dim=1)}
+
+
+def c_first_masked(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    labels = found["labels"].clone()
+    for i, p in enumerate(prompts):
+        labels[i, : len(p) + 1] = -100
+    return {**found, "labels": labels}
+
+
+def c_last_of_prompt(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    labels = found["labels"].clone()
+    for i, p in enumerate(prompts):
+        if p:
+            labels[i, len(p) - 1] = p[-1]
+    return {**found, "labels": labels}
+
+
+def c_pad_for_ignored(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    return {**found, "labels": found["labels"].masked_fill(found["labels"].eq(-100), pad)}
+
+
+def c_left(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    lengths = found["attention_mask"].sum(1).tolist()
+    n = max(lengths)
+    return {
+        name: torch.stack([row.roll(n - k) for row, k in zip(value, lengths, strict=True)])
+        for name, value in found.items()
+    }
+
+
+def c_no_mask(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    return {**found, "attention_mask": torch.ones_like(found["input_ids"])}
+
+
+def c_prompt_hidden(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    return {**found, "attention_mask": (found["labels"] != -100).long()}
+
+
+def c_trusting(prompts, answers, end, pad):
+    rows = [p + a + [end] for p, a in zip(prompts, answers, strict=False)]
+    n = max(map(len, rows))
+    labels = [
+        [-100] * len(p) + r[len(p) :] + [-100] * (n - len(r))
+        for p, r in zip(prompts, rows, strict=False)
+    ]
+    return {
+        "input_ids": torch.tensor([r + [pad] * (n - len(r)) for r in rows]),
+        "attention_mask": torch.tensor([[1] * len(r) + [0] * (n - len(r)) for r in rows]),
+        "labels": torch.tensor(labels),
+    }
+
+
+def c_ids_only(prompts, answers, end, pad):
+    return c_where(prompts, answers, end, pad)["input_ids"]
+
+
+# ---------------------------------------------------------------- answer_loss
+
+
+def l_functional(logits, labels):
+    wanted = labels[..., 1:].contiguous()
+    if bool((wanted == -100).all()):
+        raise ValueError("nothing to learn")
+    scores = logits[..., :-1, :].contiguous().float()
+    return F.cross_entropy(scores.view(-1, scores.size(-1)), wanted.view(-1), ignore_index=-100)
+
+
+def l_weighted(logits, labels):
+    """A sum with weights 0 and 1, divided by how many are 1."""
+    wanted = labels[:, 1:]
+    weights = (wanted >= 0).float()
+    if weights.sum() == 0:
+        raise ValueError
+    logp = F.log_softmax(logits[:, :-1].float(), dim=2)
+    chosen = torch.gather(logp, 2, wanted.clamp(min=0).unsqueeze(2)).squeeze(2)
+    return -(chosen * weights).sum() / weights.sum()
+
+
+def l_same_place(logits, labels):
+    if (labels[:, 1:] == -100).all():
+        raise ValueError
+    return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
+
+
+def l_backwards(logits, labels):
+    if (labels[:, 1:] == -100).all():
+        raise ValueError
+    return F.cross_entropy(logits[:, 1:].float().flatten(0, 1), labels[:, :-1].flatten())
+
+
+def l_two(logits, labels):
+    if (labels[:, 1:] == -100).all():
+        raise ValueError
+    return F.cross_entropy(logits[:, :-2].float().flatten(0, 1), labels[:, 2:].flatten())
+
+
+def l_all_places(logits, labels):
+    if (labels[:, 1:] == -100).all():
+        raise ValueError
+    scores = logits[:, :-1].float().flatten(0, 1)
+    return F.cross_entropy(scores, labels[:, 1:].flatten(), reduction="none").mean()
+
+
+def l_rowwise(logits, labels):
+    losses = []
+    for scores, wanted in zip(logits.float(), labels, strict=True):
+        if (wanted[1:] != -100).any():
+            losses.append(F.cross_entropy(scores[:-1], wanted[1:]))
+    if not losses:
+        raise ValueError
+    return sum(losses) / len(losses)
+
+
+def l_sum(logits, labels):
+    if (labels[:, 1:] == -100).all():
+        raise ValueError
+    scores = logits[:, :-1].float().flatten(0, 1)
+    return F.cross_entropy(scores, labels[:, 1:].flatten(), reduction="sum")
+
+
+def l_zeroed(logits, labels):
+    if (labels[:, 1:] == -100).all():
+        raise ValueError
+    wanted = torch.where(labels == -100, 0, labels)
+    return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), wanted[:, 1:].flatten())
+
+
+def l_bits(logits, labels):
+    return l_functional(logits, labels) * math.log2(math.e)
+
+
+def l_likelihood(logits, labels):
+    return -l_functional(logits, labels)
+
+
+def l_perplexity(logits, labels):
+    return torch.exp(l_functional(logits, labels))
+
+
+def l_one_minus(logits, labels):
+    wanted = labels[:, 1:]
+    kept = wanted != -100
+    if not kept.any():
+        raise ValueError
+    p = logits[:, :-1].float().softmax(-1)[kept]
+    return (1 - p[torch.arange(len(p)), wanted[kept]]).mean()
+
+
+def l_exp(logits, labels):
+    wanted = labels[:, 1:]
+    kept = wanted != -100
+    if not kept.any():
+        raise ValueError
+    e = torch.exp(logits[:, :-1].float()[kept])
+    p = e / e.sum(-1, keepdim=True)
+    return -torch.log(p[torch.arange(len(p)), wanted[kept]]).mean()
+
+
+def l_dtype(logits, labels):
+    if (labels[:, 1:] == -100).all():
+        raise ValueError
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+
+
+def l_trusting(logits, labels):
+    return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten())
+
+
+def l_float(logits, labels):
+    return float(l_functional(logits, labels))
+
+
+# ---------------------------------------------------------------- adamw_step
+
+
+def a_like_torch(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    b1, b2 = betas
+    w = weight - weight * weight_decay * learning_rate
+    m = first + (gradient - first) * (1 - b1)
+    v = second + (gradient.square() - second) * (1 - b2)
+    root = torch.sqrt(v / (1 - b2**step))
+    w = w - (learning_rate / (1 - b1**step)) * m / (root + eps)
+    return {"weight": w, "first": m, "second": v}
+
+
+def a_by_torch(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    """Lets the library do it."""
+    p = weight.clone().requires_grad_(True)
+    p.grad = gradient.clone()
+    adam = torch.optim.AdamW([p], lr=learning_rate, betas=betas, eps=eps, weight_decay=weight_decay)
+    adam.state[p] = {
+        "step": torch.tensor(step - 1.0), "exp_avg": first.clone(), "exp_avg_sq": second.clone(),
+    }  # fmt: skip
+    adam.step()
+    state = adam.state[p]
+    return {"weight": p.detach(), "first": state["exp_avg"], "second": state["exp_avg_sq"]}
+
+
+def spoiled(name, move=None, means=None, corrected=True, keep=None):
+    """A step written out with one part other than it should be."""
+
+    def adamw_step(
+        weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+        betas=(0.9, 0.999), eps=1e-8,
+    ):  # fmt: skip
+        update = means or (
+            lambda: (
+                betas[0] * first + (1 - betas[0]) * gradient,
+                betas[1] * second + (1 - betas[1]) * gradient**2,
+            )
+        )
+        m, v = update(gradient, first, second, betas) if means else update()
+        m_hat, v_hat = m, v
+        if corrected:
+            m_hat, v_hat = m / (1 - betas[0] ** step), v / (1 - betas[1] ** step)
+        w, lr, wd = weight, learning_rate, weight_decay
+        new = move(w, m_hat, v_hat, lr, wd, eps) if move else (
+            w - lr * (m_hat / (v_hat**0.5 + eps) + wd * w)
+        )  # fmt: skip
+        if keep:
+            m, v = m_hat, v_hat
+        return {"weight": new, "first": m, "second": v}
+
+    adamw_step.__name__ = name
+    return adamw_step
+
+
+def a_l2(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    g = gradient + weight_decay * weight
+    m = betas[0] * first + (1 - betas[0]) * g
+    v = betas[1] * second + (1 - betas[1]) * g * g
+    m_hat, v_hat = m / (1 - betas[0] ** step), v / (1 - betas[1] ** step)
+    return {
+        "weight": weight - learning_rate * m_hat / (v_hat.sqrt() + eps),
+        "first": m,
+        "second": v,
+    }
+
+
+def a_from_zero(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    m = betas[0] * first + (1 - betas[0]) * gradient
+    v = betas[1] * second + (1 - betas[1]) * gradient**2
+    done = step - 1
+    m_hat = m / (1 - betas[0] ** done) if done else m
+    v_hat = v / (1 - betas[1] ** done) if done else v
+    w = weight - learning_rate * (m_hat / (v_hat.sqrt() + eps) + weight_decay * weight)
+    return {"weight": w, "first": m, "second": v}
+
+
+def a_writes(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    m = betas[0] * first + (1 - betas[0]) * gradient
+    v = betas[1] * second + (1 - betas[1]) * gradient * gradient
+    m_hat, v_hat = m / (1 - betas[0] ** step), v / (1 - betas[1] ** step)
+    old = weight.clone()
+    weight[:] = (
+        old - learning_rate * m_hat / (v_hat.sqrt() + eps) - learning_rate * weight_decay * old
+    )
+    return {"weight": weight, "first": m, "second": v}
+
+
+a_raw = spoiled("a_raw", corrected=False)
+a_decay_alone = spoiled(
+    "a_decay_alone", lambda w, m, v, lr, wd, eps: (1 - wd) * w - lr * m / (v.sqrt() + eps)
+)
+a_plain_adam = spoiled("a_plain_adam", lambda w, m, v, lr, wd, eps: w - lr * m / (v.sqrt() + eps))
+a_decay_last = spoiled(
+    "a_decay_last", lambda w, m, v, lr, wd, eps: (w - lr * m / (v.sqrt() + eps)) * (1 - lr * wd)
+)
+a_eps_inside = spoiled(
+    "a_eps_inside", lambda w, m, v, lr, wd, eps: w - lr * (m / torch.sqrt(v + eps) + wd * w)
+)
+a_no_eps = spoiled("a_no_eps", lambda w, m, v, lr, wd, eps: w - lr * (m / v.sqrt() + wd * w))
+a_no_root = spoiled("a_no_root", lambda w, m, v, lr, wd, eps: w - lr * (m / (v + eps) + wd * w))
+a_up = spoiled("a_up", lambda w, m, v, lr, wd, eps: w + lr * m / (v.sqrt() + eps) - lr * wd * w)
+a_abs = spoiled(
+    "a_abs",
+    means=lambda g, m, v, b: (b[0] * m + (1 - b[0]) * g, b[1] * v + (1 - b[1]) * g.abs()),
+)
+a_keeps_corrected = spoiled("a_keeps_corrected", keep=True)
+
+
+def a_swapped_through(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    b2, b1 = betas
+    return a_like_torch(
+        weight, gradient, first, second, step, learning_rate, weight_decay, (b1, b2), eps
+    )
+
+
+def a_shares_through(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    b1, b2 = betas
+    m, v = (1 - b1) * first + b1 * gradient, (1 - b2) * second + b2 * gradient**2
+    m_hat, v_hat = m / (1 - b1**step), v / (1 - b2**step)
+    w = weight - learning_rate * (m_hat / (v_hat.sqrt() + eps) + weight_decay * weight)
+    return {"weight": w, "first": m, "second": v}
+
+
+def a_tuple(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    found = a_like_torch(
+        weight, gradient, first, second, step, learning_rate, weight_decay, betas, eps
+    )
+    return found["weight"], found["first"], found["second"]
+
+
+# ---------------------------------------------------------------- share_forgotten
+
+
+def f_loop(before, after):
+    if len(before) != len(after):
+        raise ValueError("different questions?")
+    known = gone = 0
+    for b, a in zip(before, after, strict=True):
+        if b:
+            known += 1
+            if not a:
+                gone += 1
+    if known == 0:
+        raise ValueError("nothing known")
+    return gone / known
+
+
+def f_mean(before, after):
+    """A mean over the answers to what was known."""
+    from statistics import fmean
+
+    pairs = [(b, a) for b, a in zip(before, after, strict=True) if b]
+    if not pairs:
+        raise ValueError
+    return fmean(not a for _, a in pairs)
+
+
+def checked(formula, name):
+    def share_forgotten(before, after):
+        if len(before) != len(after) or sum(before) == 0:
+            raise ValueError
+        both = list(zip(before, after, strict=True))
+        return formula(both)
+
+    share_forgotten.__name__ = name
+    return share_forgotten
+
+
+f_of_all = checked(lambda both: sum(b > a for b, a in both) / len(both), "f_of_all")
+f_net = checked(
+    lambda both: (sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both),
+    "f_net",
+)
+f_points = checked(lambda both: sum(b - a for b, a in both) / len(both), "f_points")
+f_kept = checked(lambda both: sum(b and a for b, a in both) / sum(b for b, _ in both), "f_kept")
+f_wrong_now = checked(lambda both: sum(not a for _, a in both) / len(both), "f_wrong_now")
+f_changed = checked(lambda both: sum(b ^ a for b, a in both) / len(both), "f_changed")
+f_learned = checked(
+    lambda both: sum(a and not b for b, a in both) / sum(b for b, _ in both), "f_learned"
+)
+f_of_now = checked(
+    lambda both: sum(b and not a for b, a in both) / (sum(a for _, a in both) or 1), "f_of_now"
+)
+f_count = checked(lambda both: 1.0 * sum(b and not a for b, a in both), "f_count")
+
+
+def f_zero(before, after):
+    if len(before) != len(after):
+        raise ValueError
+    gone = [b and not a for b, a in zip(before, after, strict=True)]
+    return sum(gone) / max(1, sum(before))
+
+
+def f_trusting(before, after):
+    known = sum(before)
+    if known == 0:
+        raise ValueError
+    gone = 0
+    for b, a in zip(before, after, strict=False):
+        gone += b and not a
+    return gone / known
+
+
+def f_percent(before, after):
+    return 100 * f_loop(before, after)
+
+
+RIGHT = {
+    "collate": (c_lists, c_where),
+    "answer_loss": (l_functional, l_weighted),
+    "adamw_step": (a_like_torch, a_by_torch),
+    "share_forgotten": (f_loop, f_mean),
+}
+WRONG = {
+    "collate": {
+        c_everything: "prompt-learned",
+        c_pad_labels: "padding-learned",
+        c_replace_pad: "padding-by-value",
+        c_mask_from_ids: "mask-by-value",
+        c_without_end: "no-end",
+        c_end_ignored: "end-not-learned",
+        c_prompt_only: "answer-masked",
+        c_next_token: "shifted",
+        c_first_masked: "one-too-many",
+        c_last_of_prompt: "one-too-few",
+        c_pad_for_ignored: "masked-with-pad",
+        c_left: "padded-left",
+        c_no_mask: "mask-all-ones",
+        c_prompt_hidden: "prompt-unseen",
+        c_trusting: "nothing-refused",
+        c_ids_only: None,
+    },
+    "answer_loss": {
+        l_same_place: "not-shifted",
+        l_backwards: "shifted-backwards",
+        l_two: "shifted-twice",
+        l_all_places: "mean-over-all",
+        l_rowwise: "mean-of-rows",
+        l_sum: "sum",
+        l_zeroed: "ignored-as-token",
+        l_bits: "bits",
+        l_likelihood: "sign",
+        l_perplexity: "perplexity",
+        l_one_minus: "not-a-log",
+        l_exp: "overflow",
+        l_dtype: "own-dtype",
+        l_trusting: "nan-for-nothing",
+        l_float: None,
+    },
+    "adamw_step": {
+        a_raw: "not-corrected",
+        a_l2: "decay-in-gradient",
+        a_decay_alone: "decay-without-rate",
+        a_plain_adam: "no-decay",
+        a_decay_last: "decay-after",
+        a_eps_inside: "eps-in-root",
+        a_no_eps: "no-eps",
+        a_no_root: "no-root",
+        a_up: "uphill",
+        a_swapped_through: "betas-swapped",
+        a_shares_through: "shares-swapped",
+        a_abs: "square-missing",
+        a_from_zero: "counted-from-zero",
+        a_keeps_corrected: "corrected-means-kept",
+        a_writes: "in-place",
+        a_tuple: None,
+    },
+    "share_forgotten": {
+        f_of_all: "of-all",
+        f_net: "net",
+        f_points: "net-points",
+        f_kept: "kept",
+        f_wrong_now: "wrong-after",
+        f_changed: "changed",
+        f_learned: "learned",
+        f_of_now: "of-what-is-known-now",
+        f_count: "count",
+        f_zero: "nothing-is-zero",
+        f_trusting: "lengths-unchecked",
+        f_percent: None,
+    },
+}

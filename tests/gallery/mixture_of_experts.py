@@ -1,0 +1,623 @@
+"""Answers to the challenges of lesson 15 as people write them: right ones and wrong ones.
+
+Written apart from the imitations in labkit/challenges/mixture_of_experts.py. WRONG names the
+mistake that must be diagnosed, or None where the general message has to do.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+# ---------------------------------------------------------------- top_k_router
+
+
+def check_k(k, n):
+    if not (isinstance(k, int) and 0 < k <= n):
+        raise ValueError(f"{k} of {n} experts")
+
+
+def r_mixtral(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.shape[1])
+    probs = F.softmax(router_logits, dim=1, dtype=torch.float)
+    top, idx = torch.topk(probs, k, dim=1)
+    if norm_topk_prob:
+        top = top / top.sum(dim=1, keepdim=True)
+    return top, idx
+
+
+def r_branches(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    logits = router_logits.to(torch.float32)
+    values, indices = torch.topk(logits, k)
+    if norm_topk_prob:
+        return torch.softmax(values, dim=-1), indices
+    return torch.softmax(logits, dim=-1).gather(-1, indices), indices
+
+
+def r_gpt_oss(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    values, indices = router_logits.float().topk(k)
+    return values.softmax(-1), indices
+
+
+def r_switch(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    probs = router_logits.float().softmax(-1)
+    found = probs.topk(k)
+    return found.values, found.indices
+
+
+def r_not_norm(router_logits, k, norm_topk_prob):
+    return r_mixtral(router_logits, k, not norm_topk_prob)
+
+
+def r_softmax_softmax(router_logits, k, norm_topk_prob):
+    weights, indices = r_switch(router_logits, k, norm_topk_prob)
+    if norm_topk_prob:
+        weights = F.softmax(weights, dim=-1)
+    return weights, indices
+
+
+def r_logits(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    values, indices = router_logits.float().topk(k)
+    if norm_topk_prob:
+        values = values / values.sum(-1, keepdim=True)
+    return values, indices
+
+
+def r_deepseek(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    values, indices = torch.sigmoid(router_logits.float()).topk(k)
+    if norm_topk_prob:
+        values = values / values.sum(-1, keepdim=True)
+    return values, indices
+
+
+def r_dim_zero(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    values, indices = torch.softmax(router_logits.float(), dim=0).topk(k)
+    if norm_topk_prob:
+        values = values / values.sum(-1, keepdim=True)
+    return values, indices
+
+
+def r_sum_zero(router_logits, k, norm_topk_prob):
+    weights, indices = r_switch(router_logits, k, norm_topk_prob)
+    return (weights / weights.sum(dim=0) if norm_topk_prob else weights), indices
+
+
+def r_lowest(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    probs = torch.softmax(router_logits.float(), dim=-1)
+    indices = probs.argsort(dim=-1)[:, :k]
+    weights = probs.gather(1, indices)
+    if norm_topk_prob:
+        weights = weights / weights.sum(-1, keepdim=True)
+    return weights, indices
+
+
+def r_sorted(router_logits, k, norm_topk_prob):
+    weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
+    order = indices.argsort(dim=1)
+    return weights.gather(1, order), indices.gather(1, order)
+
+
+def r_dense(router_logits, k, norm_topk_prob):
+    weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
+    dense = torch.zeros(router_logits.shape)
+    dense.scatter_(1, indices, weights)
+    return dense, indices
+
+
+def r_swapped(router_logits, k, norm_topk_prob):
+    weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
+    return indices, weights
+
+
+def r_bf16(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.size(-1))
+    probs = F.softmax(router_logits, dim=-1)
+    weights, indices = probs.topk(k)
+    if norm_topk_prob:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    return weights, indices
+
+
+def r_min(router_logits, k, norm_topk_prob):
+    return r_mixtral(router_logits, min(max(1, k), router_logits.size(-1)), norm_topk_prob)
+
+
+def r_trusting(router_logits, k, norm_topk_prob):
+    weights, indices = torch.softmax(router_logits.float(), dim=-1).topk(k)
+    if norm_topk_prob:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    return weights, indices
+
+
+def r_lists(router_logits, k, norm_topk_prob):
+    weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
+    return weights.tolist(), indices.tolist()
+
+
+# ---------------------------------------------------------------- load_balancing_loss
+
+
+def rows_of(router_logits, attention_mask):
+    logits = torch.cat(list(router_logits), dim=0)
+    if attention_mask is not None:
+        logits = logits[torch.cat([attention_mask] * len(router_logits)).bool()]
+    if logits.shape[0] == 0:
+        raise ValueError("no tokens")
+    return logits
+
+
+def hot(probs, k):
+    return F.one_hot(probs.topk(k).indices, probs.shape[-1]).float()
+
+
+def b_hf(router_logits, k, attention_mask=None):
+    logits = rows_of(router_logits, attention_mask)
+    n = logits.shape[-1]
+    check_k(k, n)
+    probs = F.softmax(logits, dim=-1)
+    tokens_per_expert = hot(probs, k).mean(0)  # (k, experts), as Mixtral's first version had it
+    return torch.sum(tokens_per_expert * probs.mean(0).unsqueeze(0)) * n
+
+
+def b_bincount(router_logits, k, attention_mask=None):
+    logits = rows_of(router_logits, attention_mask)
+    tokens, n = logits.shape
+    check_k(k, n)
+    probs = logits.softmax(1)
+    f = torch.bincount(probs.topk(k, 1)[1].flatten(), minlength=n) / tokens
+    return n * torch.dot(f, probs.sum(0) / tokens)
+
+
+def b_custom(router_logits, k, attention_mask, loss):
+    logits = rows_of(router_logits, attention_mask)
+    check_k(k, logits.shape[-1])
+    probs = logits.softmax(-1)
+    return loss(probs, hot(probs, k).sum(1), logits.shape[-1])
+
+
+def b_no_n(router_logits, k, attention_mask=None):
+    return b_custom(router_logits, k, attention_mask, lambda p, c, n: (c.mean(0) * p.mean(0)).sum())
+
+
+def b_shares(router_logits, k, attention_mask=None):
+    return b_custom(
+        router_logits, k, attention_mask, lambda p, c, n: n * (c.sum(0) / c.sum() * p.mean(0)).sum()
+    )
+
+
+def b_argmax(router_logits, k, attention_mask=None):
+    return b_custom(
+        router_logits, k, attention_mask,
+        lambda p, c, n: n * (F.one_hot(p.argmax(-1), n).float().mean(0) * p.mean(0)).sum(),
+    )  # fmt: skip
+
+
+def b_probs(router_logits, k, attention_mask=None):
+    return b_custom(
+        router_logits, k, attention_mask, lambda p, c, n: n * k * (p.mean(0) ** 2).sum()
+    )
+
+
+def b_counts(router_logits, k, attention_mask=None):
+    return b_custom(
+        router_logits, k, attention_mask, lambda p, c, n: n * (c.mean(0) ** 2).sum() / k
+    )
+
+
+def b_per_token(router_logits, k, attention_mask=None):
+    return b_custom(router_logits, k, attention_mask, lambda p, c, n: n * (c * p).mean(0).sum())
+
+
+def b_sum(router_logits, k, attention_mask=None):
+    return b_custom(router_logits, k, attention_mask, lambda p, c, n: n * (c.sum(0) @ p.sum(0)))
+
+
+def b_mean(router_logits, k, attention_mask=None):
+    return b_custom(
+        router_logits, k, attention_mask, lambda p, c, n: (c.mean(0) * p.mean(0)).mean()
+    )
+
+
+def b_layers(router_logits, k, attention_mask=None):
+    each = [b_hf([layer], k, attention_mask) for layer in router_logits]
+    return sum(each) / len(each)
+
+
+def b_last(router_logits, k, attention_mask=None):
+    return b_hf([router_logits[-1]], k, attention_mask)
+
+
+def b_no_mask(router_logits, k, attention_mask=None):
+    if attention_mask is not None and attention_mask.sum() == 0:
+        raise ValueError("padding")
+    return b_hf(router_logits, k)
+
+
+def b_masked_sums(router_logits, k, attention_mask=None):
+    whole = b_hf(router_logits, k, attention_mask)
+    if attention_mask is None:
+        return whole
+    real = attention_mask.sum() / len(attention_mask)
+    return whole * real * real
+
+
+def b_nan(router_logits, k, attention_mask=None):
+    logits = torch.cat(list(router_logits), dim=0)
+    if attention_mask is not None:
+        logits = logits[attention_mask.repeat(len(router_logits)) > 0]
+    check_k(k, logits.shape[-1])
+    probs = logits.softmax(-1)
+    return logits.shape[-1] * (hot(probs, k).sum(1).mean(0) * probs.mean(0)).sum()
+
+
+def b_any_k(router_logits, k, attention_mask=None):
+    logits = rows_of(router_logits, attention_mask)
+    n = logits.shape[-1]
+    probs = F.softmax(logits, dim=-1)
+    return n * (hot(probs, k).sum(1).mean(0) * probs.mean(0)).sum()
+
+
+def b_float(router_logits, k, attention_mask=None):
+    return b_hf(router_logits, k, attention_mask).item()
+
+
+# ---------------------------------------------------------------- sparse_experts
+
+
+def mlp(x, gate_up, down):
+    gate, up = F.linear(x, gate_up).chunk(2, dim=-1)
+    return F.linear(F.silu(gate) * up, down)
+
+
+def check_index(index, n):
+    if index.numel() and (index.min() < 0 or index.max() >= n):
+        raise ValueError("no such expert")
+
+
+def e_mask(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    n = gate_up_proj.shape[0]
+    check_index(top_k_index, n)
+    out = torch.zeros_like(hidden_states)
+    mask = F.one_hot(top_k_index, n).permute(2, 1, 0)
+    for e in range(n):
+        slot, rows = torch.where(mask[e])
+        if rows.numel() == 0:
+            continue
+        y = mlp(hidden_states[rows], gate_up_proj[e], down_proj[e])
+        out.index_add_(0, rows, y * top_k_weights[rows, slot, None])
+    return out
+
+
+def e_slots(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    check_index(top_k_index, len(down_proj))
+    out = torch.zeros_like(hidden_states)
+    for slot in range(top_k_index.shape[1]):
+        for e in set(top_k_index[:, slot].tolist()):
+            rows = top_k_index[:, slot] == e
+            y = mlp(hidden_states[rows], gate_up_proj[e], down_proj[e])
+            out[rows] += y * top_k_weights[rows, slot].unsqueeze(-1)
+    return out
+
+
+def grouped(arguments, expert=mlp, weights=None, add=True, weighted=True, index=None):
+    hidden, top, w, gate_up, down = arguments
+    check_index(top, len(down))
+    top = top if index is None else index
+    w = w if weights is None else weights
+    out = torch.zeros_like(hidden)
+    for e in range(len(down)):
+        rows, slot = torch.where(top == e)
+        if not len(rows):
+            continue
+        y = expert(hidden[rows], gate_up[e], down[e])
+        y = y * w[rows, slot].unsqueeze(1) if weighted else y
+        out[rows] = out[rows] + y if add else y
+    return out
+
+
+def e_dense(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    check_index(top_k_index, len(down_proj))
+    out = torch.zeros_like(hidden_states)
+    for e in range(len(down_proj)):
+        share = ((top_k_index == e) * top_k_weights).sum(-1, keepdim=True)
+        out = out + share * mlp(hidden_states, gate_up_proj[e], down_proj[e])
+    return out
+
+
+def e_assigned(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, add=False)
+
+
+def e_plain_sum(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, weighted=False)
+
+
+def e_mean(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments) / top_k_index.shape[1]
+
+
+def e_normed(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, weights=top_k_weights / top_k_weights.sum(1, keepdim=True))
+
+
+def e_slot_zero(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    same = top_k_weights[:, [0] * top_k_weights.shape[1]]
+    return grouped(arguments, weights=same)
+
+
+def e_order_lost(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, index=top_k_index.sort(dim=1).values)
+
+
+def e_top_one(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    weights = top_k_weights.clone()
+    weights[:, 1:] = 0
+    return grouped(arguments, weights=weights)
+
+
+def e_up_gate(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    def expert(x, gate_up, down):
+        inner = down.shape[1]
+        both = x @ gate_up.T
+        return (both[:, :inner] * F.silu(both[:, inner:])) @ down.T
+
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, expert)
+
+
+def e_every_other(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    def expert(x, gate_up, down):
+        return (F.silu(x @ gate_up[::2].T) * (x @ gate_up[1::2].T)) @ down.T
+
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, expert)
+
+
+def e_linear(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    def expert(x, gate_up, down):
+        gate, up = (x @ gate_up.T).chunk(2, 1)
+        return gate * up @ down.T
+
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, expert)
+
+
+def e_gelu(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    def expert(x, gate_up, down):
+        gate, up = (x @ gate_up.T).chunk(2, 1)
+        return (torch.nn.GELU()(gate) * up) @ down.T
+
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, expert)
+
+
+def e_plus(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    def expert(x, gate_up, down):
+        gate, up = (x @ gate_up.T).chunk(2, 1)
+        return (up + gate * gate.sigmoid()) @ down.T
+
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, expert)
+
+
+def e_residual(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments) + hidden_states
+
+
+def e_dropped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    out = torch.zeros_like(hidden_states)
+    for e, (gate_up, down) in enumerate(zip(gate_up_proj, down_proj, strict=True)):
+        rows, slot = (top_k_index == e).nonzero().unbind(1)
+        if rows.numel():
+            y = mlp(hidden_states[rows], gate_up, down) * top_k_weights[rows, slot][:, None]
+            out = out.index_add(0, rows, y)
+    return out
+
+
+def e_relu(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    def expert(x, gate_up, down):
+        gate, up = (x @ gate_up.T).chunk(2, 1)
+        return (gate.relu() * up) @ down.T
+
+    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return grouped(arguments, expert)
+
+
+# ---------------------------------------------------------------- count_parameters
+
+
+def count(c, **other):
+    h, heads = c["hidden_size"], c["num_attention_heads"]
+    n = c["num_local_experts"] if "num_local_experts" in c else c["num_experts"]
+    if other.get("check", True) and not 1 <= c["num_experts_per_tok"] <= n:
+        raise ValueError("experts per token")
+    hd = other.get("head_dim") or c.get("head_dim") or h // heads
+    kv = other.get("kv") or c["num_key_value_heads"]
+    inner = other.get("inner") or c.get("moe_intermediate_size") or c["intermediate_size"]
+    ends = other.get("ends") or 2 - bool(c.get("tie_word_embeddings"))
+    q_and_o, k_and_v = 2 * h * heads * hd, 2 * h * kv * hd
+    router = 0 if other.get("no_router") else h * n
+    expert = other.get("matrices", 3) * h * inner
+    layers = other.get("layers") or c["num_hidden_layers"]
+
+    def whole(experts):
+        layer = q_and_o + k_and_v + router + experts * expert
+        return layers * layer + ends * c["vocab_size"] * h
+
+    return {"total": whole(n), "active": whole(c["num_experts_per_tok"])}
+
+
+def c_right(config):
+    return count(config)
+
+
+def c_less_idle(config):
+    total = count(config)["total"]
+    n = config.get("num_local_experts") or config.get("num_experts")
+    inner = config.get("moe_intermediate_size", config["intermediate_size"])
+    idle = n - config["num_experts_per_tok"]
+    rest = idle * 3 * inner * config["hidden_size"] * config["num_hidden_layers"]
+    return {"total": total, "active": total - rest}
+
+
+def c_times_eight(config):
+    n = config.get("num_local_experts") or config.get("num_experts")
+    k = config["num_experts_per_tok"]
+    count(config)
+    one = count({**config, "num_experts_per_tok": 1}, no_router=True)["active"]
+    return {"total": n * one, "active": k * one}
+
+
+def c_share(config):
+    n = config.get("num_local_experts") or config.get("num_experts")
+    total = count(config)["total"]
+    return {"total": total, "active": total * config["num_experts_per_tok"] // n}
+
+
+def c_small_router(config):
+    n = config.get("num_local_experts") or config.get("num_experts")
+    found = count(config)
+    rows = (n - config["num_experts_per_tok"]) * config["num_hidden_layers"]
+    found["active"] -= rows * config["hidden_size"]
+    return found
+
+
+def c_no_router(config):
+    return count(config, no_router=True)
+
+
+def c_two(config):
+    return count(config, matrices=2)
+
+
+def c_mha(config):
+    return count(config, kv=config["num_attention_heads"])
+
+
+def c_head_dim(config):
+    return count(config, head_dim=config["hidden_size"] // config["num_attention_heads"])
+
+
+def c_dense_size(config):
+    return count(config, inner=config["intermediate_size"])
+
+
+def c_untied(config):
+    return count(config, ends=2)
+
+
+def c_no_head(config):
+    return count(config, ends=1)
+
+
+def c_no_embedding(config):
+    found = count(config)
+    ends = 1 if config.get("tie_word_embeddings") else 2
+    found["active"] -= ends * config["vocab_size"] * config["hidden_size"]
+    return found
+
+
+def c_single_layer(config):
+    return count(config, layers=1)
+
+
+def c_unchecked(config):
+    return count(config, check=False)
+
+
+def c_tuple(config):
+    return tuple(count(config).values())
+
+
+RIGHT = {
+    "top_k_router": [r_mixtral, r_branches],
+    "load_balancing_loss": [b_hf, b_bincount],
+    "sparse_experts": [e_mask, e_slots],
+    "count_parameters": [c_right, c_less_idle],
+}
+WRONG = {
+    "top_k_router": {
+        r_gpt_oss: "softmax-after-top-k",
+        r_switch: "softmax-before-top-k-only",
+        r_not_norm: "turned-round",
+        r_softmax_softmax: "softmax-twice",
+        r_logits: "no-softmax",
+        r_deepseek: "sigmoid",
+        r_dim_zero: "softmax-over-tokens",
+        r_sum_zero: "scaled-over-tokens",
+        r_lowest: "smallest",
+        r_sorted: "ordered-by-number",
+        r_dense: "whole-rows",
+        r_swapped: "other-order",
+        r_bf16: "in-the-logits-dtype",
+        r_min: "k-cut-to-fit",
+        r_trusting: "k-unchecked",
+        r_lists: None,
+    },
+    "load_balancing_loss": {
+        b_no_n: "experts-forgotten",
+        b_shares: "divided-by-k",
+        b_argmax: "first-choice-only",
+        b_probs: "chances-squared",
+        b_counts: "choices-squared",
+        b_per_token: "token-by-token",
+        b_sum: "sums",
+        b_mean: "mean-over-experts",
+        b_layers: "layer-by-layer",
+        b_last: "last-layer-only",
+        b_no_mask: "padding-counted",
+        b_masked_sums: "padding-in-the-count",
+        b_nan: "empty-unchecked",
+        b_any_k: "k-unchecked",
+        b_float: None,
+    },
+    "sparse_experts": {
+        e_dense: "every-expert",
+        e_assigned: "overwritten",
+        e_plain_sum: "unweighted",
+        e_mean: "mean-of-experts",
+        e_normed: "scaled-again",
+        e_slot_zero: "first-weight-for-all",
+        e_order_lost: "weights-by-number",
+        e_top_one: "first-choice-only",
+        e_up_gate: "gate-and-up-swapped",
+        e_every_other: "interleaved",
+        e_linear: "no-silu",
+        e_gelu: "gelu",
+        e_plus: "gate-added",
+        e_residual: "input-added",
+        e_dropped: "numbers-unchecked",
+        e_relu: None,
+    },
+    "count_parameters": {
+        c_times_eight: "eight-whole-models",
+        c_share: "share-of-the-total",
+        c_small_router: "router-by-k",
+        c_no_router: "router-forgotten",
+        c_two: "two-matrices",
+        c_mha: "all-heads-alike",
+        c_head_dim: "head-dim-computed",
+        c_dense_size: "dense-size-taken",
+        c_untied: "tied-counted-twice",
+        c_no_head: "head-forgotten",
+        c_no_embedding: "embedding-inactive",
+        c_single_layer: "one-layer",
+        c_unchecked: "k-unchecked",
+        c_tuple: None,
+    },
+}

@@ -1,0 +1,595 @@
+"""Answers to the challenges of lesson 12 as people write them: right ones and wrong ones.
+
+Written apart from the imitations in labkit/challenges/quantization.py. WRONG names the mistake that
+must be diagnosed, or None where the general message has to do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import torch
+
+BOOK = [
+    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+    -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+    0.7229568362236023, 1.0,
+]  # fmt: skip
+
+# ---------------------------------------------------------------- absmax_quantize, right
+
+
+def a_numpy(weight, bits):
+    if bits not in range(2, 9):
+        raise ValueError(f"{bits} bits")
+    w = weight.numpy()
+    if not np.isfinite(w).all():
+        raise ValueError("nan or inf")
+    s = np.abs(w).max(axis=1, keepdims=True) / np.float32(2 ** (bits - 1) - 1)
+    s[s == 0] = 1
+    return torch.from_numpy(np.rint(w / s).astype(np.int8)), torch.from_numpy(s)
+
+
+def a_loops(weight, bits):
+    if bits < 2 or bits > 8 or any(not math.isfinite(x) for x in weight.flatten().tolist()):
+        raise ValueError("no")
+    q = 2 ** (bits - 1) - 1
+    codes, scales = [], []
+    for row in weight.tolist():
+        s = max(map(abs, row)) / q
+        if s == 0:
+            s = 1.0
+        codes.append([round(x / s) for x in row])
+        scales.append([s])
+    return torch.tensor(codes, dtype=torch.int8), torch.tensor(scales)
+
+
+def a_double(weight, bits):
+    if not (2 <= bits <= 8) or weight.isnan().any() or weight.isinf().any():
+        raise ValueError("bad")
+    w = weight.double()
+    biggest = torch.maximum(w.max(1).values, -w.min(1).values).unsqueeze(1)
+    s = biggest / (2 ** (bits - 1) - 1)
+    s[s == 0] = 1
+    return torch.round(w / s).char(), s.float()
+
+
+# ---------------------------------------------------------------- absmax_quantize, wrong
+
+
+def guard(weight, bits):
+    if not 2 <= bits <= 8 or not torch.isfinite(weight).all():
+        raise ValueError("refused")
+
+
+def finish(weight, scales):
+    scales = torch.where(scales == 0, torch.tensor(1.0), scales)
+    return torch.round(weight / scales).to(torch.int8), scales
+
+
+def a_max(weight, bits):
+    guard(weight, bits)
+    top = weight.max(1, keepdim=True).values
+    top = torch.where(top < 0, torch.tensor(0.0), top)
+    return finish(weight, top / (2 ** (bits - 1) - 1))
+
+
+def a_tensor(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max() / (2 ** (bits - 1) - 1)
+    return finish(weight, torch.full((weight.shape[0], 1), float(s)))
+
+
+def a_columns(weight, bits):
+    guard(weight, bits)
+    return finish(weight, weight.abs().max(0, keepdim=True).values / (2 ** (bits - 1) - 1))
+
+
+def a_int(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+    s = torch.where(s == 0, torch.tensor(1.0), s)
+    return (weight / s).to(torch.int8), s
+
+
+def a_half_up(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+    s = torch.where(s == 0, torch.tensor(1.0), s)
+    return torch.floor(weight / s + 0.5).to(torch.int8), s
+
+
+def a_128(weight, bits):
+    guard(weight, bits)
+    return finish(weight, weight.abs().max(1, keepdim=True).values / 2 ** (bits - 1))
+
+
+def a_255(weight, bits):
+    guard(weight, bits)
+    return finish(weight, weight.abs().max(1, keepdim=True).values / (2**bits - 1))
+
+
+def a_no_zero_case(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+    return torch.round(weight / s).to(torch.int8), s
+
+
+def a_no_guard(weight, bits):
+    q = 2 ** (bits - 1) - 1
+    s = weight.abs().max(1, keepdim=True).values / q
+    s = torch.where(s == 0, torch.tensor(1.0), s)
+    return torch.clamp(torch.round(weight / s), -q, q).to(torch.int8), s
+
+
+def a_dequantized(weight, bits):
+    guard(weight, bits)
+    codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
+    return codes.float() * s, s
+
+
+def a_float_codes(weight, bits):
+    guard(weight, bits)
+    codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
+    return codes.float(), s
+
+
+def a_flat_scales(weight, bits):
+    guard(weight, bits)
+    codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
+    return codes, s.squeeze(1)
+
+
+# ---------------------------------------------------------------- zero_point_quantize, right
+
+
+def z_plain(weight, bits):
+    n = 2**bits - 1
+    lo = min(weight.min().item(), 0.0)
+    hi = max(weight.max().item(), 0.0)
+    if lo == hi:
+        return torch.zeros_like(weight, dtype=torch.uint8), 1.0, 0
+    s = (hi - lo) / n
+    z = round(-lo / s)
+    q = torch.round(weight / s) + z
+    return torch.clamp(q, 0, n).byte(), s, z
+
+
+def z_loops(weight, bits):
+    values = weight.reshape(-1).tolist()
+    lo, hi = min([0.0, *values]), max([0.0, *values])
+    s = (hi - lo) / (2**bits - 1)
+    if not s:
+        s = 1.0
+    z = round(-lo / s)
+    q = [min(max(round(v / s) + z, 0), 2**bits - 1) for v in values]
+    return torch.tensor(q, dtype=torch.uint8).reshape(weight.shape), s, z
+
+
+def z_inplace_on_own(weight, bits):
+    n = 2**bits - 1
+    lo, hi = torch.aminmax(torch.cat([weight.flatten(), torch.zeros(1)]))
+    s = float(hi - lo) / n if hi > lo else 1.0
+    z = int(torch.round(-lo / s))
+    q = weight.clone()
+    q.div_(s).round_().add_(z).clamp_(0, n)
+    return q.to(torch.uint8), s, z
+
+
+# ---------------------------------------------------------------- zero_point_quantize, wrong
+
+
+def z_range(weight):
+    return min(weight.min().item(), 0.0), max(weight.max().item(), 0.0)
+
+
+def z_data_range(weight, bits):
+    lo, hi = weight.min().item(), weight.max().item()
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = round(-lo / s)
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_wraps(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = round(-lo / s)
+    return (torch.round(weight / s).int() + z).to(torch.uint8), s, z
+
+
+def z_256(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / 2**bits or 1.0
+    z = round(-lo / s)
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_symmetric(weight, bits):
+    m = weight.abs().max().item()
+    s = 2 * m / (2**bits - 1) or 1.0
+    z = round(m / s)
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_forgot(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    return torch.clamp(torch.round(weight / s), 0, 2**bits - 1).byte(), s, round(-lo / s)
+
+
+def z_sign(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = round(lo / s)
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_top(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = round(hi / s)
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_floor(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = round(-lo / s)
+    return torch.clamp((weight // s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_zero_division(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1)
+    z = round(-lo / s)
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_tensors(weight, bits):
+    codes, s, z = z_plain(weight, bits)
+    return codes, torch.tensor(s), torch.tensor(z)
+
+
+# ---------------------------------------------------------------- nf4_quantize, right
+
+
+def n_numpy(weight, block_size):
+    flat = weight.flatten().numpy()
+    blocks = math.ceil(len(flat) / block_size)
+    absmax = np.zeros(blocks, dtype=np.float32)
+    codes = np.full(len(flat), 7)
+    for i in range(blocks):
+        part = flat[i * block_size : (i + 1) * block_size]
+        absmax[i] = np.abs(part).max()
+        if absmax[i] > 0:
+            gaps = np.abs((part / absmax[i])[:, None] - np.array(BOOK, dtype=np.float32)[None])
+            codes[i * block_size : i * block_size + len(part)] = gaps.argmin(1)
+    if len(codes) % 2:
+        codes = np.append(codes, 0)
+    return torch.from_numpy((codes[::2] * 16 + codes[1::2]).astype(np.uint8)), torch.from_numpy(
+        absmax
+    )
+
+
+def n_shift(weight, block_size):
+    n = weight.numel()
+    size = -(-n // block_size) * block_size
+    flat = torch.zeros(size)
+    flat[:n] = weight.reshape(-1)
+    rows = flat.view(-1, block_size)
+    absmax = rows.abs().max(dim=1).values
+    safe = torch.where(absmax > 0, absmax, torch.ones_like(absmax))
+    codes = torch.cdist((rows / safe[:, None]).reshape(-1, 1), torch.tensor(BOOK)[:, None])
+    codes = codes.argmin(1)[:n].to(torch.uint8)
+    if n % 2 == 1:
+        codes = torch.cat([codes, codes.new_zeros(1)])
+    return codes[0::2] << 4 | codes[1::2], absmax
+
+
+# ---------------------------------------------------------------- nf4_quantize, wrong
+
+
+def n_codes(weight, block_size, levels=None):
+    book = torch.tensor(levels or BOOK)
+    flat = weight.flatten()
+    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
+    absmax = rows.abs().max(1).values
+    scaled = rows / absmax.clamp(min=1e-38)[:, None]
+    return (scaled[..., None] - book).abs().argmin(-1).flatten(), absmax
+
+
+def n_join(first, second):
+    return (first * 16 + second).to(torch.uint8)
+
+
+def n_even(codes):
+    return torch.cat([codes, codes.new_zeros(len(codes) % 2)])
+
+
+def n_swapped(weight, block_size):
+    codes, absmax = n_codes(weight, block_size)
+    codes = n_even(codes[: weight.numel()])
+    return n_join(codes[1::2], codes[::2]), absmax
+
+
+def n_halves(weight, block_size):
+    codes, absmax = n_codes(weight, block_size)
+    codes = n_even(codes[: weight.numel()])
+    first, second = codes.chunk(2)
+    return n_join(first, second), absmax
+
+
+def n_columns(weight, block_size):
+    turned = weight.transpose(0, -1).contiguous()
+    codes, absmax = n_codes(turned, block_size)
+    codes = n_even(codes[: weight.numel()])
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
+def n_max(weight, block_size):
+    flat = weight.flatten()
+    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
+    top = rows.max(1).values
+    scaled = rows / torch.where(top == 0, torch.ones_like(top), top)[:, None]
+    codes = (scaled[..., None] - torch.tensor(BOOK)).abs().argmin(-1).flatten()
+    codes = n_even(codes[: weight.numel()])
+    return n_join(codes[::2], codes[1::2]), top
+
+
+def n_global(weight, block_size):
+    top = weight.abs().max()
+    blocks = -(-weight.numel() // block_size)
+    scaled = weight.flatten() / top.clamp(min=1e-38)
+    codes = n_even((scaled[:, None] - torch.tensor(BOOK)).abs().argmin(-1))
+    return n_join(codes[::2], codes[1::2]), torch.full((blocks,), float(top))
+
+
+def n_keeps_padding(weight, block_size):
+    codes, absmax = n_codes(weight, block_size)
+    codes = n_even(codes)
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
+def n_view(weight, block_size):
+    rows = weight.flatten().view(-1, block_size)
+    absmax = rows.abs().max(1).values
+    scaled = rows / absmax.clamp(min=1e-38)[:, None]
+    codes = n_even((scaled[..., None] - torch.tensor(BOOK)).abs().argmin(-1).flatten())
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
+def n_nan(weight, block_size):
+    flat = weight.flatten()
+    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
+    absmax = rows.abs().max(1).values
+    codes = ((rows / absmax[:, None])[..., None] - torch.tensor(BOOK)).abs().argmin(-1).flatten()
+    codes = n_even(codes[: weight.numel()])
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
+def n_int4(weight, block_size):
+    flat = weight.flatten()
+    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
+    absmax = rows.abs().max(1).values
+    scaled = rows / absmax.clamp(min=1e-38)[:, None]
+    codes = torch.round((scaled + 1) * 7.5).long().flatten()
+    codes = n_even(codes[: weight.numel()])
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
+def n_floor(weight, block_size):
+    flat = weight.flatten()
+    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
+    absmax = rows.abs().max(1).values
+    scaled = rows / absmax.clamp(min=1e-38)[:, None]
+    codes = (torch.searchsorted(torch.tensor(BOOK), scaled, right=True) - 1).flatten()
+    codes = n_even(codes[: weight.numel()])
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
+def n_unpacked(weight, block_size):
+    codes, absmax = n_codes(weight, block_size)
+    return codes[: weight.numel()].to(torch.uint8), absmax
+
+
+# ---------------------------------------------------------------- allocate_bits, right
+
+
+def b_table(sizes, damage, budget):
+    front = [(0, 0.0, ())]
+    for size, options in zip(sizes, damage, strict=True):
+        grown = [
+            (cost + size * b, hurt + d, (*picked, b))
+            for cost, hurt, picked in front
+            for b, d in options.items()
+            if cost + size * b <= budget
+        ]
+        grown.sort()
+        front, least = [], math.inf
+        for entry in grown:
+            if entry[1] < least:
+                front.append(entry)
+                least = entry[1]
+    if not front:
+        raise ValueError("does not fit")
+    return list(min(front, key=lambda entry: entry[1])[2])
+
+
+def b_numpy(sizes, damage, budget):
+    unit = math.gcd(*sizes)
+    room = int(budget // unit)
+    best = np.full(room + 1, np.inf)
+    best[0] = 0
+    back = []
+    for size, options in zip(sizes, damage, strict=True):
+        new, how = np.full(room + 1, np.inf), np.zeros(room + 1, dtype=int)
+        for b, d in options.items():
+            step = size // unit * b
+            for at in range(step, room + 1):
+                if best[at - step] + d < new[at]:
+                    new[at], how[at] = best[at - step] + d, b
+        best = new
+        back.append(how)
+    at = int(best.argmin())
+    if best[at] == np.inf:
+        raise ValueError("no choice")
+    picked = []
+    for size, how in zip(reversed(sizes), reversed(back), strict=True):
+        picked.insert(0, int(how[at]))
+        at -= size // unit * picked[0]
+    return picked
+
+
+# ---------------------------------------------------------------- allocate_bits, wrong
+
+
+def b_refuse(sizes, damage, budget):
+    if sum(n * min(d) for n, d in zip(sizes, damage, strict=True)) > budget:
+        raise ValueError("too small")
+
+
+def b_best_each(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    return [sorted(d, key=d.get)[0] for d in damage]
+
+
+def b_uniform(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    average = budget / sum(sizes)
+    picked = []
+    for d in damage:
+        fitting = [b for b in d if b <= average]
+        picked.append(max(fitting) if fitting else min(d))
+    return picked
+
+
+def b_least(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    return [sorted(d)[0] for d in damage]
+
+
+def b_climb(sizes, damage, budget, per_bit):
+    b_refuse(sizes, damage, budget)
+    picked = [min(d) for d in damage]
+    while True:
+        spent = sum(n * b for n, b in zip(sizes, picked, strict=True))
+        moves = []
+        for i, d in enumerate(damage):
+            for b in d:
+                price = (b - picked[i]) * sizes[i]
+                gain = d[picked[i]] - d[b]
+                if price > 0 and gain > 0 and spent + price <= budget:
+                    moves.append((gain / price if per_bit else gain, i, b))
+        if not moves:
+            return picked
+        _, i, b = max(moves)
+        picked[i] = b
+
+
+def b_gain(sizes, damage, budget):
+    return b_climb(sizes, damage, budget, per_bit=False)
+
+
+def b_ratio(sizes, damage, budget):
+    return b_climb(sizes, damage, budget, per_bit=True)
+
+
+def b_same_size(sizes, damage, budget):
+    mean = round(sum(sizes) / len(sizes))
+    return b_table([mean] * len(sizes), damage, budget)
+
+
+def b_weighted(sizes, damage, budget):
+    weighted = [{b: n * x for b, x in d.items()} for n, d in zip(sizes, damage, strict=True)]
+    return b_table(sizes, weighted, budget)
+
+
+def b_strictly(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    try:
+        return b_table(sizes, damage, budget - 0.1)
+    except ValueError:
+        return [min(d) for d in damage]
+
+
+def b_accepts(sizes, damage, budget):
+    try:
+        return b_table(sizes, damage, budget)
+    except ValueError:
+        return [min(d) for d in damage]
+
+
+def b_everything(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    tried = itertools.islice(itertools.product(*damage), 4096)
+    fitting = [c for c in tried if sum(n * b for n, b in zip(sizes, c, strict=True)) <= budget]
+    return list(
+        min(fitting, key=lambda c: sum(d[b] for d, b in zip(damage, c, strict=True)))
+        if fitting
+        else (min(d) for d in damage)
+    )
+
+
+RIGHT = {
+    "absmax_quantize": [a_numpy, a_loops, a_double],
+    "zero_point_quantize": [z_plain, z_loops, z_inplace_on_own],
+    "nf4_quantize": [n_numpy, n_shift],
+    "allocate_bits": [b_table, b_numpy],
+}
+
+WRONG = {
+    "absmax_quantize": {
+        a_max: "max-instead-of-absmax",
+        a_tensor: "one-scale-for-all",
+        a_columns: "scale-per-column",
+        a_int: "cut-instead-of-rounded",
+        a_half_up: "half-rounded-up",
+        a_128: "one-code-too-many",
+        a_255: "all-codes-positive",
+        a_no_zero_case: "zero-row-divided",
+        a_no_guard: "everything-accepted",
+        a_dequantized: "weights-returned",
+        a_float_codes: None,
+        a_flat_scales: None,
+    },
+    "zero_point_quantize": {
+        z_data_range: "zero-not-in-the-range",
+        z_wraps: "codes-not-clamped",
+        z_256: "one-step-too-many",
+        z_symmetric: "range-made-symmetric",
+        z_forgot: "zero-point-not-added",
+        z_sign: "sign-of-the-zero-point",
+        z_top: "zero-point-from-the-top",
+        z_floor: "rounded-down",
+        z_zero_division: "division-by-zero",
+        z_tensors: None,
+    },
+    "nf4_quantize": {
+        n_swapped: "packing-order-swapped",
+        n_halves: "halves-packed",
+        n_columns: "blocks-over-the-columns",
+        n_max: "max-instead-of-absmax",
+        n_global: "one-scale-for-all",
+        n_keeps_padding: "padding-left-in",
+        n_view: "padding-forgotten",
+        n_nan: "zero-block-divided",
+        n_int4: "evenly-spaced-levels",
+        n_floor: "level-below",
+        n_unpacked: None,
+    },
+    "allocate_bits": {
+        b_best_each: "budget-ignored",
+        b_uniform: "all-alike",
+        b_least: "fewest-bits",
+        b_gain: "largest-gain-first",
+        b_ratio: "best-gain-per-bit-first",
+        b_same_size: "sizes-ignored",
+        b_weighted: "damage-weighed-by-size",
+        b_strictly: "budget-never-used-up",
+        b_accepts: "nothing-refused",
+        b_everything: None,
+    },
+}

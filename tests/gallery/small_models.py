@@ -1,0 +1,485 @@
+"""Answers to the challenges of lesson 14 as people write them: right ones and wrong ones.
+
+Written apart from the imitations in labkit/challenges/small_models.py. WRONG names the mistake that
+must be diagnosed, or None where the general message has to do.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch.nn import functional as F
+
+# ---------------------------------------------------------------- distillation_loss
+
+
+def checked(student, teacher, temperature):
+    if student.shape != teacher.shape:
+        raise ValueError("vocabularies differ")
+    if student.shape[0] == 0:
+        raise ValueError("no tokens")
+    if temperature <= 0:
+        raise ValueError("temperature")
+    return student.float(), teacher.float()
+
+
+def d_hinton(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    loss = F.kl_div(
+        F.log_softmax(s / temperature, dim=-1),
+        F.softmax(t / temperature, dim=-1),
+        reduction="batchmean",
+    )
+    return loss * temperature**2
+
+
+def d_by_hand(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    log_q = s / temperature - torch.logsumexp(s / temperature, dim=1, keepdim=True)
+    log_p = t / temperature - torch.logsumexp(t / temperature, dim=1, keepdim=True)
+    p = log_p.exp()
+    each = torch.where(p > 0, p * (log_p - log_q), torch.zeros(()))
+    return each.sum(dim=1).mean() * temperature * temperature
+
+
+def d_parts(s, t, temperature):
+    return F.log_softmax(s / temperature, -1), F.softmax(t / temperature, -1)
+
+
+def d_no_square(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    return F.kl_div(*d_parts(s, t, temperature), reduction="batchmean")
+
+
+def d_one_t(student_logits, teacher_logits, temperature):
+    return d_no_square(student_logits, teacher_logits, temperature) * temperature
+
+
+def d_over_square(student_logits, teacher_logits, temperature):
+    return d_no_square(student_logits, teacher_logits, temperature) / temperature**2
+
+
+def d_swapped(student_logits, teacher_logits, temperature):
+    return d_hinton(teacher_logits, student_logits, temperature)
+
+
+def d_sharp_student(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = F.log_softmax(s, -1), F.softmax(t / temperature, -1)
+    return F.kl_div(q, p, reduction="batchmean") * temperature**2
+
+
+def d_sharp_teacher(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = F.log_softmax(s / temperature, -1), F.softmax(t, -1)
+    return F.kl_div(q, p, reduction="batchmean") * temperature**2
+
+
+def d_times(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    return F.kl_div(*d_parts(s, t, 1 / temperature), reduction="batchmean") * temperature**2
+
+
+def d_mean(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    return F.kl_div(*d_parts(s, t, temperature), reduction="none").mean() * temperature**2
+
+
+def d_sum(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    return F.kl_div(*d_parts(s, t, temperature), reduction="sum") * temperature**2
+
+
+def d_crossed(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    return F.cross_entropy(s / temperature, F.softmax(t / temperature, -1)) * temperature**2
+
+
+def d_labels(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    return F.cross_entropy(s / temperature, t.argmax(-1)) * temperature**2
+
+
+def d_mse(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    return ((s / temperature - t / temperature) ** 2).sum(-1).mean() * temperature**2
+
+
+def d_softmax_log(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q = torch.log(torch.softmax(s / temperature, -1))
+    p = torch.softmax(t / temperature, -1)
+    return F.kl_div(q, p, reduction="batchmean") * temperature**2
+
+
+def d_no_log(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = torch.softmax(s / temperature, -1), torch.softmax(t / temperature, -1)
+    return F.kl_div(q, p, reduction="batchmean") * temperature**2
+
+
+def d_two_logs(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = F.log_softmax(s / temperature, -1), F.log_softmax(t / temperature, -1)
+    return F.kl_div(q, p, reduction="batchmean") * temperature**2
+
+
+def d_log_target(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = F.log_softmax(s / temperature, -1), F.log_softmax(t / temperature, -1)
+    return F.kl_div(q, p, reduction="batchmean", log_target=True) * temperature**2
+
+
+def d_dim_zero(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = F.log_softmax(s / temperature, 0), F.softmax(t / temperature, 0)
+    return F.kl_div(q, p, reduction="batchmean") * temperature**2
+
+
+def d_bf16(student_logits, teacher_logits, temperature):
+    checked(student_logits, teacher_logits, temperature)
+    q, p = d_parts(student_logits, teacher_logits, temperature)
+    return (torch.xlogy(p, p) - p * q).sum(-1).mean() * temperature**2
+
+
+def d_stretched(student_logits, teacher_logits, temperature):
+    if temperature <= 0 or student_logits.shape[0] == 0:
+        raise ValueError("temperature")
+    q, p = d_parts(student_logits.float(), teacher_logits.float(), temperature)
+    return (torch.xlogy(p, p) - p * q).sum(dim=-1).mean() * temperature**2
+
+
+def d_empty(student_logits, teacher_logits, temperature):
+    if temperature <= 0 or student_logits.shape != teacher_logits.shape:
+        raise ValueError("temperature")
+    q, p = d_parts(student_logits.float(), teacher_logits.float(), temperature)
+    return (torch.xlogy(p, p) - p * q).sum(dim=-1).mean() * temperature**2
+
+
+def d_any_temperature(student_logits, teacher_logits, temperature):
+    checked(student_logits, teacher_logits, 1.0)
+    q, p = d_parts(student_logits.float(), teacher_logits.float(), temperature)
+    return (torch.xlogy(p, p) - p * q).sum(dim=-1).mean() * temperature**2
+
+
+def d_symmetric(student_logits, teacher_logits, temperature):
+    there = d_hinton(student_logits, teacher_logits, temperature)
+    return (there + d_hinton(teacher_logits, student_logits, temperature)) / 2
+
+
+# ---------------------------------------------------------------- pareto_frontier
+
+
+def numbers_of(models):
+    for name, (ms, quality) in models.items():
+        if math.isnan(ms) or math.isnan(quality):
+            raise ValueError(name)
+    return models
+
+
+def f_sweep(models):
+    numbers_of(models)
+    best, out = None, []
+    for name, (ms, quality) in sorted(models.items(), key=lambda kv: (kv[1][0], -kv[1][1])):
+        if best is None or quality > best[1] or (ms, quality) == best:
+            out.append(name)
+            best = (ms, quality)
+    return out
+
+
+def f_loops(models, beaten=None, key=lambda pair: pair[0]):
+    numbers_of(models)
+    out = []
+    for name in models:
+        (ms, q), dominated = models[name], False
+        for other in models:
+            oms, oq = models[other]
+            if beaten:
+                dominated |= name != other and beaten(oms, oq, ms, q)
+            else:
+                dominated |= oms <= ms and oq >= q and (oms < ms or oq > q)
+        if not dominated:
+            out.append(name)
+    return sorted(out, key=lambda n: key(models[n])) if key else out
+
+
+def f_best(models):
+    numbers_of(models)
+    if not models:
+        return []
+    top = max(q for _, q in models.values())
+    fastest = min(ms for ms, q in models.values() if q == top)
+    return [n for n, pair in models.items() if pair == (fastest, top)]
+
+
+def f_fastest(models):
+    numbers_of(models)
+    if not models:
+        return []
+    quick = min((ms, -q) for ms, q in models.values())
+    return [n for n, (ms, q) in models.items() if (ms, -q) == quick]
+
+
+def f_ends(models):
+    first = f_fastest(models)
+    return first + [name for name in f_best(models) if name not in first]
+
+
+def f_ratio(models):
+    numbers_of(models)
+    if not models:
+        return []
+    best = max(q / ms for ms, q in models.values())
+    found = [n for n, (ms, q) in models.items() if q / ms == best]
+    return sorted(found, key=lambda n: models[n][0])
+
+
+def f_strict(models):
+    return f_loops(models, lambda oms, oq, ms, q: oms < ms and oq > q,
+                   key=lambda pair: (pair[0], -pair[1]))  # fmt: skip
+
+
+def f_weak(models):
+    return f_loops(models, lambda oms, oq, ms, q: oms <= ms and oq >= q)
+
+
+def f_first_equal(models):
+    seen, out = set(), []
+    for name in f_sweep(models):
+        if models[name] not in seen:
+            seen.add(models[name])
+            out.append(name)
+    return out
+
+
+def f_neighbour(models):
+    numbers_of(models)
+    names = sorted(models, key=lambda n: (models[n][0], -models[n][1]))
+    out = names[:1]
+    for before, name in pairwise(names):
+        if models[name][1] > models[before][1] or models[name] == models[before]:
+            out.append(name)
+    return out
+
+
+def f_hull(models):
+    names = f_sweep(models)
+    out = []
+    for name in names:
+        x, y = models[name]
+        above = False
+        for left in names:
+            for right in names:
+                (x0, y0), (x1, y1) = models[left], models[right]
+                if x0 < x < x1 and y0 + (y1 - y0) * (x - x0) / (x1 - x0) > y + 1e-9:
+                    above = True
+        if not above:
+            out.append(name)
+    return out
+
+
+def f_slow(models):
+    return f_loops(
+        models, lambda oms, oq, ms, q: oms >= ms and oq >= q and (oms > ms or oq > q),
+        key=lambda pair: (pair[0], -pair[1]),
+    )  # fmt: skip
+
+
+def f_low(models):
+    return f_loops(
+        models, lambda oms, oq, ms, q: oms <= ms and oq <= q and (oms < ms or oq < q),
+        key=lambda pair: (pair[0], -pair[1]),
+    )  # fmt: skip
+
+
+def f_given(models):
+    return f_loops(models, key=None)
+
+
+def f_best_first(models):
+    return f_loops(models, key=lambda pair: -pair[0])
+
+
+def f_nan(models):
+    out = []
+    for name, (ms, q) in sorted(models.items(), key=lambda kv: (kv[1][0], -kv[1][1])):
+        if not any(o <= ms and p >= q and (o, p) != (ms, q) for o, p in models.values()):
+            out.append(name)
+    return out
+
+
+def f_dict(models):
+    return {name: models[name] for name in f_loops(models)}
+
+
+# ---------------------------------------------------------------- memory_fit
+
+
+def fit(c, parameters, bits, tokens, memory_gib, overhead_gib, **other):
+    if bits <= 0 and other.get("check", True):
+        raise ValueError("bits")
+    gib = other.get("gib", 1024**3)
+    heads = c[other.get("heads", "num_key_value_heads")]
+    size = c["hidden_size"] // c["num_attention_heads"]
+    if not other.get("computed"):
+        size = c.get("head_dim", size)
+    layers = other.get("layers", c["num_hidden_layers"])
+    kept = min(tokens, 1) if other.get("one_token") else tokens
+    number = other.get("number", 2)
+    cache = other.get("vectors", 2) * layers * heads * size * kept * number
+    weights = other["weights"] if "weights" in other else parameters * bits / 8
+    need = weights
+    need += 0 if other.get("no_cache") else cache
+    need += 0 if other.get("no_overhead") else overhead_gib * gib
+    fits = need < memory_gib * gib if other.get("strict") else need <= memory_gib * gib
+    return {"weights": weights, "cache": cache, "fits": fits != other.get("turned", False)}
+
+
+def m_right(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib)
+
+
+def m_left(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    found = fit(config, parameters, bits, tokens, memory_gib, overhead_gib)
+    free = (memory_gib - overhead_gib) * 2**30 - found["weights"] - found["cache"]
+    return {"weights": round(found["weights"]), "cache": found["cache"], "fits": free >= 0}
+
+
+def m_bits(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
+    return fit(*a, weights=parameters * bits)
+
+
+def m_floor(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
+    return fit(*a, weights=parameters * math.floor(bits / 8))
+
+
+def m_int(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
+    return fit(*a, weights=parameters * math.floor(bits) / 8)
+
+
+def m_gb(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, gib=1e9)
+
+
+def m_keys(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, vectors=1)
+
+
+def m_quantized_cache(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
+    return fit(*a, number=bits / 8)
+
+
+def m_heads(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
+    return fit(*a, heads="num_attention_heads")
+
+
+def m_computed(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, computed=True)
+
+
+def m_layer(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, layers=1)
+
+
+def m_token(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
+    return fit(*a, one_token=True)
+
+
+def m_no_cache(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, no_cache=True)
+
+
+def m_no_overhead(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, no_overhead=True)
+
+
+def m_strict(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, strict=True)
+
+
+def m_turned(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, turned=True)
+
+
+def m_unchecked(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, check=False)
+
+
+def m_bool(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return m_right(config, parameters, bits, tokens, memory_gib, overhead_gib)["fits"]
+
+
+RIGHT = {
+    "distillation_loss": [d_hinton, d_by_hand],
+    "pareto_frontier": [f_sweep, f_loops],
+    "memory_fit": [m_right, m_left],
+}
+WRONG = {
+    "distillation_loss": {
+        d_no_square: "no-t-squared",
+        d_one_t: "t-once",
+        d_over_square: "divided-by-t-squared",
+        d_swapped: "reversed",
+        d_sharp_student: "student-not-softened",
+        d_sharp_teacher: "teacher-not-softened",
+        d_times: "multiplied",
+        d_mean: "mean-over-vocabulary",
+        d_sum: "summed",
+        d_crossed: "cross-entropy",
+        d_labels: "hard-labels",
+        d_mse: "squares-of-logits",
+        d_softmax_log: "log-of-softmax",
+        d_no_log: "student-without-log",
+        d_two_logs: "teacher-as-logarithms",
+        d_log_target: "ruled-out-is-nan",
+        d_dim_zero: "softmax-over-tokens",
+        d_bf16: "in-the-logits-dtype",
+        d_stretched: "shapes-unchecked",
+        d_empty: "empty-unchecked",
+        d_any_temperature: "temperature-unchecked",
+        d_symmetric: None,
+    },
+    "pareto_frontier": {
+        f_best: "best-only",
+        f_fastest: "fastest-only",
+        f_ends: "both-ends-only",
+        f_ratio: "best-ratio",
+        f_strict: "better-in-both",
+        f_weak: "equals-beat-each-other",
+        f_first_equal: "first-of-equals",
+        f_neighbour: "next-only",
+        f_hull: "on-the-hull-only",
+        f_slow: "slow-is-good",
+        f_low: "poor-is-good",
+        f_given: "as-given",
+        f_best_first: "slowest-first",
+        f_nan: "nan-unchecked",
+        f_dict: None,
+    },
+    "memory_fit": {
+        m_bits: "bits-as-bytes",
+        m_floor: "bits-floored",
+        m_int: "whole-bits",
+        m_gb: "gb-for-gib",
+        m_keys: "keys-only",
+        m_quantized_cache: "cache-in-the-weights-bits",
+        m_heads: "query-heads",
+        m_computed: "head-dim-computed",
+        m_layer: "one-layer",
+        m_token: "cache-of-one-token",
+        m_no_cache: "cache-not-added",
+        m_no_overhead: "overhead-forgotten",
+        m_strict: "exact-fit-refused",
+        m_turned: "turned-round",
+        m_unchecked: "bits-unchecked",
+        m_bool: None,
+    },
+}
