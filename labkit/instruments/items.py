@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labkit.models import exact_match
-from labkit.models.scoring import fact_questions, idea_prompts, program_tasks
+from labkit.models.scoring import fact_questions, idea_prompts, program_tasks, reading_questions
 from labkit.models.world import World, ideas, programs
 
 
 @dataclass(frozen=True)
 class Items:
-    """Prompts, and whether a completion of the i-th is right: `is_right(i, text)`."""
+    """Prompts, and whether a completion of the i-th is right: `is_right(i, text)`; `answers` are
+    the right ones where each prompt has one."""
 
     prompts: list[str]
     is_right: Callable[[int, str], bool]
+    answers: tuple[str, ...] = ()
 
 
 def fact_items(n: int, *, asked: bool = True, seed: int = 0) -> Items:
@@ -29,6 +31,7 @@ def fact_items(n: int, *, asked: bool = True, seed: int = 0) -> Items:
     return Items(
         [question.prompt for question in questions],
         lambda i, text: exact_match(text, questions[i].answer),
+        tuple(question.answer for question in questions),
     )
 
 
@@ -45,3 +48,21 @@ def program_items(n: int, *, seed: int = 0) -> Items:
 def idea_items(n: int) -> Items:
     """The same open prompt `n` times; right when the grammar of shop ideas accepts the sentence."""
     return Items(idea_prompts(n), lambda i, text: ideas.parse_idea(text) is not None)
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Somebody or something that no training text names: a passage, one question, its answer."""
+
+    passage: str
+    question: str
+    answer: str
+
+
+def strangers(n: int, *, seed: int = 0) -> list[Stranger]:
+    """`n` of them, each with a passage that answers the question."""
+    found = []
+    for reading in reading_questions(World(), n, 1, seed):
+        passage, _, asked = reading.prompt.rpartition("\nQ: ")
+        found.append(Stranger(passage, asked.removesuffix("\nA: "), reading.answer))
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from labkit.instruments.sampling import NextToken, Point
+from labkit.models.scoring import Score
+from labkit.models.scoring.rows import Figure as Measured
 
 # Okabe and Ito's palette: told apart by colour-blind readers too; markers differ as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -49,6 +52,11 @@ class Figure:
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
 
+    @classmethod
+    def of(cls, drawing: Drawing, alt: str, table: Mapping[str, Sequence[object]]) -> Figure:
+        """The figure of a drawing made elsewhere, with `drawn`."""
+        return cls(_png(drawing), alt, table)
+
 
 def _cell(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -61,6 +69,12 @@ def _axes(columns: int = 1, width: float = 7.0, height: float = 3.2) -> tuple[Dr
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.25)
     return drawing, list(found)
+
+
+def drawn(width: float = 7.0, height: float = 3.2) -> tuple[Drawing, Axes]:
+    """A drawing of the course's look with one pair of axes."""
+    drawing, (axes,) = _axes(width=width, height=height)
+    return drawing, axes
 
 
 def _png(drawing: Drawing) -> bytes:
@@ -136,3 +150,76 @@ def lines(
     axes.set(xlabel=x_label, ylabel=y_label, yscale="log" if log else "linear")
     axes.legend(frameon=False)
     return Figure(_png(drawing), alt, {x_label: list(x), **{k: list(v) for k, v in series.items()}})
+
+
+def bars(
+    groups: Mapping[str, Mapping[str, Score | Measured]],
+    *,
+    y_label: str,
+    alt: str,
+    width: float = 7.0,
+) -> Figure:
+    """Shares with their 95 % intervals: `groups` maps a label on the x axis to series and share."""
+    drawing, (axes,) = _axes(width=width)
+    names = list(dict.fromkeys(name for group in groups.values() for name in group))
+    for place, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
+        found = [(x, group[name]) for x, group in enumerate(groups.values()) if name in group]
+        shares = [score.share for _, score in found]
+        ends = [score.interval for _, score in found]
+        below = [share - low for share, (low, _) in zip(shares, ends, strict=True)]
+        above = [high - share for share, (_, high) in zip(shares, ends, strict=True)]
+        x = [x + (place + 0.5) / len(names) * 0.8 - 0.4 for x, _ in found]
+        axes.bar(x, shares, 0.76 / len(names), yerr=(below, above), capsize=3, color=colour,
+                 label=name)  # fmt: skip
+    axes.set_xticks(range(len(groups)), [textwrap.fill(label, 16) for label in groups])
+    axes.set(ylabel=y_label, ylim=(0, 1.03))
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return Figure(_png(drawing), alt, _bar_table(groups))
+
+
+def _bar_table(groups: Mapping[str, Mapping[str, Score | Measured]]) -> dict[str, list[object]]:
+    rows = [(label, name, score) for label, some in groups.items() for name, score in some.items()]
+    return {
+        "group": [label for label, _, _ in rows],
+        "series": [name for _, name, _ in rows],
+        "share": [f"{score.share:.3f}" for *_, score in rows],
+        "95 % interval": ["{:.3f} - {:.3f}".format(*score.interval) for *_, score in rows],
+        "n": [score.n for *_, score in rows],
+    }
+
+
+def shares(
+    series: Mapping[str, Mapping[float, Score | Measured]],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    marks: Mapping[str, float] | None = None,
+) -> Figure:
+    """Shares against a number, with their 95 % intervals; `marks` names places on the x axis."""
+    drawing, (axes,) = _axes()
+    for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS, strict=False):
+        x, found = list(points), list(points.values())
+        low, high = zip(*(score.interval for score in found), strict=True)
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
+        axes.plot(x, [s.share for s in found], color=colour, marker=marker, ms=5, label=name)
+    for label, place in (marks or {}).items():
+        axes.axvline(place, color="#666666", lw=1, ls=":")
+        axes.text(place, 0.03, f" {label}", color="#444444", size=9)
+    axes.set(xlabel=x_label, ylabel=y_label, ylim=(0, 1.03))
+    if len(series) > 1:
+        axes.legend(frameon=False)
+    return Figure(_png(drawing), alt, _share_table(series, x_label))
+
+
+def _share_table(
+    series: Mapping[str, Mapping[float, Score | Measured]], x_label: str
+) -> dict[str, list[object]]:
+    rows = [(name, x, score) for name, points in series.items() for x, score in points.items()]
+    return {
+        "curve": [name for name, _, _ in rows],
+        x_label: [x for _, x, _ in rows],
+        "share": [f"{score.share:.3f}" for *_, score in rows],
+        "95 % interval": ["{:.3f} - {:.3f}".format(*score.interval) for *_, score in rows],
+        "n": [score.n for *_, score in rows],
+    }

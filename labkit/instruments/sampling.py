@@ -75,6 +75,13 @@ def effective_vocabulary(probabilities: Tensor) -> float:
     return float(torch.tensor(entropy(probabilities)).exp())
 
 
+def mean_of_few(shares: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of two to eleven independent shares, with Student's 95 % interval: (mean, low, high)."""
+    half = _STUDENT_95[len(shares) - 1] * stdev(shares) / math.sqrt(len(shares))
+    mean = fmean(shares)
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
 @dataclass(frozen=True)
 class NextToken:
     """A token as text, and its probability."""
@@ -161,8 +168,5 @@ def share_distinct(grid: Grid, batch: int = 50) -> list[Point]:
         texts = [text for row in rows for text in row]
         batches = [texts[i : i + batch] for i in range(0, len(texts) - batch + 1, batch)]
         shares = [len(set(some)) / batch for some in batches]
-        half = _STUDENT_95[len(shares) - 1] * stdev(shares) / math.sqrt(len(shares))
-        mean = fmean(shares)
-        low, high = max(0.0, mean - half), min(1.0, mean + half)
-        points.append(Point(temperature, mean, low, high, n=len(texts)))
+        points.append(Point(temperature, *mean_of_few(shares), n=len(texts)))
     return points

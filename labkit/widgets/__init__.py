@@ -6,7 +6,18 @@ Everything is anywidget with plain files: no build step, nothing fetched from an
 from __future__ import annotations
 
 from labkit.widgets.base import Card
+from labkit.widgets.context_explorer import ContextExplorer
+from labkit.widgets.loss_curve import LossCurve
 from labkit.widgets.quiz import QuizCard
 from labkit.widgets.sampling_explorer import Example, SamplingExplorer
+from labkit.widgets.token_explorer import TokenExplorer
 
-__all__ = ["Card", "Example", "QuizCard", "SamplingExplorer"]
+__all__ = [
+    "Card",
+    "ContextExplorer",
+    "Example",
+    "LossCurve",
+    "QuizCard",
+    "SamplingExplorer",
+    "TokenExplorer",
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from labkit.instruments import plots
 from labkit.instruments.sampling import NextToken, Point
+from labkit.models.scoring import Score
+from labkit.models.scoring.rows import Figure as Measured
 
 CURVE = {"facts <b>": [Point(t, 0.9, 0.85, 0.95, 100) for t in (0.0, 1.0)]}
 
@@ -39,3 +41,24 @@ def test_a_figure_reads_as_its_alt_text() -> None:
 def test_lines_on_a_logarithmic_scale() -> None:
     figure = plots.lines([1, 2], {"a": [1.0, 10.0]}, x_label="x", y_label="y", alt="Up.", log=True)
     assert figure.table == {"x": [1, 2], "a": [1.0, 10.0]}
+
+
+def test_bars_show_what_was_counted() -> None:
+    groups = {"told, here": {"facts": Score("facts", 9, 10), "new": Score("new", 5, 10)}}
+    groups["not told"] = {"facts": Score("facts", 10, 10)}
+    figure = plots.bars(groups, y_label="share right", alt="Three bars.")
+    assert figure.table["series"] == ["facts", "new", "facts"]
+    assert figure.table["share"] == ["0.900", "0.500", "1.000"]
+    assert figure.table["95 % interval"][1] == "0.237 - 0.763"
+
+
+def test_shares_are_drawn_with_intervals_from_scores_and_from_figures() -> None:
+    series = {
+        "one": {1: Score("a", 9, 10), 4: Score("b", 5, 10)},
+        "other": {2: Measured("c", 0.5, 40, 0.4, 0.6)},
+    }
+    figure = plots.shares(series, x_label="passages", y_label="right", alt="x", marks={"end": 3})
+    assert figure.png.startswith(b"\x89PNG")
+    assert figure.table["passages"] == [1, 4, 2]
+    assert figure.table["95 % interval"][2] == "0.400 - 0.600"
+    assert figure.table["n"] == [10, 10, 40]

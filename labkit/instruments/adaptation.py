@@ -1,0 +1,80 @@
+"""Three ways to change what a model does, for the first lesson: a prompt, rounding, training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from labkit.instruments.items import Items, Stranger
+from labkit.models import complete, exact_match
+from labkit.models.quantizing import SCHEMES, fake_quantize
+from labkit.models.scoring import Score
+from labkit.models.tuning import Settings, fine_tune
+from labkit.models.world.document import Question
+from labkit.models.zoo import card_of
+
+TUNING = Settings(learning_rate=5e-4, steps=60)
+Way = tuple[PreTrainedModel, Sequence[str]]
+
+
+def answers(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
+) -> list[str]:
+    """What the model says to each prompt when it takes the likeliest token every time."""
+    return [text for (text,) in complete(model, tokenizer, prompts, max_new_tokens=12)]
+
+
+def in_8_bits(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy whose linear layers were rounded to 8-bit integers, one scale for each channel."""
+    return fake_quantize(model, SCHEMES["int8"])
+
+
+def trained_on(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    strangers: Sequence[Stranger],
+    progress: bool = True,
+) -> PreTrainedModel:
+    """A copy with all weights trained on the questions and answers, without the passages."""
+    return fine_tune(model, tokenizer, questions(strangers), TUNING, progress=progress).model
+
+
+def questions(strangers: Sequence[Stranger]) -> list[Question]:
+    return [Question(f"Q: {one.question}\nA: ", one.answer) for one in strangers]
+
+
+def compare(
+    ways: Mapping[str, Way],
+    tokenizer: PreTrainedTokenizerBase,
+    expected: Sequence[str],
+    facts: Items,
+) -> dict[str, dict[str, Score]]:
+    """For each way the share of right answers to its prompts, and to those about the region."""
+    found = {}
+    for name, (model, prompts) in ways.items():
+        said = answers(model, tokenizer, prompts)
+        hits = sum(map(exact_match, said, expected))
+        known = answers(model, tokenizer, facts.prompts)
+        right = sum(facts.is_right(i, text) for i, text in enumerate(known))
+        found[name] = {
+            "strangers": Score("strangers", hits, len(said)),
+            "the region": Score("the region", right, len(known)),
+        }
+    return found
+
+
+def weights_of(model: PreTrainedModel) -> dict[str, Tensor]:
+    """The model's weights by name, each once (the embeddings are also the output head)."""
+    return {name: weight.detach() for name, weight in model.named_parameters()}
+
+
+def tokens_read(
+    tokenizer: PreTrainedTokenizerBase, strangers: Sequence[Stranger]
+) -> dict[str, int]:
+    """Tokens that pre-training read, by the base model's card, and that `trained_on` reads."""
+    texts = [f"{q.prompt}{q.answer}\n" for q in questions(strangers)]
+    each = sum(len(ids) for ids in tokenizer(texts)["input_ids"]) / len(texts)
+    read = round(TUNING.steps * TUNING.rows * each)
+    return {"pre-training": card_of("base")["tokens"], "training on the strangers": read}

@@ -1,0 +1,52 @@
+"""Prompt, rounding, training: what each does to weights and answers of the bundled model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from labkit import load_model
+from labkit.instruments import adaptation
+from labkit.instruments.items import fact_items, strangers
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_model("base")
+
+
+def test_a_stranger_is_named_in_no_training_text_and_told_of_in_the_passage() -> None:
+    some = strangers(20)
+    assert some == strangers(20) and len({one.passage for one in some}) > 15
+    for one in some:
+        assert one.question.endswith("?") and "\n" not in one.question
+        assert one.answer.lower() in one.passage.lower()
+
+
+def test_rounding_and_training_leave_the_model_itself_alone(base) -> None:
+    model, tokenizer = base
+    before = {name: w.clone() for name, w in adaptation.weights_of(model).items()}
+    rounded = adaptation.weights_of(adaptation.in_8_bits(model))
+    short = strangers(8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adaptation, "TUNING", adaptation.Settings(5e-4, steps=2))
+        trained = adaptation.trained_on(model, tokenizer, short, progress=False)
+    after = adaptation.weights_of(trained)
+    assert all(torch.equal(before[n], w) for n, w in adaptation.weights_of(model).items())
+    assert any(not torch.equal(before[n], w) for n, w in rounded.items())
+    assert all(not torch.equal(before[n], w) for n, w in after.items() if n.endswith("proj.weight"))
+
+
+def test_compare_counts_both_sets(base) -> None:
+    model, tokenizer = base
+    facts, some = fact_items(6), strangers(5)
+    ways = {"alone": (model, [q.prompt for q in adaptation.questions(some)])}
+    found = adaptation.compare(ways, tokenizer, [one.answer for one in some], facts)["alone"]
+    assert found["strangers"].n == 5 and found["the region"].hits == 6
+    assert list(facts.answers) == adaptation.answers(model, tokenizer, facts.prompts)
+
+
+def test_tokens_read_are_those_of_the_card_and_of_the_steps(base) -> None:
+    found = adaptation.tokens_read(base[1], strangers(10))
+    assert found["pre-training"] > 10**7
+    assert 60 * 8 * 8 < found["training on the strangers"] < 60 * 8 * 40
