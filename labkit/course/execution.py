@@ -2,6 +2,8 @@
 
 Built on nbclient (one cell after another, the way a reader runs them) and psutil. `labkit build`
 keeps the outputs, `labkit run` keeps the figures: seconds per cell from kernel start, peak memory.
+A warm kernel (labkit/kernels) has imported torch before it starts: its seconds and memory are not
+those of a reader, and must not be shown as such.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
 from labkit.course.workspace import kernel_environment
+from labkit.kernels import PROVISIONER
+from labkit.kernels.install import register
 
 if TYPE_CHECKING:
     from nbclient import NotebookClient
@@ -86,27 +91,28 @@ def execute(
     *,
     lesson: str = "notebook",
     timeout: float = CELL_TIMEOUT_SECONDS,
+    warm: bool = False,
 ) -> Execution:
     """Run every code cell in a fresh kernel and keep the outputs in `notebook`.
 
     `on_cell(index, total, first_line)` is called as each cell starts. Raises LessonError, which
     names lesson, cell and first line, when a cell raises or runs longer than `timeout` seconds.
+    `warm` takes the kernel from this process's Nursery, where it has one.
     """
-    return asyncio.run(_execute(notebook, cwd, env, on_cell, lesson, timeout))
+    client = partial(_client, notebook, cwd, timeout, warm)
+    return asyncio.run(_execute(client, env, on_cell, lesson))
 
 
 async def _execute(
-    notebook: NotebookNode,
-    cwd: Path,
+    make_client: Callable[[], NotebookClient],
     env: Mapping[str, str],
     on_cell: OnCell | None,
     lesson: str,
-    timeout: float,
 ) -> Execution:
     execution = Execution()
     begun = time.perf_counter()
     with tempfile.TemporaryFile() as console:
-        client = _client(notebook, cwd, timeout)
+        client = make_client()
         try:
             with await _start(client, env, console, lesson) as memory:
                 try:
@@ -122,7 +128,7 @@ async def _execute(
     return execution
 
 
-def _client(notebook: NotebookNode, cwd: Path, timeout: float) -> NotebookClient:
+def _client(notebook: NotebookNode, cwd: Path, timeout: float, warm: bool) -> NotebookClient:
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
@@ -132,7 +138,11 @@ def _client(notebook: NotebookNode, cwd: Path, timeout: float) -> NotebookClient
 
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
             command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=command, display_name="Python 3", language="python")
+            spec = KernelSpec(argv=command, display_name="Python 3", language="python")
+            if warm:
+                register()
+                spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
+            return spec
 
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisInterpreter())
     resources = {"metadata": {"path": str(cwd)}}

@@ -29,6 +29,7 @@ from labkit.course.grading_worker import (
 )
 from labkit.grading.remote import Zygote, ZygoteError, can_fork
 
+SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 PATIENCE = 600.0  # seconds for one submission; every question has a limit of its own far below
 GOODBYE = 10.0
 
@@ -136,7 +137,7 @@ class Worker:
 
 def begin_fresh(settings: Settings) -> Worker:
     """A worker from nothing; it says hello once it is ready."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, **SETTINGS}
     process = subprocess.Popen(
         command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )

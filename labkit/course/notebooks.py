@@ -44,6 +44,7 @@ LANGUAGE = {
     "pygments_lexer": "ipython3",
 }
 EDITOR_METADATA = {"lines_to_next_cell", "lines_to_end_of_cell_marker", "cell_marker"}
+THIS_MACHINE = "this-machine"  # the tag of a cell whose output is not kept
 RUN_METADATA = {"execution", "ExecuteTime", "collapsed", "scrolled", "trusted"}
 
 
@@ -212,6 +213,8 @@ def strip(
 ) -> NotebookNode:
     """A copy that keeps what a reader needs (text, html, pictures) and no trace of the run.
 
+    Of a cell with the tag `this-machine` no output is kept.
+
     Raises NotebookError naming the cell when an output would differ the next time: a memory
     address, one of the `private` paths of this machine, or a warning on stderr.
     """
@@ -224,9 +227,15 @@ def strip(
             if cell.execution_count is not None:  # nbval compares no cell without a count
                 cell.execution_count = next(ran)
             kept_outputs = (_strip_output(out, cell.execution_count) for out in _merged(cell))
-            cell.outputs = [output for output in kept_outputs if output]
+            cell.outputs = [output for output in kept_outputs if output and not _is_local(cell)]
             _refuse(cell, f"{lesson_id}, cell {index} (`{first_line(cell.source)}`)", private)
     return kept
+
+
+def _is_local(cell: NotebookNode) -> bool:
+    """Whether a cell tells of the machine that it runs on: what it said at the author's is no
+    use to a reader."""
+    return THIS_MACHINE in cell.metadata.get("tags", [])
 
 
 def _merged(cell: NotebookNode) -> list[NotebookNode]:

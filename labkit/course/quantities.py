@@ -105,10 +105,10 @@ def kind_of(value: Any) -> str:
 
 
 def digits_for(tolerance: float) -> int:
-    """How many decimals show a difference of `tolerance`: 2 for 0.05, none for 3."""
+    """How many decimals show half a `tolerance`: 2 for 0.05 and for 0.1, none for 3."""
     if not math.isfinite(tolerance) or tolerance <= 0:
         return 3
-    return min(12, max(0, -math.floor(math.log10(tolerance))))
+    return min(12, max(0, -math.floor(math.log10(tolerance / 2))))
 
 
 def shown(value: float, tolerance: float) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from distributed import LocalCluster
 
@@ -16,22 +15,6 @@ from labkit.course.grading_pool import Job
 from labkit.course.grading_run import EngineError
 from labkit.course.grading_worker import Settings
 from tests.course.handed_in import CHALLENGES, hand_in, labkit, notebook, outcomes, right
-
-# In place of the grading worker: says what it was asked, slowly enough to be killed meanwhile.
-STAND_IN = """
-import json, os, sys, time
-print(json.dumps({"isolation": "none", "package": "p" * 64}), flush=True)
-while line := sys.stdin.buffer.readline():
-    job = json.loads(line)
-    data = sys.stdin.buffer.read(job["size"])
-    time.sleep(0.02)
-    print(json.dumps({"said": data.decode(), "by": os.getppid()}), flush=True)
-"""
-PRELOAD = f"""
-import sys
-from labkit.course import grading_pool
-grading_pool.command = lambda settings: [sys.executable, "-c", {STAND_IN!r}]
-"""
 
 
 def local(count: int, **options) -> LocalCluster:
@@ -46,28 +29,31 @@ def local(count: int, **options) -> LocalCluster:
     )
 
 
-@pytest.fixture
-def stand_ins(tmp_path: Path) -> Iterator[LocalCluster]:
-    """A cluster whose processes answer without grading anything."""
-    with local(2, preload=[PRELOAD], local_directory=str(tmp_path)) as made:
-        yield made
-
-
 @pytest.mark.slow
-def test_a_killed_process_loses_nothing_and_doubles_nothing(stand_ins: LocalCluster) -> None:
-    jobs = [Job(f"k{n}", "x.ipynb", str(n).encode()) for n in range(20 * BATCH)]
+def test_a_killed_process_loses_nothing_doubles_nothing_and_leaves_nothing(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("labkit.course.grading_cluster.BATCH", 2)
+    wrong = "def apply_temperature(logits, temperature): return 1"
+    jobs = [Job(f"k{n}", "05_temperature.ipynb", notebook(wrong, f"# {n}")) for n in range(12)]
     got: Counter[str] = Counter()
-    by: Counter[int] = Counter()
-    with cluster(Settings(), stand_ins.scheduler_address) as engine:
+    family: list[psutil.Process] = []
+    with (
+        local(2, local_directory=str(tmp_path)) as made,
+        cluster(Settings(trusted=True), made.scheduler_address) as engine,
+    ):
         for job, reply in engine.run(jobs):
-            assert reply["said"] == job.data.decode()
+            outcomes = [mark["outcome"] for mark in reply["marks"]]
+            assert sorted(outcomes) == ["fail", *["not attempted"] * 3]
             got[job.key] += 1
-            by[reply["by"]] += 1
-            if sum(got.values()) == BATCH:
-                os.kill(reply["by"], signal.SIGKILL)
+            if not family:
+                victim = psutil.Process(next(iter(engine.client.run(os.getpid).values())))
+                family = [victim, *victim.children(recursive=True)]
+                victim.kill()
+        assert len(family) >= 3, "a process of the cluster, its grader, the grader's zygote"
+        assert psutil.wait_procs(family, timeout=30)[1] == []
 
     assert got == Counter(job.key for job in jobs)
-    assert len(by) >= 2
 
 
 @pytest.mark.slow

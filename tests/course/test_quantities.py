@@ -131,7 +131,8 @@ def test_what_is_no_scalar_is_named() -> None:
 
 def test_digits_follow_the_tolerance() -> None:
     assert shown(0.4, 0.05) == "0.40"
-    assert shown(0.4, 0.1) == "0.4"
+    assert shown(0.4, 0.1) == "0.40"
+    assert shown(0.4, 0.2) == "0.4"
     assert shown(41.26, 3) == "41"
     assert shown(1 / 3, 0) == "0.333"
     assert shown(math.nan, 0.1) == "nan"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,12 @@ from nbformat import NotebookNode
 from labkit.cli import main
 from labkit.course import notebooks
 from labkit.course.execution import kernel_env
+from labkit.kernels import ADDRESS
+from labkit.kernels.nursery import Nursery
+from labkit.kernels.orders import Cold
 
 CELL_SECONDS = 180
+READY_SECONDS = 600
 
 LESSON = '''# ---
 # jupyter:
@@ -101,19 +105,45 @@ Nbval = Callable[[NotebookNode, Path], "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def nbval(tmp_path: Path) -> Nbval:
+def nbval() -> Nbval:
     """Run `pytest --nbval-lax` on a notebook whose progress goes to a work folder of its own.
 
     A claim that doesn't hold raises (LABKIT_STRICT=1), and the network guard is in every kernel.
     """
+    return validator({})
+
+
+@pytest.fixture
+def warm_nbval(zygote: Nursery | None) -> Nbval:
+    """The same in a kernel that has torch imported; cold where there can be no such kernel."""
+    return validator({ADDRESS: str(zygote.door)} if zygote else {})
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery | None]:
+    """One for all notebooks; None where this machine can't have one."""
+    try:
+        nursery = Nursery(kernel_env(tmp_path_factory.mktemp("zygote"), strict=True))
+    except Cold:
+        yield None
+        return
+    with nursery:
+        yield nursery if nursery.ready(READY_SECONDS) else None
+
+
+def validator(more: dict[str, str]) -> Nbval:
+    """What runs nbval on a notebook, with more in the environment."""
 
     def validate(notebook: NotebookNode, work: Path) -> subprocess.CompletedProcess[str]:
         work.mkdir()
         path = work / "lesson.ipynb"
         path.write_bytes(notebooks.to_bytes(notebook))
         (work / "pytest.ini").write_text("[pytest]\n")  # not the suite's own settings
-        env = kernel_env(work, strict=True) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        command = [sys.executable, "-m", "pytest", "-p", "nbval.plugin", "-p", "no:cacheprovider"]
+        env = kernel_env(work, strict=True) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | more
+        plugins = ["-p", "nbval.plugin", "-p", "no:cacheprovider"]
+        if ADDRESS in more:
+            plugins += ["-p", "labkit.kernels.pytest_plugin"]
+        command = [sys.executable, "-m", "pytest", *plugins]
         options = ["--nbval-lax", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS}"]
         done = subprocess.run(
             [*command, *options, "--color=no", str(path)],

@@ -2,6 +2,7 @@
 
 nbval runs the notebook from top to bottom, compares the cells marked NBVAL_CHECK_OUTPUT, and stops
 at a claim that doesn't hold. What the lesson recorded of itself then has to agree with its stubs.
+Untouched it runs in a cold kernel, since a warm one can hide a missing import; solved it is warm.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def test_every_challenge_has_one_stub(lesson: Lesson) -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("solved", [False, True], ids=["untouched", "solved"])
 @each_lesson
-def test_under_nbval(lesson: Lesson, solved: bool, nbval: Nbval, tmp_path: Path) -> None:
+def test_under_nbval(
+    lesson: Lesson, solved: bool, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    nbval: Nbval = request.getfixturevalue("warm_nbval" if solved else "nbval")
     notebook = notebooks.read(lesson.notebook)
     assert "NBVAL_CHECK_OUTPUT" in "".join(cell.source for cell in notebook.cells)
     if solved:

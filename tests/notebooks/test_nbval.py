@@ -11,6 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from labkit.course.notebooks import from_text
+from labkit.kernels.nursery import Nursery
 
 pytestmark = [pytest.mark.slow]
 
@@ -29,6 +30,17 @@ lab
 # %%
 lab.claim("a third", 1 / 3, around=0.333, within=0.001)
 
+"""
+PROBE = """# %%
+import os, sys
+found = [os.getppid(), "peft" in sys.modules, "matplotlib" in sys.modules]
+
+# %%
+import tqdm.auto, transformers
+name = tqdm.auto.tqdm.__mro__[1].__name__
+handler = transformers.utils.logging._get_library_root_logger().handlers[0]
+stream = getattr(handler.stream, "_stream", lambda: handler.stream)()
+print(*found, name, type(stream).__name__, file=open("found", "w"))
 """
 CHECKED = """# %%
 # NBVAL_CHECK_OUTPUT
@@ -64,6 +76,18 @@ def test_a_changed_output_fails_at_its_cell(course: Path, nbval: Nbval) -> None:
     assert done.returncode == 1
     assert "lesson.ipynb::Cell 0" in done.stdout
     assert "0.334" in done.stdout and "1 failed" in done.stdout
+
+
+def test_a_warm_kernel_is_used_where_there_is_one(
+    course: Path, zygote: Nursery | None, warm_nbval: Nbval
+) -> None:
+    done = warm_nbval(from_text(PROBE, "99_fixture"), course / "work")
+    assert done.returncode == 0, done.stdout
+    parent, imported, plots, bars, logs = (course / "work" / "found").read_text().split()
+    assert imported == str(zygote is not None)
+    assert plots == "False"  # it would have taken its settings from the zygote's environment
+    assert [bars, logs] == ["tqdm_notebook", "OutStream"]  # as imported in a cell
+    assert zygote is None or int(parent) == zygote.pid
 
 
 def test_a_claim_that_does_not_hold_fails_at_its_cell(course: Path, nbval: Nbval) -> None:

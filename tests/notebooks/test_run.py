@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
+from nbformat import NotebookNode
 
 from labkit.cli import main
-from labkit.cli.run import Report, claim, table
+from labkit.cli.run import Report, claim, table, warm_kernels
+from labkit.course import notebooks
+from labkit.course.catalog import Lesson
+from labkit.kernels.nursery import Nursery
 
 KEYS = ["lesson", "solved", "seconds", "peak_rss_mb", "cells", "outcomes", "claims"]
 
@@ -87,6 +94,51 @@ def test_all_lessons_give_a_list(course: Path, capsys: pytest.CaptureFixture[str
     assert [lesson["lesson"] for lesson in found] == ["99_fixture"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels need Linux")
+def test_a_warm_run_gives_no_figures(
+    course: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_pictures(course)
+    edit(course, "value = 0.25", "import os; value = 0.25 if os.getppid() == ZYGOTE else 0.0")
+    started: list[Nursery] = []
+
+    def start(env: dict[str, str]) -> Nursery:
+        started.append(Nursery(env, imports=("ipykernel.kernelapp",)))
+        return started[0]
+
+    monkeypatch.setattr("labkit.kernels.nursery.Nursery", start)
+    monkeypatch.setattr("labkit.course.notebooks.to_notebook", notebook_of(started))
+    assert main(["run", "fixture", "--warm", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == KEYS
+    assert found["seconds"] is None and found["peak_rss_mb"] is None
+    assert {cell["seconds"] for cell in found["cells"]} == {None}
+    assert found["outcomes"]["double"] == "not attempted" and found["claims"][0]["holds"]
+    assert not started[0].ready() and not psutil.pid_exists(started[0].pid)
+
+
+def notebook_of(started: list[Nursery]) -> Callable[[Lesson], NotebookNode]:
+    """The lesson's notebook, in which the zygote's process id stands for ZYGOTE."""
+    plain = notebooks.to_notebook
+
+    def made(lesson: Lesson) -> NotebookNode:
+        notebook = plain(lesson)
+        for cell in notebook.cells:
+            cell.source = cell.source.replace("ZYGOTE", str(started[0].pid))
+        return notebook
+
+    return made
+
+
+def test_without_a_warm_process_lessons_run_cold(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with warm_kernels() as warm:
+        assert not warm
+    assert "Kernels start cold: warm kernels need Linux." in capsys.readouterr().err
+
+
 def test_an_unknown_lesson(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "fixtura"]) == 2
     assert "did you mean 99_fixture?" in capsys.readouterr().err
@@ -106,6 +158,14 @@ def test_over_the_budget_is_said() -> None:
     assert "61 seconds from kernel start: OVER the budget of 60" in table(over)
     assert "1600.5 MB at the peak: OVER the budget of 1500" in table(over)
     assert "within the budget of 120" in table(Report("09_lora", False, seconds=61.0))
+
+
+def test_a_warm_table_has_no_seconds() -> None:
+    cells = [{"index": 1.0, "seconds": 0.5}]
+    lines = {1: "import torch"}
+    warm = Report("05_t", False, 61.0, 1600.5, cells, first_lines=lines, warm=True)
+    assert "import torch" in table(warm) and "leave out --warm" in table(warm)
+    assert "61" not in table(warm) and "0.5" not in table(warm) and "budget" not in table(warm)
 
 
 def test_what_json_can_not_say_becomes_null() -> None:

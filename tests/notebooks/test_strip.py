@@ -127,6 +127,13 @@ def test_a_folder_of_this_machine_is_refused(tmp_path: Path) -> None:
         notebooks.strip(notebook, private=(str(tmp_path),))
 
 
+def test_what_a_cell_says_of_this_machine_is_not_kept(tmp_path: Path) -> None:
+    notebook = ran(said(f"{tmp_path} is writable\n"))
+    notebook.cells[0].metadata["tags"] = [notebooks.THIS_MACHINE]
+    kept = notebooks.strip(notebook, private=(str(tmp_path),)).cells[0]
+    assert kept.outputs == [] and kept.metadata["tags"] == ["this-machine"]
+
+
 def test_stripping_twice_changes_nothing_more() -> None:
     once = notebooks.strip(ran(said("a"), said("b"), shown({"image/png": png(Title="x")})))
     assert notebooks.to_bytes(notebooks.strip(once)) == notebooks.to_bytes(once)

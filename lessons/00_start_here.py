@@ -1,0 +1,315 @@
+# ---
+# jupyter:
+#   jupytext: {text_representation: {extension: .py, format_name: percent}}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   labkit:
+#     title: Start here
+#     minutes: 15
+#     models: [base]
+#     summary: How the course works, in one small experiment, and the map of the field.
+# ---
+
+# %% [markdown]
+# # Start here
+#
+# In this course you do not read that something works. You **predict** a number, **measure** it on a
+# really trained model on this very machine, and **explain** what you saw. This lesson is one such
+# round, and a map of what is to come.
+#
+# Run the cells one after the other: **Shift+Enter** runs a cell and goes to the next one.
+
+# %%
+import sys
+
+from labkit import Lab, load_model
+from labkit.instruments import adaptation, field, plots
+from labkit.instruments.items import fact_items, strangers
+from labkit.models import complete
+
+lab = Lab("00_start_here")
+model, tokenizer = load_model()
+
+# %% [markdown]
+# That card is where you are; it remembers your answers when you come back. The model is a small
+# one, of the same kind as the large ones you know, trained from nothing on texts about a region
+# that does not exist. So we know everything that it can know. Ask it something:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+facts = fact_items(100)
+question = facts.prompts[0]
+print(question + complete(model, tokenizer, [question])[0][0])
+
+# %% [markdown]
+# ## Predict
+#
+# Before a number is measured, you commit to a guess. A wrong guess costs nothing: it is where you
+# learn something.
+
+# %%
+lab.ask("knows-its-region")
+
+# %% [markdown]
+# ## Build
+#
+# To measure, you need a function that counts. Each lesson has a few like this one: a signature, a
+# docstring that says what it must do, and `...` where your code belongs. **Run the two cells as
+# they are first.**
+
+
+# %%
+def share_right(answers: list[str], expected: list[str]) -> float:
+    """Share of the answers that are exactly what was expected, from 0 to 1.
+
+    answers   what the model said; spaces and line ends around an answer don't count
+    expected  the right answers, as many; upper and lower case do count
+    returns   a float; no answers at all, or another number of them, is a ValueError
+
+    share_right(["goat", " cat\\n", "a dog"], ["goat", "cat", "dog"])  →  0.6667
+    """
+    ...
+
+
+# %%
+lab.check(share_right)
+
+# %% [markdown]
+# *Not attempted*: nothing is lost by leaving a challenge for later. A check has three other things
+# to say. Meet them all: put each of these in place of `...`, and run both cells again.
+#
+# 1. `return sum(map(str.__eq__, answers, expected))`: **not yet**, with the smallest case that
+#    fails, and your mistake by name.
+# 2. `return answers[len(answers)]`: **an error**, with the line of yours that raised it.
+# 3. Your own answer: **right**, when it is.
+#
+# Stuck? `lab.hint(share_right)` gives three hints, one at a time, about the mistake that you made.
+# After a pass, or three tries, `lab.solution(share_right)` shows ours. Try both: they are there to
+# be used.
+
+# %% [markdown]
+# ## Measure
+#
+# Now the number. (Until your function passes, `lab.use` takes the reference, so that a lesson
+# always runs to its end.)
+
+# %%
+count = lab.use(share_right)
+said = adaptation.answers(model, tokenizer, facts.prompts)
+region = count(said, list(facts.answers))
+lab.compare("knows-its-region", 100 * region)
+lab.claim("questions about the region, right", region, around=1.0, within=0.02)
+
+# %% [markdown]
+# It knows its region by heart. And somebody it has never read about?
+
+# %%
+newcomers = strangers(60, seed=3)
+someone = newcomers[0]
+print(someone.passage, "|", someone.question, "|", someone.answer)
+
+# %%
+lab.ask("knows-strangers")
+
+# %%
+alone = [f"Q: {one.question}\nA: " for one in newcomers]
+answers = [one.answer for one in newcomers]
+unknown = count(adaptation.answers(model, tokenizer, alone), answers)
+lab.compare("knows-strangers", 100 * unknown)
+lab.claim("questions about strangers, right", unknown, around=0.05, within=0.08)
+
+# %% [markdown]
+# A few are right by luck: there are only so many pets and colours. The model did not say "I don't
+# know", by the way. It answered, and looked as sure as before.
+#
+# ## Two ways to adapt a model
+#
+# The strangers come with a passage each. There are two ways to make use of it, and they divide the
+# field: **change what the model reads** (prompt-based) or **change its weights** (training). First
+# the prompt. Build it:
+
+
+# %%
+def prompt_with(passage: str, question: str) -> str:
+    """A prompt that gives the model something to read before it answers.
+
+    passage   what to read; spaces and line ends around it do not belong there; may be empty
+    question  one line
+    returns   the passage, "Q: " and the question, and "A: ", each on a line of its own; the space
+              after "A:" is there, and nothing comes after it. No passage, no line for it
+
+    prompt_with("Anna Kell has a goat.", "Which pet does Anna Kell have?")
+    →  "Anna Kell has a goat.\\nQ: Which pet does Anna Kell have?\\nA: "
+    """
+    ...
+
+
+# %%
+lab.check(prompt_with)
+
+# %%
+compose = lab.use(prompt_with)
+with_passage = [compose(one.passage, one.question) for one in newcomers]
+told = count(adaptation.answers(model, tokenizer, with_passage), answers)
+lab.claim("strangers, passage in the prompt, right", told, around=0.99, within=0.03)
+
+# %% [markdown]
+# One passage, and it answers nearly everything. Now the other way: train the model on the 60
+# questions and their answers, some seconds of it, and ask without any passage.
+#
+# And a third thing that is often taken for training: store the weights as 8-bit integers
+# (*quantization*). To see what each of the three does to the model itself, build one more
+# instrument:
+
+# %%
+from torch import Tensor
+
+
+def share_changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> float:
+    """Share of a model's numbers that are not what they were, from 0 to 1.
+
+    before, after  weights by name, in any order; a name has the same shape in both
+    returns        how many numbers differ at all, of all numbers; other names or shapes are a
+                   ValueError
+
+    share_changed({"a": torch.zeros(3)}, {"a": torch.tensor([0.0, 0.5, 0.0])})  →  0.3333
+    """
+    ...
+
+
+# %%
+lab.check(share_changed)
+
+# %%
+changed = lab.use(share_changed)
+rounded = adaptation.in_8_bits(model)
+trained = adaptation.trained_on(model, tokenizer, newcomers)
+
+# %%
+ways = {
+    "as it was": (model, alone),
+    "passage in the prompt": (model, with_passage),
+    "rounded to 8 bits": (rounded, alone),
+    "trained on the strangers": (trained, alone),
+}
+scores = adaptation.compare(ways, tokenizer, answers, facts)
+plots.bars(
+    scores,
+    y_label="share right",
+    alt="Pairs of bars with intervals for four ways: right answers about the strangers and about "
+    "the region. As it was: almost none and all. Passage in the prompt: all and all. Rounded to 8 "
+    "bits: almost none and all. Trained on the strangers: all, but the region has fallen.",
+)
+
+# %%
+weights = adaptation.weights_of(model)
+lab.claim(
+    "weights changed by a prompt",
+    changed(weights, adaptation.weights_of(model)),
+    around=0,
+    within=0,
+)
+lab.claim(
+    "weights changed by rounding to 8 bits",
+    changed(weights, adaptation.weights_of(rounded)),
+    around=0.8,
+    within=0.1,
+)
+lab.claim(
+    "weights changed by training",
+    changed(weights, adaptation.weights_of(trained)),
+    around=0.97,
+    within=0.05,
+)
+lab.claim(
+    "region still known after training on strangers",
+    scores["trained on the strangers"]["the region"].share,
+    around=0.8,
+    within=0.15,
+)
+
+# %% [markdown]
+# Read the figure once more, it is the course in small:
+#
+# - **The prompt** changed no weight and was enough. Passages have to be found, though, and paid for
+#   in tokens with every question (lessons 02 to 04).
+# - **Rounding** changed four of five weights and *nothing was learned*: it is no training. Nothing
+#   was lost either, at 8 bits (lesson 12 goes down to 2).
+# - **Training** changed every weight by a little. The strangers are known by heart, and a part of
+#   the region is gone: *catastrophic forgetting*. Lessons 08 and 09 measure what helps.
+
+# %%
+lab.ask("what-is-training")
+
+# %% [markdown]
+# ## The map
+#
+# Every technique of this course, by what it changes. The numbers are the lessons. What stands on
+# the left is tried in an afternoon, and tried first.
+
+# %%
+field.field_map()
+
+# %%
+lab.ask("what-to-try-first")
+
+# %%
+lab.ask("which-layer")
+
+# %% [markdown]
+# Four words for training that are easily mixed up. **Training** is any change of weights that data
+# decides. **Pre-training** starts from random weights and takes nearly everything: up to 98 % of
+# compute and data for InstructGPT ([Ouyang et al. 2022](https://arxiv.org/abs/2203.02155)).
+# **Fine-tuning** goes on from there, with far less. **Post-training** is the same work seen from
+# the other side: what the maker of a model does after pre-training, such as teaching it to follow
+# instructions.
+#
+# How was it for our two? The model's card says how many tokens it read; count those that trained it
+# on the strangers:
+
+# %%
+tokens = adaptation.tokens_read(tokenizer, newcomers)
+lab.claim(
+    "pre-training's share of all tokens read, in percent",
+    100 * tokens["pre-training"] / sum(tokens.values()),
+    around=99.9,
+    within=0.1,
+)
+
+# %%
+lab.ask("ninety-eight")
+
+# %% [markdown]
+# That someone else has paid for the 98 % is what makes *AI engineering* a field of its own beside
+# *ML engineering*.
+
+# %%
+lab.ask("ai-or-ml-engineering")
+
+# %% [markdown]
+# ## What will run here?
+#
+# Everything in this course is made for two CPU cores and 8 GB of memory, without a network. What
+# this machine has:
+
+# %% tags=["this-machine"]
+# !{sys.executable} -m labkit doctor
+
+# %% [markdown]
+# A line marked `note` keeps some of it from running as well as it could, one marked `BAD` says what
+# to do first. A GPU is used where there is one, and not needed.
+#
+# ## Where to go from here
+#
+# | you want | go to |
+# |---|---|
+# | better answers from the model that you have | 01 prompting, 02 context window, 04 retrieval |
+# | a smaller bill | 03 token optimization, 14 small models |
+# | other answers: steady or varied | [05 temperature](05_temperature.ipynb) |
+# | to know whether it got better | 06 evaluation |
+# | a model that behaves as you need it | 07 datasets, 08 fine-tuning, 09 LoRA, 11 preferences |
+# | a model that fits the machine | 12 quantization, 13 speculative decoding, 17 edge deployment |
+#
+# Any order will do; that of the numbers teaches best.
+
+# %%
+lab.progress()
