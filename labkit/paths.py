@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -64,5 +64,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     by_lower = {candidate.casefold(): candidate for candidate in names}
     close = get_close_matches(name.casefold(), by_lower, n=3, cutoff=0.5)
     if close:
+        best = likeness(name, close[0])
+        close = [match for match in close if likeness(name, match) > best - 0.2]
         return f"did you mean {' or '.join(by_lower[match] for match in close)}?"
     return f"known: {', '.join(names)}"
+
+
+def likeness(one: str, other: str) -> float:
+    """How alike two names are, from 0 to 1, upper or lower case."""
+    return SequenceMatcher(None, one.casefold(), other.casefold()).ratio()

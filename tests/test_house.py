@@ -26,11 +26,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 MAY_IMPORT = {
     "models": set(),
     "instruments": {"models"},
+    "experiments": {"instruments", "models"},
     "grading": {"models"},
+    "kernels": {"grading"},
     "widgets": {"grading", "instruments", "models"},
     "challenges": {"grading", "instruments", "models"},
-    "course": {"challenges", "widgets", "grading", "instruments", "models"},
-    "cli": {"course", "challenges", "widgets", "grading", "instruments", "models"},
+    "course": {"challenges", "widgets", "kernels", "grading", "instruments", "models"},
+    "cli": {"course", "challenges", "widgets", "kernels", "grading", "instruments", "models"}
+    | {"experiments"},
 }
 AT_THE_BOTTOM = {"paths", "__init__"}
 HEAVY = {"torch", "transformers", "numpy", "matplotlib", "IPython", "ipywidgets", "anywidget"}
@@ -121,7 +124,7 @@ def test_every_command_has_its_module_and_its_help(name: str) -> None:
 
 def test_every_dependency_is_pinned_exactly() -> None:
     for pin in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]:
-        assert re.fullmatch(r"[\w-]+==[\w.]+", pin), pin
+        assert re.fullmatch(r"[\w-]+==[\w.]+( ; python_version (<|>=) '3\.\d+')?", pin), pin
 
 
 def test_environment_yml_has_the_same_pins() -> None:
@@ -132,7 +135,8 @@ def test_environment_yml_has_the_same_pins() -> None:
 
 def test_the_lock_covers_every_pin() -> None:
     lock = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+    declared = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+    wanted = [pin.partition(" ;")[0] for pin in declared]
     locked = locked_for(lock, wanted)
     assert {line.name for line in locked} >= {pins.split(pin)[0] for pin in wanted}
     assert not [line for line in locked if line.name.startswith("nvidia")]
@@ -145,7 +149,8 @@ def test_the_lock_is_closed_in_this_environment() -> None:
     from packaging.requirements import Requirement
 
     lock = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    locked = {line.name for line in locked_for(lock, PROJECT["dependencies"])}
+    wanted = [pin.partition(" ;")[0] for pin in PROJECT["dependencies"]]
+    locked = {line.name for line in locked_for(lock, wanted)}
     for name in sorted(locked):
         if pins.installed_version(name) is None:
             continue  # for another platform
@@ -180,6 +185,10 @@ def test_the_wheel_holds_the_course_and_is_small(wheel: Path) -> None:
         assert here and {f"labkit/_course/{folder}/{name}" for name in here} <= names
     assert "labkit/jupyter/labconfig/default_setting_overrides.json" in names
     assert "labkit/py.typed" in names
+    shared = ".data/data/share/jupyter/kernels/labkit-warm/kernel.json"
+    assert [name for name in names if name.endswith(shared)]
+    points = next(name for name in names if name.endswith("entry_points.txt"))
+    assert b"labkit-warm = labkit.kernels.provisioner:" in zipfile.ZipFile(wheel).read(points)
     weights = (ROOT / "labkit").rglob("*.safetensors")
     shipped = {str(path.relative_to(ROOT)) for path in weights}
     assert shipped and shipped <= names

@@ -3,7 +3,8 @@
 One module per command, imported only when that command is asked for, with
 `add_arguments(parser)` and `main(args) -> int`, and where it fits `EXTRA = "test"` (it needs the
 test tools), `BARE = True` (it runs before the environment stands), `PASS_ON = True` (its words are
-another program's). Standard library only until the environment stands.
+another program's), `SETTINGS = {...}` (environment variables that hold from its first moment).
+Standard library only until the environment stands.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ COMMANDS = {
     "verify": "prove that each challenge accepts right answers and names wrong ones",
     "grade": "grade what others hand in: notebooks, folders, zips",
     "models": "list, train and check the bundled models",
+    "experiments": "repeat the recorded runs that lessons draw",
 }
 
 
@@ -71,6 +73,7 @@ def run_command(name: str, command: ModuleType, words: list[str]) -> int:
     try:
         if not getattr(command, "BARE", False):
             environment.enter([name, *words], extra=getattr(command, "EXTRA", None))
+            environment.settle([name, *words], getattr(command, "SETTINGS", {}))
         return int(command.main(args))
     except environment.SetupError as error:
         return complain(str(error))

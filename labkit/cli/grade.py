@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from labkit.grading.intake import Found
 
 KINDS = (".csv", ".json")
+# One thread, or the process can't be forked; and a learner's sets in the same order every time.
+SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
 class Usage(Exception):
@@ -51,8 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Grade, write, and say what could not be read."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # before torch: a process with threads can't be forked
     from labkit.course.grading_journal import InUse
     from labkit.course.grading_run import EngineError
     from labkit.grading.intake import NothingFound

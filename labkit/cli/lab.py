@@ -14,13 +14,19 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit import paths
 
+if TYPE_CHECKING:
+    from labkit.kernels.nursery import Nursery
+
 HOST = "127.0.0.1"
 FIRST_PORT = 8888
+WARM_SECONDS = 20.0  # the first kernel waits for the warm process, but not forever
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, help=f"listen on this port (default: from {FIRST_PORT} on)"
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    parser.add_argument(
+        "--warm",
+        action="store_true",
+        help="kernels start with torch imported: sooner, and a class takes less memory (Linux)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -155,7 +166,8 @@ def serve(work: Path, notebook: str, args: argparse.Namespace) -> int:
     server.io_loop.add_callback(announce, server, notebook)  # after the one that binds the port
     # Jupyter's own handler asks for a second Ctrl-C in a terminal, and elsewhere leaves kernels.
     signal.signal(signal.SIGINT, lambda *_: server.stop(from_signal=True))
-    server.start()
+    with warm_kernels(server) if args.warm else nullcontext():
+        server.start()
     print("The course is closed. Your work is saved as JupyterLab saved it.")
     return 0
 
@@ -165,6 +177,34 @@ def announce(server: Any, notebook: str) -> None:
     url = address(server.connection_url, notebook, os.environ["JUPYTER_TOKEN"])
     print(f"The course is open: {url}")
     print("Keep this window open while you work. Ctrl-C ends it.", flush=True)
+
+
+@contextmanager
+def warm_kernels(server: Any) -> Iterator[None]:
+    """All kernels of this server come from a warm process, as soon as it is ready."""
+    from labkit.kernels import install, nursery
+    from labkit.kernels.orders import Cold
+
+    try:
+        warm = nursery.Nursery(os.environ, patience=WARM_SECONDS)
+    except Cold as why:
+        print(f"Kernels start cold: {why}.")
+        yield
+        return
+    install.register(default=True)
+    server.io_loop.add_callback(announce_kernels, server, warm)
+    with warm:
+        yield
+
+
+def announce_kernels(server: Any, warm: Nursery) -> None:
+    """Say when kernels start warm, or why they don't."""
+    if warm.ready():
+        print("Kernels start warm from now on.", flush=True)
+    elif warm.failure:
+        print(f"Kernels start cold: {warm.failure}.", flush=True)
+    else:
+        server.io_loop.call_later(1.0, announce_kernels, server, warm)
 
 
 def own_settings() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from labkit.paths import PACKAGE, in_checkout
 
 CUDA_FAMILIES = ("cuda-", "nvidia-", "triton")
+_FOR_PYTHON = re.compile(r"python_version (<|>=) ['\"]3\.(\d+)['\"]")
 _LOCKED = re.compile(r"(?P<pin>[\w.-]+==[^\s;]+)(?: ; (?P<marker>[^#]+?))?\s*# via (?P<via>.+)")
 
 
@@ -70,10 +71,12 @@ def from_checkout(root: Path) -> Pins:
     """Pins of the checkout at `root`, with its lock."""
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project = settings["project"]
-    extras = {name: tuple(pins) for name, pins in project["optional-dependencies"].items()}
+    extras = {
+        name: for_this_python(pins) for name, pins in project["optional-dependencies"].items()
+    }
     lock = (root / "constraints.txt").read_text(encoding="utf-8")
     own = settings["tool"]["labkit"]
-    core = tuple(project["dependencies"])
+    core = for_this_python(project["dependencies"])
     return Pins(core, extras, tuple(own["tools"]), tuple(own["first-imports"]), lock)
 
 
@@ -82,10 +85,22 @@ def from_metadata() -> Pins:
     core: list[str] = []
     extras: dict[str, list[str]] = {}
     for line in metadata.requires("labkit") or ():
-        pin, _, marker = (part.strip() for part in line.partition(";"))
-        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
-        (extras.setdefault(extra[1], []) if extra else core).append(pin)
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
+        (extras.setdefault(extra[1], []) if extra else core).extend(for_this_python([line]))
     return Pins(tuple(core), {name: tuple(pins) for name, pins in extras.items()})
+
+
+def for_this_python(lines: Iterable[str]) -> tuple[str, ...]:
+    """The pins, without their markers, of those lines whose `python_version < '3.13'` or
+    `python_version >= '3.13'` holds here, or that ask for no Python; other markers are not read."""
+    kept = []
+    for line in lines:
+        pin, _, marker = line.partition(";")
+        asked = _FOR_PYTHON.search(marker)
+        older = asked is not None and sys.version_info[:2] < (3, int(asked[2]))
+        if asked is None or older == (asked[1] == "<"):
+            kept.append(pin.strip())
+    return tuple(kept)
 
 
 def normalise(name: str) -> str:

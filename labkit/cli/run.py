@@ -1,7 +1,8 @@
 """Run a lesson from top to bottom in a fresh kernel and measure it.
 
 The exit code is 0 only if every claim holds and no cell raised. --solved first puts the reference
-answers where the stubs are; --json prints the figures for programs to read.
+answers where the stubs are; --json prints the figures for programs to read. --warm saves lessons
+the import of torch: claims and outcomes are the same, seconds and memory are then not given.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +46,7 @@ class Report:
     error: str | None = None
     first_lines: dict[int, str] = field(default_factory=dict)
     cpu_seconds: dict[int, float] = field(default_factory=dict)
+    warm: bool = False
 
     @property
     def good(self) -> bool:
@@ -53,7 +56,13 @@ class Report:
     def public(self) -> dict[str, Any]:
         """The JSON form that others build on: these names and no others."""
         names = ("lesson", "solved", "seconds", "peak_rss_mb", "cells", "outcomes", "claims")
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        return found | self.not_measured() if self.warm else found
+
+    def not_measured(self) -> dict[str, Any]:
+        """What a warm kernel flatters, and is not said."""
+        cells = [cell | {"seconds": None} for cell in self.cells]
+        return {"seconds": None, "peak_rss_mb": None, "cells": cells}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--solved", action="store_true", help="with the reference answers in place of the stubs"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--warm", action="store_true", help="with torch imported already: quicker, not measured"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -76,12 +88,13 @@ def main(args: argparse.Namespace) -> int:
         print(error.args[0], file=sys.stderr)
         return 2
     reports = []
-    for lesson in lessons:
-        reports.append(run(lesson, solved=args.solved))
-        if not args.json:
-            print(table(reports[-1]))
-        if reports[-1].error:
-            print(reports[-1].error, file=sys.stderr)
+    with warm_kernels() if args.warm else nullcontext(False) as warm:
+        for lesson in lessons:
+            reports.append(run(lesson, solved=args.solved, warm=warm))
+            if not args.json:
+                print(table(reports[-1]))
+            if reports[-1].error:
+                print(reports[-1].error, file=sys.stderr)
     if args.json:
         found = [report.public() for report in reports]
         print(json.dumps(found if args.lesson == "all" else found[0], indent=2, allow_nan=False))
@@ -91,7 +104,26 @@ def main(args: argparse.Namespace) -> int:
 # Running
 
 
-def run(lesson: Lesson, *, solved: bool = False) -> Report:
+@contextmanager
+def warm_kernels() -> Iterator[bool]:
+    """Whether lessons have warm kernels meanwhile; where not, the reason is said."""
+    from labkit.course.execution import kernel_env
+    from labkit.kernels.nursery import Nursery
+    from labkit.kernels.orders import Cold
+
+    try:
+        nursery = Nursery(kernel_env(Path.cwd(), strict=False))
+    except Cold as why:
+        print(f"Kernels start cold: {why}.", file=sys.stderr)
+        yield False
+        return
+    with nursery:
+        if not nursery.ready(timeout=None):
+            print(f"Kernels start cold: {nursery.failure}.", file=sys.stderr)
+        yield nursery.ready()
+
+
+def run(lesson: Lesson, *, solved: bool = False, warm: bool = False) -> Report:
     """Run the lesson's text, untouched or solved, with its progress in a folder of its own."""
     from labkit.course import notebooks
     from labkit.course.execution import first_line
@@ -100,7 +132,8 @@ def run(lesson: Lesson, *, solved: bool = False) -> Report:
     notebook = notebooks.to_notebook(lesson)
     if solved:
         notebook = notebooks.solve(notebook, lesson.id)
-    report = Report(lesson.id, solved, outcomes=dict.fromkeys(names(lesson.id), NOT_ATTEMPTED))
+    outcomes = dict.fromkeys(names(lesson.id), NOT_ATTEMPTED)
+    report = Report(lesson.id, solved, outcomes=outcomes, warm=warm)
     report.first_lines = {i: first_line(cell.source) for i, cell in enumerate(notebook.cells)}
     with tempfile.TemporaryDirectory(prefix="labkit-run-", ignore_cleanup_errors=True) as folder:
         measure(report, notebook, Path(folder))
@@ -116,7 +149,7 @@ def measure(report: Report, notebook: NotebookNode, work: Path) -> None:
     screen, env = Screen(), kernel_env(work, strict=False)
     try:
         show = cell_on(screen, report.lesson)
-        found = execute(notebook, work, env, show, lesson=report.lesson)
+        found = execute(notebook, work, env, show, lesson=report.lesson, warm=report.warm)
     except LessonError as error:
         found, report.error = error.execution, str(error)
     screen.done(f"{report.lesson}: {len(found.cells)} cells in {found.seconds:.1f} s")
@@ -167,6 +200,8 @@ def table(report: Report) -> str:
 def cell_line(report: Report, cell: Mapping[str, float]) -> str:
     """Index, seconds, seconds of computing, and first line of one cell."""
     index = int(cell["index"])
+    if report.warm:
+        return f"  {index:>4}  {report.first_lines[index]}"
     used = f"{report.cpu_seconds[index]:7.2f} s of CPU"
     return f"  {index:>4}  {cell['seconds']:8.3f} s  {used}  {report.first_lines[index]}"
 
@@ -178,6 +213,8 @@ def budget_seconds(lesson_id: str) -> float:
 
 def budget_lines(report: Report) -> list[str]:
     """Seconds and memory against what a lesson may take on two cores."""
+    if report.warm:
+        return ["  a warm kernel: for seconds and memory of the lesson leave out --warm"]
     pairs = [
         ("seconds from kernel start", report.seconds, budget_seconds(report.lesson)),
         ("MB at the peak", report.peak_rss_mb, BUDGET_MB),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,6 +20,7 @@ import psutil
 import pytest
 
 from labkit.cli import grade
+from labkit.paths import PACKAGE
 from tests.course.handed_in import (
     CHALLENGES,
     LESSON,
@@ -116,6 +121,7 @@ def class_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         carol=notebook(*right(), crash),
         dave=json.dumps(claims).encode(),
         erin=b"{",
+        frank=notebook(f"def sample_next(*_): raise ValueError(str(set({list('abcdefgh')})))"),
     )
 
 
@@ -126,7 +132,7 @@ def test_a_class_is_graded_whatever_is_in_it(class_folder: Path, tmp_path: Path)
     done = labkit(class_folder, "--out", out, "--feedback", pages, "--jobs", 2)
 
     assert done.returncode == 1, done.stderr
-    assert "4 of 5 submissions graded" in done.stderr and "trusted" in done.stderr
+    assert "5 of 6 submissions graded" in done.stderr and "trusted" in done.stderr
     assert "erin" in done.stderr
     got = outcomes(out)
     assert [got["alice", name] for name in CHALLENGES] == ["pass"] * 4
@@ -134,10 +140,11 @@ def test_a_class_is_graded_whatever_is_in_it(class_folder: Path, tmp_path: Path)
     assert [got["carol", name] for name in CHALLENGES] == ["error", "pass", "pass", "pass"]
     assert [got["dave", name] for name in CHALLENGES] == ["not attempted"] * 4
     assert got["erin", ""] == "error"
-    assert sorted(path.stem for path in pages.iterdir()) == "alice bob carol dave erin".split()
+    assert sorted(page.stem for page in pages.iterdir()) == sorted(os.listdir(class_folder))
     assert not list(tmp_path.glob("*.journal"))
     again = labkit(f"{class_folder}/*/*.ipynb", "--out", tmp_path / "again.json", "--jobs", 1)
     assert outcomes(tmp_path / "again.json") == got, again.stderr
+    assert messages(tmp_path / "again.json") == messages(out), "sets have one order, every time"
 
 
 @pytest.mark.slow
@@ -166,6 +173,67 @@ def test_a_run_that_is_ended_goes_on_where_it_was(tmp_path: Path, how: signal.Si
     seconds = {row["seconds"] for row in json.loads(out.read_text()) if row["learner"] == "s0"}
     assert seconds == {mark["seconds"] for mark in kept[0]["marks"]}, "it was not graded again"
     assert not journal.exists()
+
+
+# As another user, for whom this Python is at its place even where it lies in a closed folder.
+AS_NOBODY = """
+set -e
+mount --make-rprivate /
+if [ -n "$CLOSED" ]; then
+    mount --bind "$PREFIX" /mnt
+    mount -t tmpfs -o mode=755 none "$CLOSED"
+    mkdir -p "$PREFIX"
+    mount --move /mnt "$PREFIX"
+fi
+exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+"""
+
+
+def closed_above(path: str) -> str:
+    """The outermost folder on the way to a path that other users can't enter; "" where all can."""
+    above = reversed(Path(path).resolve().parents)
+    return next((str(each) for each in above if not each.stat().st_mode & stat.S_IXOTH), "")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder for everybody: pytest's own are for one user."""
+    with tempfile.TemporaryDirectory(prefix="labkit-nobody-") as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("setpriv")),
+    reason="only root can become nobody, with setpriv",
+)
+def test_a_normal_user_grades_strangers(open_folder: Path) -> None:
+    if closed_above(str(PACKAGE)):
+        pytest.skip("labkit lies where nobody may go")
+    mine = "def apply_temperature(*_):\n    return open('/etc/passwd').read()"
+    work = hand_in(open_folder / "in", alice=notebook(*right()), mallory=notebook(mine))
+    out, where = open_folder / "marks.json", {"HOME": str(open_folder), "PREFIX": sys.base_prefix}
+    words = [sys.executable, "-m", "labkit", "grade", str(work), "--out", str(out), "--jobs", "1"]
+
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", AS_NOBODY, "sh", *words],
+        env=os.environ | where | {"CLOSED": closed_above(sys.base_prefix)},
+        capture_output=True,
+        text=True,
+    )
+
+    if "can't hold hostile code" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert out.stat().st_uid == 65_534
+    got = outcomes(out)
+    assert [got["alice", name] for name in CHALLENGES] == ["pass"] * 4
+    assert got["mallory", "apply_temperature"] == "error"
+
+
+def messages(path: Path) -> list[str]:
+    return [row["message"] for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def alive(process: psutil.Process) -> bool:

@@ -202,6 +202,13 @@ def test_package_name(word: str, name: str) -> None:
 # ---- pins ----------------------------------------------------------------------------------------
 
 
+def test_a_pin_may_be_for_some_pythons_only(monkeypatch) -> None:
+    lines = ["a==1", "b==1.9.1 ; python_version < '3.13'", 'b==2; python_version >= "3.13"']
+    for version, kept in ((11, "b==1.9.1"), (12, "b==1.9.1"), (13, "b==2"), (14, "b==2")):
+        monkeypatch.setattr(pins.sys, "version_info", (3, version, 0))
+        assert pins.for_this_python(lines) == ("a==1", kept)
+
+
 def test_a_line_of_the_lock() -> None:
     text = "pexpect==4.9.0 ; sys_platform != 'win32'  # via ipython, labkit (pyproject.toml)"
     (line,) = pins.read_lock(f"# made by uv\n{text}\n")
