@@ -18,6 +18,7 @@ PROVISIONER = "labkit-warm"
 ADDRESS = "LABKIT_ZYGOTE"  # the environment's name for the zygote's socket, for other processes
 IMPORTS = (
     "ipykernel.kernelapp",  # first: by it others see that this is to be a notebook's kernel
+    "ipykernel.debugger",  # every kernel loads it, and pydevd with it
     "ipywidgets",
     "torch",
     "transformers.models.auto.modeling_auto",

@@ -17,7 +17,7 @@ from labkit.kernels.asking import ForkedKernel
 from labkit.kernels.install import register
 from labkit.kernels.nursery import Nursery
 
-LIGHT = ("ipykernel.kernelapp", "ipywidgets", "numpy")
+LIGHT = ("ipykernel.kernelapp", "ipykernel.debugger", "ipywidgets", "numpy")
 READY_SECONDS = 120
 HERE = Path(__file__).parent
 
