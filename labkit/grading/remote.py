@@ -86,9 +86,12 @@ def probe_isolation() -> Isolation:
     )
     if not LINUX:
         return not_linux()
-    done = subprocess.run(python(code), capture_output=True, env=clean_environment(), timeout=60)
+    env = clean_environment()
     try:
+        done = subprocess.run(python(code), capture_output=True, env=env, timeout=START_SECONDS)
         return isolation_from(json.loads(done.stdout))
+    except subprocess.TimeoutExpired:
+        return Isolation("none", False, (f"the probe took more than {START_SECONDS:.0f} s",))
     except ValueError:
         return Isolation("none", False, ("the probe ended without a word",))
 

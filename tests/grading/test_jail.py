@@ -104,6 +104,14 @@ def test_the_probe_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_probe_that_takes_too_long_says_so(monkeypatch):
+    monkeypatch.setattr(remote, "START_SECONDS", 0.001)
+    found = remote.probe_isolation()
+
+    assert found.level == "none" and not found.hostile_ready
+    assert "took more than" in found.missing[0]
+
+
 # ---- files ---------------------------------------------------------------------------------------
 
 
@@ -267,6 +275,22 @@ def test_the_words_to_a_fake_cgroup(tmp_path):
         "cgroup.kill": "1",
     }
     assert cgroups.divisible(tmp_path) and groups.killed == "1"
+
+
+def test_a_child_that_cannot_be_forked_leaves_no_group_and_no_folder(tmp_path, monkeypatch):
+    def refuse():
+        raise BlockingIOError("no more processes")
+
+    (tmp_path / "cgroup.subtree_control").touch()
+    jail = Jail(Plan("", False, False, False, cgroup=True))
+    jail.groups = FakeGroups(tmp_path)
+    jail.groups.root = tmp_path
+    monkeypatch.setattr(os, "fork", refuse)
+    with pytest.raises(BlockingIOError):
+        jail.fork({"memory_mb": 100, "file_mb": 16, "processes": 32})
+
+    assert jail.groups.killed == "1" and jail.work == {} and jail.numbers == {}
+    assert not os.path.exists(jail.folder)
 
 
 def test_a_group_that_cannot_be_divided(tmp_path):

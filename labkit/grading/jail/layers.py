@@ -125,7 +125,12 @@ class Jail:
         if self.groups is not None:
             with layer("cgroup"):
                 self.groups.make(self.count, given)
-        pid = self.fork_with_namespace()
+        try:
+            pid = self.fork_with_namespace()
+        except (OSError, LayerFailed):
+            if self.groups is not None:
+                self.groups.remove(self.count)
+            raise
         self.numbers[pid] = self.count
         return pid
 
@@ -149,7 +154,11 @@ class Jail:
         self.folder = tempfile.mkdtemp(prefix="labkit-child-")
         if self.plan.own_user:
             os.chown(self.folder, self.user, self.user)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.rmdir(self.folder)
+            raise
         self.work[pid] = self.folder
         return pid
 
