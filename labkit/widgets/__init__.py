@@ -9,6 +9,7 @@ from labkit.widgets.base import Card
 from labkit.widgets.context_explorer import ContextExplorer
 from labkit.widgets.loss_curve import LossCurve
 from labkit.widgets.quiz import QuizCard
+from labkit.widgets.routing_explorer import RoutingExplorer
 from labkit.widgets.sampling_explorer import Example, SamplingExplorer
 from labkit.widgets.token_explorer import TokenExplorer
 
@@ -18,6 +19,7 @@ __all__ = [
     "Example",
     "LossCurve",
     "QuizCard",
+    "RoutingExplorer",
     "SamplingExplorer",
     "TokenExplorer",
 ]

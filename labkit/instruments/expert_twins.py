@@ -1,0 +1,61 @@
+"""The mixture beside its dense twins, as its card records them: several seeds of each, trained on
+the same texts in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from labkit.instruments.plots import COLOURS, Figure, drawn
+from labkit.models.experts import ACTIVE, COMPARED, MOE, TOTAL, over_seeds
+from labkit.models.scoring.rows import Figure as Measured
+
+NAMES = {MOE: "mixture", ACTIVE: "twin, equal active", TOTAL: "twin, equal total"}
+
+
+def losses_of(card: Mapping[str, Any], name: str, domains: Sequence[str] = ()) -> list[float]:
+    """The held-out loss of each seed of a model, in nats per token: the mean over domains, or over
+    those named.
+
+    Raises LookupError where the card holds no comparison, no such model or no such domain.
+    """
+    if "comparison" not in card:
+        raise LookupError(f"the card of {card.get('name')!r} holds no comparison: take moe's")
+    seeds = card["comparison"]["held_out_losses"][name]
+    return [fmean(losses[kind] for kind in domains or losses) for losses in seeds]
+
+
+def compared(card: Mapping[str, Any], domains: Sequence[str] = ()) -> dict[str, Measured]:
+    """For each twin: the mixture's loss less the twin's, seed by seed, with Student's interval.
+
+    Below 0 the mixture is better.
+    """
+    mixture = losses_of(card, MOE, domains)
+    return {
+        name: over_seeds(
+            f"mixture less {NAMES[name]}",
+            [a - b for a, b in zip(mixture, losses_of(card, name, domains), strict=True)],
+        )
+        for name in (ACTIVE, TOTAL)
+    }
+
+
+def twins(card: Mapping[str, Any], *, alt: str) -> Figure:
+    """Held-out loss of mixture and twins: a dot for each seed, and their mean as a line."""
+    drawing, axes = drawn(height=3.0)
+    found = {NAMES[name]: losses_of(card, name) for name in COMPARED}
+    for x, (losses, colour) in enumerate(zip(found.values(), COLOURS, strict=False)):
+        axes.plot([x] * len(losses), losses, ls="", marker="o", ms=6, color=colour, alpha=0.8)
+        axes.hlines(fmean(losses), x - 0.22, x + 0.22, color=colour, lw=2.5)
+    axes.set_xticks(range(len(found)), list(found))
+    axes.set(ylabel="held-out loss (nats per token)", xlim=(-0.6, len(found) - 0.4))
+    table: dict[str, list[object]] = {"model": list(found)}
+    for seed in range(min(map(len, found.values()))):
+        table[f"seed {seed}"] = [f"{losses[seed]:.4f}" for losses in found.values()]
+    table["mean"] = [f"{fmean(losses):.4f}" for losses in found.values()]
+    sizes = card["comparison"]
+    table["parameters"] = [f"{sizes['parameters'][name]:,}" for name in COMPARED]
+    table["active"] = [f"{sizes['active_parameters'][name]:,}" for name in COMPARED]
+    return Figure.of(drawing, alt, table)
