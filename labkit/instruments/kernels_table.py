@@ -12,7 +12,7 @@ import logging
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,9 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+
+from labkit.instruments.memory_table import as_html, as_text
+from labkit.models.quantized import Kind, load_quantized, quantized_layers, stored_bits
 
 Forward = Callable[[Tensor], Tensor]  # ids (1, tokens) → logits (1, tokens, vocab)
 
@@ -50,16 +53,96 @@ def loss_of(stored: Stored, encoded: list[list[int]]) -> float:
 
 
 def milliseconds(stored: Stored, ids: Tensor, repeats: int = 9) -> float:
-    """The median of the processor's time for a forward pass, after one to warm up."""
+    """The median of the processor's time for a forward pass, after two to warm up."""
     if repeats < 1:
         raise ValueError(f"{repeats} repeats were asked for; at least 1 is needed")
-    stored.forward(ids)
     taken = []
-    for _ in range(repeats):
-        started = time.process_time()
-        stored.forward(ids)
-        taken.append(1e3 * (time.process_time() - started))
-    return sorted(taken)[repeats // 2]
+    with one_thread():
+        for _ in range(2 + repeats):
+            started = time.process_time()
+            stored.forward(ids)
+            taken.append(1e3 * (time.process_time() - started))
+    return sorted(taken[2:])[repeats // 2]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread, and afterwards on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one way of storing was measured to take: bytes, loss (nats per token), and milliseconds
+    for one token and for a prompt of many."""
+
+    name: str
+    bytes: int
+    loss: float
+    one: float
+    many: float
+
+
+@dataclass(frozen=True)
+class KernelsTable:
+    """The rows, times beside those of the first; a table in a notebook and in a terminal."""
+
+    rows: Sequence[Row]
+    many: int  # tokens of the prompt
+
+    @classmethod
+    def of(
+        cls, ways: Sequence[Stored], encoded: list[list[int]], many: int = 128, repeats: int = 9
+    ) -> KernelsTable:
+        """Measures each way, one after the other."""
+        if not ways:
+            raise ValueError("no ways of storing were given; at least one is needed")
+        one, prompt = (torch.arange(n)[None] + 3 for n in (1, many))
+        rows = [
+            Row(w.name, w.bytes, loss_of(w, encoded), milliseconds(w, one, 2 * repeats),
+                milliseconds(w, prompt, repeats))
+            for w in ways
+        ]  # fmt: skip
+        return cls(rows, many)
+
+    def row(self, name: str) -> Row:
+        """That of this name; LookupError if there is none."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise LookupError(f"there is no row {name!r}; there are {[row.name for row in self.rows]}")
+
+    def speed_up(self, name: str, over: str) -> float:
+        """How many times as fast the prompt is read."""
+        return self.row(over).many / self.row(name).many
+
+    def columns(self) -> list[str]:
+        """The headings, with the units."""
+        many = f"{self.many} tokens (ms)"
+        return ["stored as", "MB", "loss", "1 token (ms)", "", many, ""]
+
+    def cells(self) -> list[list[str]]:
+        """One line for each row; beside each time its ratio to the first row's."""
+        first = self.rows[0]
+        return [
+            [
+                row.name, f"{row.bytes / 1e6:.1f}", f"{row.loss:.3f}",
+                f"{row.one:.1f}", f"x {row.one / first.one:.2f}",
+                f"{row.many:.1f}", f"x {row.many / first.many:.2f}",
+            ]
+            for row in self.rows
+        ]  # fmt: skip
+
+    def __repr__(self) -> str:
+        return as_text(self.columns(), self.cells())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.columns(), self.cells())
 
 
 def in_torch(name: str, model: PreTrainedModel, size: int) -> Stored:
@@ -83,6 +166,29 @@ def dynamic_int8(model: PreTrainedModel) -> Stored:
     stream = io.BytesIO()
     torch.save(rounded.state_dict(), stream)  # only to count the bytes; nothing is read back
     return in_torch("torch dynamic int8", rounded, len(stream.getvalue()))
+
+
+def in_bfloat16(model: PreTrainedModel) -> Stored:
+    """torch with all weights and products in bfloat16."""
+    half = copy.deepcopy(model).to(torch.bfloat16)
+    return in_torch("torch bf16", half, resident_bytes(half))
+
+
+def in_bitsandbytes(name: str, kind: Kind) -> Stored:
+    """The bundled model as bitsandbytes keeps and computes it."""
+    model = load_quantized("base", kind)
+    return in_torch(name, model, resident_bytes(model))
+
+
+def resident_bytes(model: PreTrainedModel) -> int:
+    """What the weights take in memory, scales of quantized layers included."""
+    layers = quantized_layers(model)
+    plain = [p for n, p in model.named_parameters() if n.removesuffix(".weight") not in layers]
+    size = sum(p.nbytes for p in plain)
+    if layers:
+        weights = sum(layer.in_features * layer.out_features for layer in layers.values())
+        size += round(stored_bits(model) * weights / 8)
+    return size
 
 
 class LogitsOnly(nn.Module):

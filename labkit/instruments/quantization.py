@@ -7,10 +7,11 @@ saves no time) and labkit/models/quantized.py (bitsandbytes, with real codes in 
 from __future__ import annotations
 
 import copy
+import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from labkit.instruments.items import Items
 from labkit.models import complete
 from labkit.models.quantizing import (
+    Group,
     Scheme,
-    fake_quantize,
+    grouped,
     integers,
     linear_layers,
     quantized,
@@ -49,12 +51,18 @@ class Bench:
 
     @classmethod
     def of(
-        cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, facts: Items, n: int = 40
+        cls,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        facts: Items,
+        n: int = 40,
+        seed: int = UNSEEN,
     ) -> Bench:
-        """`n` held-out texts, 1 or more, and the facts."""
+        """`n` held-out texts of a corpus, 1 or more, and the facts. The texts are sorted by length:
+        in a batch of equals little is padding."""
         if n < 1:
             raise ValueError(f"{n} texts were asked for; at least 1 is needed")
-        texts = list(islice(documents(World(), UNSEEN), n))
+        texts = sorted(islice(documents(World(), seed), n), key=lambda text: len(text.text))
         return cls(tokenizer, texts, facts, losses_of(model, tokenizer, texts))
 
     def loss(self, model: PreTrainedModel) -> float:
@@ -73,10 +81,11 @@ class Bench:
         ours, before = ([loss / n for loss, n in losses] for losses in (found, self.whole))
         return difference("rise of the loss", ours, before, NATS)
 
-    def right(self, model: PreTrainedModel) -> Score:
-        """How many of the facts it still answers."""
-        texts = complete(model, self.tokenizer, self.facts.prompts, max_new_tokens=12)
-        hits = sum(self.facts.is_right(i, text) for i, (text,) in enumerate(texts))
+    def right(self, model: PreTrainedModel, facts: Items | None = None) -> Score:
+        """How many of the facts it still answers; or of other ones."""
+        facts = facts or self.facts
+        texts = complete(model, self.tokenizer, facts.prompts, max_new_tokens=12)
+        hits = sum(facts.is_right(i, text) for i, (text,) in enumerate(texts))
         return Score("facts", hits, len(texts))
 
 
@@ -150,9 +159,12 @@ def normal_levels(offset: float = 0.9677083) -> Tensor:
 
 def relative_error(weight: Tensor, scheme: Scheme) -> float:
     """Root mean square of what rounding changes, over that of the weights."""
-    weight = weight.detach()
-    error = round_trip(weight, scheme) - weight
-    return float((error.square().mean() / weight.square().mean()).sqrt())
+    return error_of(weight.detach(), round_trip(weight.detach(), scheme))
+
+
+def error_of(numbers: Tensor, stored: Tensor) -> float:
+    """Root mean square of the difference, over that of the numbers."""
+    return float(((stored - numbers).square().mean() / numbers.square().mean()).sqrt())
 
 
 def all_weights(model: PreTrainedModel) -> Tensor:
@@ -160,6 +172,22 @@ def all_weights(model: PreTrainedModel) -> Tensor:
     return torch.cat([layer.weight.detach().flatten() for layer in linear_layers(model).values()])[
         None
     ]
+
+
+@torch.inference_mode()
+def after_silu(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str) -> Tensor:
+    """What comes out of the activation function of every MLP while the text is read, (numbers,)."""
+    found: list[Tensor] = []
+    hooks = [
+        block.mlp.act_fn.register_forward_hook(lambda _layer, _in, out: found.append(out.flatten()))
+        for block in model.model.layers
+    ]
+    try:
+        model(**tokenizer(text, return_tensors="pt"), use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.cat(found)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -289,6 +317,46 @@ def sizes_of(model: PreTrainedModel) -> dict[str, int]:
     return {g: sum(layers[n].weight.numel() for n in names) for g, names in halves(model).items()}
 
 
-def rounded(model: PreTrainedModel, scheme: Scheme) -> PreTrainedModel:
-    """A copy whose linear layers are rounded by the scheme."""
-    return fake_quantize(model, scheme)
+def per_layer(model: PreTrainedModel, groups: Sequence[int]) -> dict[str, int]:
+    """Bits of each group of layers, in the order of `halves`, as bits of each layer."""
+    named = zip(halves(model).values(), groups, strict=True)
+    return {name: width for names, width in named for name in names}
+
+
+def drawn_within(
+    sizes: Sequence[int], widths: Sequence[int], budget: float, n: int, seed: int = 0
+) -> list[list[int]]:
+    """`n` different choices of bits for the groups, by chance, of those that use at least 98 % of
+    the budget and no more than all of it. Raises ValueError if there are fewer."""
+    fit = [
+        list(choice)
+        for choice in product(widths, repeat=len(sizes))
+        if 0.98 * budget <= sum(a * b for a, b in zip(sizes, choice, strict=True)) <= budget
+    ]
+    return random.Random(seed).sample(fit, n)
+
+
+@torch.no_grad()
+def with_weights(
+    model: PreTrainedModel, store: Callable[[Tensor], Tensor], names: Collection[str] | None = None
+) -> PreTrainedModel:
+    """A copy whose linear layers, or only those named, hold what `store` makes of each weight: a
+    tensor (out, in) → what is read back, of the same shape."""
+    stored = copy.deepcopy(model)
+    for name, layer in linear_layers(stored).items():
+        if names is None or name in names:
+            layer.weight.copy_(store(layer.weight.detach()))
+    return stored
+
+
+def stored_in_groups(
+    quantize: Callable[[Tensor, int], tuple[Tensor, Tensor]], bits: int, group: Group
+) -> Callable[[Tensor], Tensor]:
+    """What `quantize` - rows and bits → codes (rows, size) and scales (rows, 1) - makes of a weight
+    whose groups are given to it as rows: a function for `with_weights`."""
+
+    def store(weight: Tensor) -> Tensor:
+        codes, scales = quantize(grouped(weight, group), bits)
+        return (codes * scales).flatten()[: weight.numel()].view_as(weight)
+
+    return store

@@ -8,6 +8,7 @@ from __future__ import annotations
 from labkit.widgets.base import Card
 from labkit.widgets.context_explorer import ContextExplorer
 from labkit.widgets.loss_curve import LossCurve
+from labkit.widgets.quantization_explorer import QuantizationExplorer
 from labkit.widgets.quiz import QuizCard
 from labkit.widgets.routing_explorer import RoutingExplorer
 from labkit.widgets.sampling_explorer import Example, SamplingExplorer
@@ -18,6 +19,7 @@ __all__ = [
     "ContextExplorer",
     "Example",
     "LossCurve",
+    "QuantizationExplorer",
     "QuizCard",
     "RoutingExplorer",
     "SamplingExplorer",
