@@ -1,0 +1,753 @@
+# ---
+# jupyter:
+#   jupytext: {text_representation: {extension: .py, format_name: percent}}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   labkit:
+#     title: Quantization
+#     minutes: 60
+#     models: [base]
+#     summary: Weights in 8, 4 or 2 bits - what is lost, what it really saves, and what it does not.
+# ---
+
+# %% [markdown]
+# # Quantization
+#
+# A model of 70 billion parameters in 16 bits takes 138 GB. In 4 bits it takes 36, and fits on one
+# card. **Quantization** stores each weight as one of a few levels, and a scale to multiply them
+# with. That is all there is to it; the rest is about where the levels are, and what shares a scale.
+#
+# In this lesson you build the three ways of rounding that everybody uses, down to the byte that
+# bitsandbytes stores, and measure all of them on the same held-out text and the same questions:
+# what is lost at each number of bits, what an outlier does, which layers cannot bear it. Then come
+# real kernels, and the question that tutorials like to leave out: is it any *faster*?
+
+# %%
+import torch
+from torch import Tensor
+
+from labkit import Lab, load_model
+from labkit.instruments import bitsandbytes_layers as library
+from labkit.instruments import kernels_table, memory_table, plots, quantization
+from labkit.instruments import quantization_plots as figures
+from labkit.instruments.items import fact_items
+from labkit.models.quantized import load_quantized, stored_bits
+from labkit.models.quantizing import (
+    FP4,
+    fake_quantize,
+    float4,
+    integers,
+    linear_layers,
+    normal_float,
+)
+from labkit.widgets import QuantizationExplorer
+
+lab = Lab("12_quantization")
+model, tokenizer = load_model()
+
+# %% [markdown]
+# ## What it is
+#
+# Here are the weights of one matrix of the bundled model, divided by the largest magnitude among
+# them. A scheme has a few **levels**; each weight goes to the nearest one. The grey histogram is
+# the weights, the bars are how many weights each level gets:
+
+# %%
+queries = model.model.layers[0].self_attn.q_proj.weight.detach()
+figures.levels_over(
+    queries,
+    [integers(2, "tensor"), integers(4, "tensor"), integers(4, 64)],
+    alt="Three histograms of the same weights with the share that each level gets. With 2 bits and "
+    "one scale for the whole matrix nearly all weights fall on the middle one of three levels. "
+    "With 4 bits they share some levels in the middle, and those at the ends are hardly used. With "
+    "4 bits and a scale for each block of 64 weights the weights spread over all levels.",
+)
+
+# %% [markdown]
+# Most weights are small and a few are large, so the few decide how wide the levels lie. A scale for
+# each small **block** of weights lets them lie closer. A scale costs 16 bits, which the weights of
+# a block share.
+#
+# ## Build it: absmax
+#
+# The plainest way: whole numbers, symmetric around zero. The largest **magnitude** of a row - its
+# absmax - gets the largest code, and everything else follows.
+
+
+# %%
+def absmax_quantize(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """Round each row of a weight matrix to signed whole numbers, with one scale a row.
+
+    weight   (out, in) float32; left as it is. NaN or infinity in it is a ValueError
+    bits     2 to 8, else a ValueError; the codes run from -(2^(bits-1) - 1) to 2^(bits-1) - 1
+    returns  codes (out, in) int8, ties rounded to the even number as torch.round does, and
+             scales (out, 1) float32: codes * scales is the weight that comes back.
+             A row of zeros has the scale 1
+
+    The row [1.1, -2.0, 0.3] at 4 bits: scale 2 / 7, codes [4, -7, 1].
+    """
+    ...
+
+
+# %%
+lab.check(absmax_quantize)
+
+# %% [markdown]
+# Stuck? `lab.hint(absmax_quantize)` gives three hints, one at a time. After a pass or three tries
+# `lab.solution(absmax_quantize)` shows ours. Until yours passes, the cells below use the reference.
+
+# %%
+lab.ask("scale-by-hand")
+
+# %% [markdown]
+# ## How many bits are enough?
+#
+# One judge for everything that follows: 40 held-out texts, whose loss is compared text by text with
+# that of the whole model; and two sets of questions. The **often asked** ones the model was trained
+# to answer; of the **rarely told** facts it has only read somewhere. It knows all of the first and
+# some of the second.
+
+# %%
+often, rare = fact_items(100), fact_items(150, asked=False)
+bench = quantization.Bench.of(model, tokenizer, often)
+print(f"held-out loss {bench.whole_loss:.3f} nats per token")
+right = {"often asked": {16.0: bench.right(model)}, "rarely told": {16.0: bench.right(model, rare)}}
+for name, found in right.items():
+    print(f"{name}: {found[16].hits} of {found[16].n} right")
+
+# %%
+lab.ask("often-asked-at-three-bits")
+
+# %% [markdown]
+# Your function rounds rows. Give it the whole matrix as one row, or blocks of 64 weights as rows,
+# and it does those as well. All linear layers are rounded (embeddings and norms stay as they are,
+# as in the libraries):
+
+# %%
+absmax = lab.use(absmax_quantize)
+BITS = (8, 6, 5, 4, 3, 2)
+
+
+def absmax_model(bits, group):
+    """The model with all its linear layers rounded by your function."""
+    return quantization.with_weights(model, quantization.stored_in_groups(absmax, bits, group))
+
+
+groups = {"whole matrix": "tensor", "each row": "channel", "blocks of 64": 64}
+rises = {
+    name: {bits: bench.rise(absmax_model(bits, group)) for bits in BITS}
+    for name, group in groups.items()
+}
+
+# %%
+figures.rises(
+    rises,
+    x_label="bits",
+    alt="Rise of the held-out loss against the number of bits, from 8 down to 2, for one scale for "
+    "the whole matrix, for each row and for blocks of 64. At 8, 6 and 5 bits all lie near zero. "
+    "From 4 bits on they climb steeply, the whole matrix highest and blocks lowest; at 2 bits all "
+    "are some nats.",
+)
+
+# %%
+rows, matrix, blocks = rises["each row"], rises["whole matrix"], rises["blocks of 64"]
+lab.claim("rise at 8 bits, each row", rows[8].figure, around=0.0, within=0.002)
+lab.claim("rise at 4 bits, each row", rows[4].figure, around=0.0063, within=0.004)
+lab.claim("rise at 3 bits, whole matrix", matrix[3].figure, around=0.33, within=0.1)
+lab.claim("rise at 3 bits, each row", rows[3].figure, around=0.056, within=0.02)
+lab.claim("rise at 3 bits, blocks of 64", blocks[3].figure, around=0.032, within=0.012)
+lab.claim("rise at 2 bits, blocks of 64", blocks[2].figure, around=2.9, within=0.6)
+
+# %% [markdown]
+# There is the **knee**. Down to 5 bits nothing is lost that 40 texts could show. At 4 bits it is a
+# few thousandths of a nat, at 3 it depends on the groups, and at 2 bits - three levels - the model
+# is ruined. Now the questions, with one scale for each matrix:
+
+# %%
+for bits in BITS:
+    rounded = absmax_model(bits, "tensor")
+    right["often asked"][bits] = bench.right(rounded)
+    right["rarely told"][bits] = bench.right(rounded, rare)
+plots.shares(
+    right,
+    x_label="bits",
+    y_label="share right",
+    alt="Share of right answers against the number of bits, with 95 % intervals. Often asked facts "
+    "are nearly all right down to 3 bits. Rarely told ones stay at about half down to 4 bits and "
+    "fall to less than a third at 3. At 2 bits nothing is left of either.",
+)
+
+# %%
+three = right["often asked"][3]
+lab.compare("often-asked-at-three-bits", 100 * three.share, *(100 * end for end in three.interval))
+
+# %%
+lab.claim("often asked, right at 3 bits", three.share, around=1.0, within=0.03)
+lab.claim("often asked, right at 2 bits", right["often asked"][2].share, around=0.0, within=0.04)
+lab.claim("rarely told, right at 16 bits", right["rarely told"][16].share, around=0.53, within=0.05)
+lab.claim("rarely told, right at 3 bits", right["rarely told"][3].share, around=0.31, within=0.1)
+
+# %% [markdown]
+# **What is known well survives longest.** A test of easy questions would have told you that 3 bits
+# are as good as 16. The facts that the model had read a few times are lost first, and with them a
+# good part of what makes a model useful. Judge a quantized model by what is hard for it.
+#
+# ## Bytes, and only bytes
+#
+# What does it save? We write real files, codes packed without gaps, scales in 16 bits, and the rest
+# of the model in float16:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+size = {bits: quantization.bytes_on_disk(model, integers(bits, "channel")) for bits in BITS}
+size[16] = quantization.bytes_on_disk(model, None)
+for bits in sorted(size, reverse=True):
+    print(f"{bits:2} bits  {size[bits] / 1e6:5.2f} MB   {size[bits] / size[16]:4.0%}")
+
+# %%
+lab.claim("file at 4 bits / file at 16", size[4] / size[16], around=0.385, within=0.01)
+
+# %% [markdown]
+# Not a quarter: the embeddings are a sixth of this small model, and stay in 16 bits. In a model of
+# 7 billion parameters they are a few per cent.
+#
+# And time? What you measured above was **simulated**: the weights were rounded, and written back
+# into float32. That tells the loss exactly, and **saves no time and no memory at all**. Time is
+# saved only by a *kernel* that computes with the small numbers, and we shall come to those.
+
+# %%
+ids = torch.arange(128)[None] + 3
+ways = {"whole": model, "rounded to 4 bits": absmax_model(4, "channel")}
+taken = {
+    name: kernels_table.milliseconds(kernels_table.in_torch(name, some, 0), ids)
+    for name, some in ways.items()
+}
+simulated = taken["rounded to 4 bits"] / taken["whole"]
+lab.claim("time, simulated 4 bits / whole", simulated, around=1.0, within=0.35)
+
+# %% [markdown]
+# ## Small blocks or one bit more?
+#
+# Smaller blocks lose less, and their scales take more. So compare at **bits a weight, scales
+# included**: 3 bits in blocks from 256 weights down to 32, beside whole rows at 3 and 4 bits.
+
+
+# %%
+def bits_a_weight(bits, group):
+    return integers(bits, group).bits_per_weight(queries)
+
+
+by_block = {64: blocks[3]} | {n: bench.rise(absmax_model(3, n)) for n in (256, 128, 32)}
+figures.rises(
+    {
+        "3 bits in blocks": {bits_a_weight(3, n): by_block[n] for n in sorted(by_block)},
+        "3 and 4 bits in rows": {bits_a_weight(n, "channel"): rows[n] for n in (4, 3)},
+    },
+    x_label="bits a weight, scales included",
+    alt="Rise of the loss against bits a weight with the scales. Three bits in ever smaller blocks "
+    "fall slowly, from about three bits to three and a half. The line from rows at 3 bits to rows "
+    "at 4 bits ends much lower.",
+)
+
+# %%
+lab.claim("rise at 3 bits, blocks of 32", by_block[32].figure, around=0.0234, within=0.01)
+lab.claim("rise at 3 bits, blocks of 256", by_block[256].figure, around=0.052, within=0.02)
+lab.claim("bits a weight, blocks of 32", bits_a_weight(3, 32), around=3.5, within=0)
+
+# %% [markdown]
+# Going from blocks of 256 to blocks of 32 takes 0.44 bits and halves the loss. One bit more takes
+# off nine tenths of it. Blocks are worth their scales; they do not replace bits.
+#
+# ## Build it: zero point
+#
+# absmax wastes codes where numbers are lopsided. With a **zero point** the codes run from the
+# smallest number to the largest, and one of them means zero.
+
+
+# %%
+def zero_point_quantize(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
+    """Round a whole matrix to unsigned numbers, with one scale and the code that means zero.
+
+    weight   any shape, float32, not empty; left as it is
+    bits     2 to 8; the codes run from 0 to 2^bits - 1
+    returns  codes of the weight's shape, uint8; the scale; and the zero point, a code:
+             (codes - zero_point) * scale is the weight that comes back.
+             The range that is divided holds 0, so that 0 comes back as 0.
+             If every weight is 0, the scale is 1 and the zero point 0
+
+    [-1.0, 0.0, 2.0] at 2 bits: scale 1, zero point 1, codes [0, 1, 3].
+    """
+    ...
+
+
+# %%
+lab.check(zero_point_quantize)
+
+# %% [markdown]
+# Who needs it? Compare the error of both on the weights, and on what comes out of the activation
+# function of the MLPs, which goes down to -0.28 and up to about 9:
+
+# %%
+zero_point = lab.use(zero_point_quantize)
+
+
+def by_zero_point(numbers, bits=8):
+    codes, scale, zero = zero_point(numbers, bits)
+    return (codes.int() - zero) * scale  # uint8 minus a number would wrap around
+
+
+def by_absmax(numbers, bits=8):
+    codes, scales = absmax(numbers.reshape(1, -1), bits)
+    return (codes * scales).reshape(numbers.shape)
+
+
+activations = quantization.after_silu(model, tokenizer, "\n".join(t.text for t in bench.texts[-4:]))
+errors = {
+    name: {
+        "absmax": quantization.error_of(numbers, by_absmax(numbers)),
+        "zero point": quantization.error_of(numbers, by_zero_point(numbers)),
+    }
+    for name, numbers in {"weights": queries, "activations": activations}.items()
+}
+for name, pair in errors.items():
+    print(f"{name:12} absmax {pair['absmax']:.4f}   zero point {pair['zero point']:.4f}")
+
+# %%
+gains = {name: pair["zero point"] / pair["absmax"] for name, pair in errors.items()}
+lab.claim("error, zero point / absmax: weights", gains["weights"], around=0.94, within=0.04)
+lab.claim("error, zero point / absmax: activations", gains["activations"], around=0.48, within=0.08)
+
+# %% [markdown]
+# Weights are symmetric, so it gains little there. Activations are not: half of the error goes.
+# That is the division of labour that you find in the libraries: zero points for activations, absmax
+# for weights. At very few bits every code counts, and then it helps weights, too: absmax leaves one
+# of eight codes unused at 3 bits.
+
+# %%
+lopsided = bench.rise(quantization.with_weights(model, lambda weight: by_zero_point(weight, 3)))
+lab.claim("rise at 3 bits, whole matrix, zero point", lopsided.figure, around=0.142, within=0.07)
+
+# %% [markdown]
+# ## Outliers
+#
+# One number can spoil it all. We **plant** an outlier: one output channel of every up projection is
+# made 128 times as large, and what reads it as much smaller, so that the model computes exactly the
+# same as before. Then 8 bits, which were beyond all doubt a moment ago:
+
+# %%
+planted = quantization.with_outlier_channel(model, 128.0)
+spoiled = {
+    name: bench.rise(fake_quantize(planted, integers(8, group)))
+    for name, group in (("whole matrix", "tensor"), ("each row", "channel"))
+}
+lab.claim("outlier, unrounded", bench.rise(planted).figure, around=0.0, within=1e-4)
+lab.claim("outlier, int8, whole matrix", spoiled["whole matrix"].figure, around=0.133, within=0.06)
+lab.claim("outlier, int8, each row", spoiled["each row"].figure, around=0.0, within=0.003)
+
+# %% [markdown]
+# With one scale for the matrix, one row in 768 takes the digits of all others. With a scale for
+# each row it harms nobody but itself.
+#
+# The outliers of real models are worse: they are in the **activations**. From about 6.7 billion
+# parameters on, a few features have values many times larger than all others, in every layer
+# ([Dettmers et al. 2022](https://arxiv.org/abs/2208.07339)). int8 products round the activations
+# as well, by token, and a feature runs *through* all tokens. **LLM.int8** has a simple answer:
+# features with a value above 6 are multiplied in float, the rest in int8. We plant such a feature,
+# and let bitsandbytes itself compute, without the split and with it:
+
+# %%
+hot = quantization.with_outlier_feature(model, 256.0)
+by_threshold = {
+    threshold: bench.rise(library.in_llm_int8(hot, threshold)) for threshold in (0.0, 6.0)
+}
+for threshold, rise in by_threshold.items():
+    print(f"threshold {threshold:g}: {rise}")
+
+# %%
+lab.claim("hot feature, all in int8", by_threshold[0.0].figure, around=0.85, within=0.3)
+lab.claim("hot feature, split at 6", by_threshold[6.0].figure, around=0.0, within=0.01)
+
+# %% [markdown]
+# The split saves it. How much has to be multiplied in float for it? We count the features above the
+# threshold, layer by layer, in the same computation written out:
+
+# %%
+split = library.split_shares(hot, bench, 6.0)
+for name, share in split.items():
+    print(f"{name:10} {share:5.1%} of the features")
+
+# %%
+lab.claim("split in q_proj", split["q_proj"], around=1 / 256, within=0.001)
+lab.claim("split in down_proj", split["down_proj"], around=0.62, within=0.2)
+lab.claim("split in o_proj", split["o_proj"], around=0.26, within=0.13)
+
+# %% [markdown]
+# Mostly it is one feature of 256, the planted one. But in the down projections of our model more
+# than half of the features rise above 6 at one token or another of a batch, and each of them is
+# taken out of int8 for the whole batch; so are a quarter of those that attention puts out. The
+# threshold is a setting, and 6 is not the best one for every model.
+
+# %%
+lab.ask("against-an-outlier")
+
+# %% [markdown]
+# ## NF4: levels where the weights are
+#
+# Evenly spaced levels suit evenly spread numbers. Weights look like a bell. **NF4** ([Dettmers et
+# al. 2023](https://arxiv.org/abs/2305.14314), QLoRA) puts its 16 levels at the quantiles of a
+# normal distribution, eight above zero, seven below, and zero itself, all divided by the largest.
+# We compute them so, and compare with the code book of bitsandbytes:
+
+# %%
+NF4 = torch.tensor([
+    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+    -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+    0.7229568362236023, 1.0,
+])  # fmt: skip
+theirs = library.library_levels("nf4")
+lab.claim("quantiles against NF4", (quantization.normal_levels() - NF4).abs().max(), 0, 1e-6)
+lab.claim("bitsandbytes' code book against NF4", (theirs - NF4).abs().max(), 0, 1e-7)
+
+# %%
+figures.levels_over(
+    quantization.all_weights(model),
+    [integers(4, 64, "int4"), normal_float(64), float4(64)],
+    alt="Histograms of all weights by blocks of 64 with the share that each level gets. The levels "
+    "of int4 are evenly spaced, and the middle ones get far more weights than those at the ends. "
+    "Those of NF4 lie close together in the middle, and their shares are more even. Those of FP4 "
+    "are unevenly spaced, with a wide gap on both sides of zero.",
+)
+
+# %% [markdown]
+# FP4 is a floating-point number of four bits: a sign, two bits of exponent, one of mantissa. How
+# far off is each, relative to the numbers, on an exactly normal distribution and on our weights?
+
+# %%
+normal = torch.randn(1, 2**19, generator=torch.Generator().manual_seed(0))
+four_bits = {"int4": integers(4, 64), "NF4": normal_float(64), "FP4": float4(64)}
+off = {
+    name: [
+        quantization.relative_error(w, scheme) for w in (normal, quantization.all_weights(model))
+    ]
+    for name, scheme in four_bits.items()
+}
+for name, (on_normal, on_weights) in off.items():
+    print(f"{name:5} normal {on_normal:.4f}   weights {on_weights:.4f}")
+
+# %%
+for name, around in (("int4", 0.1088), ("NF4", 0.0923), ("FP4", 0.1228)):
+    lab.claim(f"relative error of the weights, {name}", off[name][1], around, within=0.002)
+
+# %% [markdown]
+# NF4 is best on both, by a seventh, and FP4 worst. Does the *model* notice?
+
+# %%
+nf4_rise, int4_rise = bench.rise(fake_quantize(model, normal_float(64))), blocks[4]
+print(f"NF4  {nf4_rise}\nint4 {int4_rise}")
+lab.claim("rise, NF4 - int4", nf4_rise.figure - int4_rise.figure, around=0.0, within=0.004)
+
+# %% [markdown]
+# Not ours: at 4 bits both lose so little that the intervals cover each other. The paper finds NF4
+# ahead of int4 and FP4 on models of up to 65 billion parameters, over many texts. Take it for what
+# it is: a better code book for nothing, not a miracle.
+#
+# ## Build it: NF4, byte for byte
+#
+# Two codes of 4 bits make a byte; the first of two neighbours is in the upper half. A scale for
+# each block is all that is stored besides.
+
+# %%
+lab.ask("two-codes-in-a-byte")
+
+
+# %%
+def nf4_quantize(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+    """Store a weight as NF4: a level of 16 for each number, two to a byte, one scale a block.
+
+    weight      any shape, float32, not empty; left as it is. Blocks run through it row by row,
+                block_size numbers each; the last one may be shorter
+    block_size  1 or more
+    returns     packed (ceil(n / 2),) uint8: the code of each number is the place in NF4 of the
+                level nearest to number / absmax of its block. The first of two neighbours is in
+                the upper four bits. After an odd number of codes the last byte is filled with 0.
+                absmax (blocks,) float32. In a block of zeros every code is 7, which is 0.0
+
+    [1.0, -2.0, 0.3] in one block: absmax 2, scaled 0.5, -1, 0.15, codes 12, 0, 9: bytes 192, 144.
+    """
+    ...
+
+
+# %%
+lab.check(nf4_quantize)
+
+# %% [markdown]
+# Now the test that counts: all 28 matrices of the model, your bytes beside those of bitsandbytes.
+
+# %%
+packed = lab.use(nf4_quantize)
+compared = [
+    library.bytes_apart(packed(layer.weight.detach(), 64), layer.weight.detach(), 64)
+    for layer in linear_layers(model).values()
+]
+print(f"{sum(total for _, total in compared):,} bytes compared")
+lab.claim("bytes that differ from bitsandbytes'", sum(n for n, _ in compared), around=0, within=20)
+
+# %% [markdown]
+# (A weight halfway between two levels may go either way on another processor; hence a tolerance of
+# 20 in 1.9 million.)
+#
+# **Counting bits.** So far we counted 16 bits a scale, as file formats do. bitsandbytes keeps 32
+# for every 64 weights: half a bit a weight, a ninth of all. **Double quantization** quantizes the
+# scales in turn, to 8 bits, with a 32-bit scale for each 256 of them. `get_memory_footprint()` does
+# not count scales, and shows no difference; so we count the tensors:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+counted = {
+    double: stored_bits(load_quantized("base", "nf4", double_quantization=double))
+    for double in (False, True)
+}
+print(f"plain {counted[False]:.3f} bits a weight, double quantization {counted[True]:.3f}")
+
+# %%
+by_formula = quantization.bits_with_scales(64, second_block=256)
+lab.claim("bits a weight, plain", counted[False], around=4.5, within=0)
+lab.claim("bits a weight, double quantization", counted[True], around=by_formula, within=0.001)
+lab.claim("QLoRA's 4.127", by_formula, around=4.127, within=0.0005)
+
+# %%
+lab.ask("double-quantization-saves")
+
+# %% [markdown]
+# ## Play with it
+#
+# Two real matrices are in your browser now, and everything is rounded anew at each move. Find the
+# setting with the smallest error below 4.2 bits a weight. Then plant an outlier row, and see which
+# settings it ruins, and which do not even notice.
+
+# %%
+down = model.model.layers[3].mlp.down_proj.weight.detach()
+QuantizationExplorer(
+    {
+        "attention of block 0: queries (256 x 256)": queries.numpy(),
+        "MLP of block 3: 96 rows of down (96 x 768)": down[:96].numpy(),
+    },
+    code_books={"NF4": NF4.tolist(), "FP4": FP4},
+)
+
+# %% [markdown]
+# ## Which layers cannot bear it
+#
+# So far all layers had the same number of bits. Now round the attention or the MLP of one block,
+# and leave all else whole. For this we take **other** texts: what is chosen by them will be judged
+# by the held-out ones.
+
+# %%
+choosing = quantization.Bench.of(model, tokenizer, often, n=16, seed=-78)
+damage = quantization.sensitivity(model, choosing, (2, 3, 4))
+figures.rise_bars(
+    {
+        group: {f"{bits} bits": rise for bits, rise in by_bits.items()}
+        for group, by_bits in damage.items()
+    },
+    y_label="rise of the loss (nats)",
+    alt="Rise of the loss if only one part of the model is rounded, on a logarithmic scale, at 2, "
+    "3 and 4 bits, for attention and MLP of each of four blocks. The attention of the first block "
+    "is by far the most sensitive at 2 bits. At 4 bits all rises are tiny.",
+)
+
+# %%
+at_two = {group: by_bits[2] for group, by_bits in damage.items()}
+others = sorted(rise for group, rise in at_two.items() if group != "attention 0")
+lab.claim("rise, only attention 0 at 2 bits", at_two["attention 0"], around=1.0, within=0.35)
+lab.claim("next largest rise at 2 bits", others[-1], around=0.09, within=0.05)
+lab.claim("largest rise of a part at 4 bits", max(d[4] for d in damage.values()), 0.012, 0.012)
+
+# %% [markdown]
+# At 4 bits no rise is much more than a hundredth of a nat, and most are within the noise of 16
+# texts (where there is no bar, they are next to zero or below): it would be wrong to rank the
+# layers by those. At 2 bits there is no doubt. One part stands out by a factor of ten: the
+# attention of the first block, a thirteenth of the weights. Everything else reads what it writes.
+#
+# ## Build it: spend a budget of bits
+#
+# So give bits to those who need them. You have the size of each part, the damage at each number of
+# bits, and a budget. Find the best choice: the one with the smallest sum of damage.
+
+
+# %%
+def allocate_bits(sizes: list[int], damage: list[dict[int, float]], budget: float) -> list[int]:
+    """Choose the bits of each layer so that all fit a budget and hurt as little as can be.
+
+    sizes    the number of weights of each layer
+    damage   for each layer: bits that it may have → how much the loss rises if it has them
+    budget   the bits that all weights together may take: the sum of size x bits
+    returns  the bits of each layer; no other choice within the budget has a smaller sum of damage.
+             If nothing fits: ValueError
+
+    Two layers of 10 and 30 weights, both {2: 0.5, 4: 0.1}, budget 120: [4, 2] takes 100.
+    [2, 4] would take 140.
+    """
+    ...
+
+
+# %%
+lab.check(allocate_bits)
+
+# %% [markdown]
+# The budget: 1,064,960 bytes for all codes, which is two and a half bits a weight. What does it
+# buy, judged by the held-out texts? Beside your choice stand 2 bits everywhere, and five choices
+# drawn by lot that use up the same budget.
+
+# %%
+allocate = lab.use(allocate_bits)
+sizes, BUDGET = list(quantization.sizes_of(model).values()), 8 * 1_064_960
+chosen = allocate(sizes, list(damage.values()), BUDGET)
+drawn = quantization.drawn_within(sizes, (2, 3, 4), BUDGET, n=5)
+
+
+def judged(bits):
+    return bench.rise(quantization.with_bits(model, quantization.per_layer(model, bits)))
+
+
+mixed, uniform, by_lot = judged(chosen), blocks[2], [judged(bits) for bits in drawn]
+print(dict(zip(damage, chosen, strict=True)))
+print(f"2 bits everywhere {uniform}\nyour choice       {mixed}")
+print("by lot           ", ", ".join(f"{rise.figure:.2f}" for rise in by_lot))
+
+# %%
+lab.claim("budget, bits a weight", BUDGET / sum(sizes), around=2.5, within=0)
+lab.claim("rise, mixed within the budget", mixed.figure, around=0.32, within=0.2)
+best_by_lot = min(rise.figure for rise in by_lot)
+lab.claim("rise, mixed / the best by lot", mixed.figure / best_by_lot, around=0.7, within=0.29)
+predicted = sum(hurt[bits] for hurt, bits in zip(damage.values(), chosen, strict=True))
+lab.claim("sum of the damages, as promised", predicted, around=0.14, within=0.08)
+
+# %% [markdown]
+# With half a bit more in the right places the loss rises by a few tenths instead of three nats.
+# Note that the sum of damages had promised less than half of that: errors of several layers add up
+# to more than their sum. The ranking is right, the forecast is not; so always measure the whole.
+#
+# ## Real kernels
+#
+# Now for time. One model, stored in seven ways, each computed by its own kernel: torch in float32
+# and bfloat16, torch's dynamic int8, ONNX Runtime in float32 and int8, and bitsandbytes'
+# `Linear8bitLt` and `Linear4bit`, loaded through `BitsAndBytesConfig`. First your guess:
+
+# %%
+lab.ask("nf4-speed")
+
+# %%
+whole_bytes = kernels_table.resident_bytes(model)
+ways = [
+    kernels_table.in_torch("torch fp32", model, whole_bytes),
+    kernels_table.in_bfloat16(model),
+    kernels_table.dynamic_int8(model),
+    *kernels_table.in_onnx(model),
+    kernels_table.in_bitsandbytes("bitsandbytes int8", "int8"),
+    kernels_table.in_bitsandbytes("bitsandbytes NF4", "nf4"),
+]
+encoded = [tokenizer(text.text)["input_ids"] for text in bench.texts[::2]]
+table = kernels_table.KernelsTable.of(ways, encoded)
+
+# %% tags=["this-machine"]
+table
+
+# %% [markdown]
+# (Milliseconds of one processor thread, and beside them the time as a multiple of float32's. They
+# are those of this machine; read them as ratios.)
+
+# %%
+speed_up = table.speed_up("bitsandbytes NF4", "torch fp32")
+lab.compare("nf4-speed", speed_up)
+small, fp32 = table.row("bitsandbytes NF4"), table.row("torch fp32")
+lab.claim("NF4's bytes / float32's", small.bytes / fp32.bytes, around=0.29, within=0.02)
+lab.claim("speed of NF4 / float32", speed_up, around=0.75, within=0.65)
+split_speed = table.speed_up("bitsandbytes int8", "torch fp32")
+lab.claim("speed of bitsandbytes int8 / float32", split_speed, around=0.7, within=0.6)
+onnx_speed = table.speed_up("ONNX Runtime int8", "ONNX Runtime fp32")
+lab.claim("speed of ONNX int8 / ONNX float32", onnx_speed, around=2.4, within=1.5)
+losses = [row.loss - fp32.loss for row in table.rows]
+lab.claim("largest rise of the loss in the table", max(losses), around=0.01, within=0.03)
+
+# %% [markdown]
+# **What wins on a CPU:** int8 with a kernel that multiplies whole numbers: ONNX Runtime's is
+# smaller *and* faster, and torch's dynamic int8 is a good second. bfloat16 halves the bytes, and
+# saves time only on processors that compute with it. **What only saves memory:** bitsandbytes. NF4
+# has the smallest layers and no speed to show for it, since each weight is looked up and scaled
+# back before it is multiplied; LLM.int8 splits and scales, and is slower than float32.
+#
+# **On a GPU** it is another matter, and we cannot measure it here. Writing one token at a time, a
+# GPU mostly waits for weights to arrive from its memory; a quarter of the bytes arrives in a
+# quarter of the time, if the kernel unpacks them on the fly. GPTQ's authors report 3.25 times the
+# speed of FP16 on an A100 ([Frantar et al. 2022](https://arxiv.org/abs/2210.17323)). bitsandbytes'
+# own use is to get a model onto the card at all, and to train adapters on top of it (lesson 10).
+
+# %%
+lab.ask("which-format-for-what")
+
+# %% [markdown]
+# **A fault to know.** On processors with AVX512_BF16, a `Linear4bit` in eval mode packs its weights
+# anew at its first pass without gradients, in place, and from then on lets no gradient through. So
+# whoever looks at a sample (`generate()`) and goes on training QLoRA gets an obscure error where
+# layers have a bias, and where they have none a warning at most: everything below stays untrained.
+# `load_quantized` switches the packing off. The gradient that comes through the first MLP, before
+# and after such a pass:
+
+# %% tags=["this-machine"]
+as_delivered = library.packed_by_the_library(load_quantized("base", "nf4"))
+print("this processor has AVX512_BF16:", library.packing_happens_here())
+print("as the library does it: {:.2f}, then {:.2f}".format(*library.gradient_through(as_delivered)))
+
+# %%
+before, after = library.gradient_through(load_quantized("base", "nf4"))
+lab.claim("gradient after / before, packing off", after / before, around=1.0, within=0.01)
+
+# %% [markdown]
+# If the first line says `False`, the fault cannot show on your processor, and nothing is lost
+# there. It will show on the server that you move to.
+#
+# ## Will it fit?
+#
+# Published shapes of well-known models, with 4,096 tokens of KV cache (lesson 02) and a tenth of
+# the memory left free:
+
+# %%
+memory_table.MemoryTable()
+
+# %%
+seven, thirteen, seventy, mixtral = memory_table.REAL
+lab.claim("70B in fp16, GB", seventy.weight_bytes(16) / 1e9, around=138, within=0.5)
+lab.claim("70B in NF4, GB", seventy.weight_bytes(memory_table.BITS["nf4"]) / 1e9, 35.6, 0.2)
+lab.claim("Mixtral in NF4, GB", mixtral.weight_bytes(memory_table.BITS["nf4"]) / 1e9, 24.1, 0.2)
+
+# %% [markdown]
+# Mixtral uses two of eight experts for each token, and all eight have to be there: NF4 is just too
+# large for 24 GB. Where weights fit with little to spare, remember that the cache grows with every
+# request that is served at the same time, and that 4-bit weights leave it as it was.
+
+# %%
+lab.ask("thirteen-billion-on-a-budget")
+
+# %% [markdown]
+# ## Where it loses
+#
+# - **Below 4 bits** rounding to the nearest level is not enough. Methods that look at data while
+#   they round (GPTQ, AWQ) or train with rounded weights go further; none of them makes 2 bits
+#   free.
+# - **What was known barely** goes first, and an average loss hides it.
+# - **Small models lose more** than large ones: each weight counts for more. Measure yours.
+# - **Simulated quantization** tells the loss; it saves neither time nor memory. 4-bit weights
+#   without a kernel for your processor save memory only.
+#
+# ## What to take away
+#
+# - Codes and scales: levels decide the error, groups decide who suffers from an outlier.
+# - 8 bits with a scale a row is safe; 4 bits in blocks costs little; below lies the knee.
+# - Count bits with their scales: NF4 is 4.5, with double quantization 4.127.
+# - Layers differ: find the one that cannot bear it, and give it bits. Then measure the whole.
+# - Bytes are saved by the format, time by the kernel. Measure both, on the machine that will run
+#   it.
+
+# %%
+lab.progress()
