@@ -33,7 +33,7 @@ def spread(name: str, values: Sequence[float]) -> Figure:
 
 def over_examples(alt: str) -> Drawn:
     """Test tickets right, and valid, against how many examples there were to learn from."""
-    return _drawn("ticket-examples", lambda record: plots.shares(
+    return drawn_from("ticket-examples", lambda record: plots.shares(
         {
             label: {
                 n: spread(label, _floats(record.column(column, examples=n)))
@@ -65,7 +65,7 @@ def over_rates(alt: str) -> Drawn:
             alt=alt,
         )
 
-    return _drawn("ticket-rates", figure)
+    return drawn_from("ticket-rates", figure)
 
 
 def rates_and_steps(alt: str) -> Drawn:
@@ -85,12 +85,12 @@ def rates_and_steps(alt: str) -> Drawn:
             alt=alt,
         )
 
-    return _drawn("ticket-rates", figure)
+    return drawn_from("ticket-rates", figure)
 
 
 def labels_compared(alt: str) -> Drawn:
     """Test tickets right when the answers are learned, and when the tickets are learned too."""
-    return _drawn("ticket-labels", lambda record: plots.bars(
+    return drawn_from("ticket-labels", lambda record: plots.bars(
         {
             f"{steps:g} steps": {
                 learned: spread(learned, _floats(record.column("exact", steps=steps, on=learned)))
@@ -105,7 +105,7 @@ def labels_compared(alt: str) -> Drawn:
 
 def remedies(alt: str) -> Drawn:
     """News learned and facts kept, for each remedy."""
-    return _drawn("news-remedies", lambda record: plots.bars(
+    return drawn_from("news-remedies", lambda record: plots.bars(
         {
             str(method): {
                 label: spread(label, _floats(record.column(column, method=method)))
@@ -131,7 +131,8 @@ def _floats(values: Sequence[object]) -> list[float]:
     return [float(value) for value in values]  # type: ignore[arg-type]
 
 
-def _drawn(name: str, figure: Callable[[Record], plots.Figure]) -> Drawn:
+def drawn_from(name: str, figure: Callable[[Record], plots.Figure]) -> Drawn:
+    """The figure of a record, or where there is none the words that say how to make it."""
     try:
         return figure(running.load(name))
     except LookupError as missing:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from labkit.experiments import fine_tuning
+from labkit.experiments import fine_tuning, lora
 from labkit.experiments.experiment import Experiment
 from labkit.paths import nearest
 
 EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment for experiment in fine_tuning.EXPERIMENTS
+    experiment.name: experiment
+    for lesson in (fine_tuning, lora)
+    for experiment in lesson.EXPERIMENTS
 }
 
 

@@ -104,6 +104,10 @@ class Known:
     def share_of_news(self) -> float:
         return sum(self.news) / len(self.news)
 
+    @property
+    def share_of_facts(self) -> float:
+        return sum(self.facts) / len(self.facts)
+
     def bars(self) -> dict[str, Figure]:
         return {"news": share("news", self.news), "old facts": share("old facts", self.facts)}
 

@@ -11,6 +11,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -143,8 +144,8 @@ def fine_tune(
         pupil = adapted(model, settings.lora)
         weights = [p for p in pupil.parameters() if p.requires_grad]
         started = time.perf_counter()
-        batches = _batches(encoded, settings, tokenizer)
-        losses = _train(pupil, weights, batches, settings, progress, on_step)
+        source = batches(encoded, settings, tokenizer)
+        losses = _train(pupil, weights, source, settings, progress, on_step)
     return Tuned(
         pupil.eval(), settings, losses, time.perf_counter() - started,
         sum(p.numel() for p in weights), sum(p.numel() for p in pupil.parameters()),
@@ -156,15 +157,22 @@ def adapted(model: PreTrainedModel, lora: LoraConfig | None) -> PreTrainedModel:
     pupil = copy.deepcopy(model).train()
     if lora is None:
         return pupil.requires_grad_(True)
-    with warnings.catch_warnings():  # peft asks transformers in a way that will go
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+    with quiet_peft():
         return get_peft_model(pupil, copy.deepcopy(lora))
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Without the warning that peft asks transformers in a way that will go."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
 
 
 def _train(
     model: PreTrainedModel,
     weights: list[torch.nn.Parameter],
-    batches: Iterator[dict[str, Tensor]],
+    source: Iterator[dict[str, Tensor]],
     settings: Settings,
     progress: bool,
     on_step: OnStep | None = None,
@@ -176,7 +184,7 @@ def _train(
     for step in bar:
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step)
-        batch = {name: tensor.to(model.device) for name, tensor in next(batches).items()}
+        batch = {name: tensor.to(model.device) for name, tensor in next(source).items()}
         loss = answer_loss(model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
@@ -197,7 +205,7 @@ def _pull_back(weights: list[torch.nn.Parameter], starts: list[Tensor], share: f
         weight.lerp_(start, min(1.0, share))
 
 
-def _batches(
+def batches(
     encoded: Sequence[tuple[list[int], list[int]]],
     settings: Settings,
     tokenizer: PreTrainedTokenizerBase,

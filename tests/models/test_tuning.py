@@ -122,7 +122,7 @@ def test_the_rate_rises_to_its_value_once_and_falls(steps: int, share: float) ->
 
 def test_every_example_comes_once_a_round(tiny: Loaded) -> None:
     encoded = [([i], [i]) for i in range(10)]
-    batches = tuning._batches(encoded, Settings(0.1, rows=5), tiny[1])
+    batches = tuning.batches(encoded, Settings(0.1, rows=5), tiny[1])
     for _ in range(3):
         seen = [int(i) for _ in range(2) for i in next(batches)["input_ids"]]
         assert sorted(seen) == list(range(10))
