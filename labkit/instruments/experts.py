@@ -152,7 +152,7 @@ def experts_per_token(model: MixtralForCausalLM, k: int) -> Iterator[None]:
             gate.top_k = top_k
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def inside(model: MixtralForCausalLM, ids: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """What goes into a layer's mixture for ids (rows, tokens), and what comes out of it: twice
     (rows · tokens, hidden)."""
@@ -284,14 +284,12 @@ def with_full_experts(
 
 
 def mixed(texts: Mapping[str, Batch]) -> dict[str, Batch]:
-    """The same texts, every batch with rows of all domains in turn."""
-    rows = len(next(iter(texts.values())).input_ids)
+    """The same texts in other batches: each has one row of every domain."""
     whole = [
-        torch.stack([getattr(items, name) for items in texts.values()], dim=1).flatten(0, 1)
+        torch.stack([getattr(items, name) for items in texts.values()], dim=1)
         for name in ("input_ids", "weights", "document")
     ]
-    parts = [tensor.split(rows) for tensor in whole]
-    return {f"batch {i}": Batch(*one) for i, one in enumerate(zip(*parts, strict=True))}
+    return {f"batch {i}": Batch(*one) for i, one in enumerate(zip(*whole, strict=True))}
 
 
 # ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,11 @@ class Watched:
     steps: list[int]
     in_use: list[float]
     shares: list[float]
+
+    @property
+    def at_the_end(self) -> float:
+        """The mean of the last four looks: a single one is noisy."""
+        return fmean(self.in_use[-4:])
 
     def idle(self, below: float = 0.02) -> int:
         """How many experts have hardly a token."""

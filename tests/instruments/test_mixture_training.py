@@ -18,6 +18,7 @@ def test_without_and_with_balance_start_alike() -> None:
     assert alone.steps == even.steps == [0, 10, 20]
     assert alone.in_use[0] == even.in_use[0] and alone.in_use[2] != even.in_use[2]
     for watched in (alone, even):
+        assert watched.at_the_end == pytest.approx(sum(watched.in_use) / 3)
         assert sum(watched.shares) == pytest.approx(1)
         assert all(1 <= n <= 8 for n in watched.in_use)
         assert watched.idle(below=2.0) == 8 and watched.idle(below=0.0) == 0

@@ -1,0 +1,627 @@
+# ---
+# jupyter:
+#   jupytext: {text_representation: {extension: .py, format_name: percent}}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   labkit:
+#     title: Mixture of experts
+#     minutes: 45
+#     models: [moe, moe_unbalanced, moe_twin_active, moe_twin_total]
+#     summary: Many experts, of which each token uses a few - what that buys, and who pays for it.
+# ---
+
+# %% [markdown]
+# # Mixture of experts
+#
+# In a dense model every token goes through every weight. In a **mixture of experts** each layer
+# has several feed-forward blocks, the experts, and a small **router** that sends each token to a
+# few of them. So a model can hold many more weights than one token pays for: Mixtral 8x7B has 46.7
+# billion and uses 12.9 billion for a token ([Jiang et al. 2024](https://arxiv.org/abs/2401.04088)).
+#
+# You will build the three parts - router, sparse experts, balance loss - and prove that they equal
+# Mixtral's. Then you measure what a mixture is good at, and what it costs: all experts have to lie
+# in memory, whether they work or not.
+
+# %%
+import torch
+from torch import Tensor
+
+from labkit import Lab, load_model
+from labkit.instruments import expert_twins, experts, models_table, plots, routing_maps
+from labkit.instruments import mixture_training as training
+from labkit.models import routing
+from labkit.models.zoo import card_of
+from labkit.widgets import RoutingExplorer
+
+lab = Lab("15_mixture_of_experts")
+model, tokenizer = load_model("moe")
+router = experts.Router(model, tokenizer)
+config = model.config
+print(f"{config.num_hidden_layers} layers of {router.experts} experts, "
+      f"{router.trained_with} of them for each token")  # fmt: skip
+
+# %% [markdown]
+# ## Who takes which token
+#
+# The bundled mixture has the architecture of Mixtral, with experts of 128 × 128. Here is a text on
+# its way through the first layer; each token has the colour of the expert that counts most for it:
+
+# %%
+SUMS = "48 + 36 = 84\n70 - 9 = 61\n"
+STORY = "Once upon a time there was a proud crow called Mira. One cold day Mira went to the forest."
+router.chips(SUMS + STORY, layer=0)
+
+# %% [markdown]
+# ## Build it: the router
+#
+# The router is one matrix. It gives a score to every expert, and the softmax turns scores into
+# probabilities. The $k$ largest are chosen, and they say how much each of the $k$ counts:
+#
+# $$y = \sum_{i \in \text{top } k} w_i \, E_i(x), \qquad p = \operatorname{softmax}(W x)$$
+#
+# The details differ. Mixtral scales the chosen $p_i$ so that they sum to 1; OLMoE ([Muennighoff et
+# al. 2024](https://arxiv.org/abs/2409.02060)) does not.
+
+
+# %%
+def top_k_router(router_logits: Tensor, k: int, norm_topk_prob: bool) -> tuple[Tensor, Tensor]:
+    """Which experts each token goes to, and how much each of them counts.
+
+    router_logits   (tokens, experts), any floating dtype; there may be no token
+    k               experts per token; below 1 or above the number of experts is a ValueError
+    norm_topk_prob  whether a token's k weights are scaled to sum to 1. True is Mixtral's way;
+                    OLMoE's is False, and what goes to experts that were not chosen is lost
+    returns         (weights, experts): each token's k largest softmax probabilities, taken over
+                    all experts in float32, and the experts' numbers; (tokens, k) float32 and
+                    int64, largest first
+
+    The logits of a token are the logarithms of 0.5, 0.2 and 0.3, and k is 2:
+    True  →  weights [[0.625, 0.375]], experts [[0, 2]];  False  →  weights [[0.5, 0.3]]
+    """
+    ...
+
+
+# %%
+lab.check(top_k_router)
+
+# %% [markdown]
+# Stuck? `lab.hint(top_k_router)` gives three hints, one at a time. After a pass or three tries
+# `lab.solution(top_k_router)` shows ours. Until yours passes, the cells below use the reference.
+
+# %%
+lab.ask("softmax-first-or-last")
+
+# %% [markdown]
+# ## Build it: the sparse layer
+#
+# A loop over tokens would be slow: each token another pair of matrices. So turn it round, and let
+# each expert take all of its tokens at once. An expert that nobody chose does nothing at all:
+# **that** is what is saved.
+
+
+# %%
+def sparse_experts(
+    hidden_states: Tensor,
+    top_k_index: Tensor,
+    top_k_weights: Tensor,
+    gate_up_proj: Tensor,
+    down_proj: Tensor,
+) -> Tensor:
+    """The layer of experts, where each expert works on its own tokens only.
+
+    hidden_states  (tokens, hidden) float32; there may be no token
+    top_k_index    (tokens, k) int64, the experts of each token, all different; a number that is
+                   no expert's is a ValueError
+    top_k_weights  (tokens, k) float32, what each of them counts
+    gate_up_proj   (experts, 2 · inner, hidden): for each expert `inner` rows of the gate, then as
+                   many of the up projection
+    down_proj      (experts, hidden, inner)
+    returns        (tokens, hidden): the weighted sum of what the token's experts say, each
+                   down(silu(gate(x)) · up(x)). An expert that nobody chose is not used at all
+
+    x [[1, 2]] goes to expert 0 alone, with weight 0.5; its gate is [0, 1], its up [1, 1], its down
+    [[1], [0]]: silu(2) · 3 = 5.285, times 0.5  →  tensor([[2.6424, 0.0]])
+    """
+    ...
+
+
+# %%
+lab.check(sparse_experts)
+
+# %% [markdown]
+# ## The same as Mixtral's
+#
+# Router and experts together are `MixtralSparseMoeBlock`. We take what goes into that block of the
+# bundled model for a real text, send it through your two functions with the block's own weights,
+# and compare with what comes out of it:
+
+# %%
+route, work = lab.use(top_k_router), lab.use(sparse_experts)
+ids = tokenizer(SUMS + STORY, return_tensors="pt")["input_ids"]
+for layer in range(config.num_hidden_layers):
+    given, said = experts.inside(model, ids, layer)
+    block = model.model.layers[layer].mlp
+    weights, chosen = route(given @ block.gate.weight.T, router.trained_with, True)
+    ours = work(given, chosen, weights, block.experts.gate_up_proj, block.experts.down_proj)
+    apart = (ours - said).detach().abs().max() / said.abs().max()
+    lab.claim(f"layer {layer}, furthest apart / largest value", apart, around=0.0, within=1e-5)
+
+# %% [markdown]
+# ## Play with it
+#
+# All tokens of some texts, layer by layer. Point at a token to see its experts; press an expert to
+# see its tokens. Then move $k$, from one expert for each token to all of them. Find an expert that
+# likes digits. Find a word that goes to the same expert wherever it stands. And look at the loss:
+# is more always better?
+
+# %%
+RoutingExplorer(
+    router,
+    {
+        "Sums": SUMS,
+        "A story": STORY,
+        "A program": "# the doubles of the even numbers\n[x * 2 for x in xs if x % 2 == 0]\n",
+        "An idea, with numbers": "An idea for a shop: a bakery by a lake that lends 12 + 7 boots.",
+    },
+    trained_with=router.trained_with,
+)
+
+# %% [markdown]
+# On texts that no training batch held, from nine domains, the loss for every $k$:
+
+# %%
+texts = experts.held_out(tokenizer)
+by_k = experts.loss_by_k(model, texts)
+plots.lines(
+    list(by_k),
+    {"held-out loss": list(by_k.values())},
+    x_label="experts per token (trained with 2)",
+    y_label="loss (nats per token)",
+    alt="Held-out loss against the number of experts for each token. It is highest with one "
+    "expert, lowest at two, the number of the training, and rises slowly from there to eight.",
+)
+
+# %%
+best = min(by_k, key=by_k.get)
+lab.claim("best number of experts per token", best, around=2, within=0)
+lab.claim("loss with 1 expert - with 2", by_k[1] - by_k[2], around=0.033, within=0.01)
+lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2], around=0.012, within=0.006)
+
+# %% [markdown]
+# The model is best with the $k$ that it was trained with. More experts at work than that cost time
+# *and* quality; $k$ is no knob to turn afterwards.
+#
+# ## Are they experts?
+#
+# The name promises a specialist for each subject. Which expert takes the tokens of which domain?
+
+# %%
+counts = routing.counts(model, texts)
+routing_maps.expert_map(counts, list(texts), layer=0)
+
+# %%
+shares = routing_maps.domain_shares(counts, list(texts), layer=0)
+favourite = shares[list(texts).index("arithmetic")].max()
+lab.claim("arithmetic: share of its choices for its favourite", favourite, around=0.48, within=0.03)
+
+# %% [markdown]
+# There it is, it seems: the expert for arithmetic. (Each token goes to two *different* experts, so
+# nobody can have more than half of the choices: nearly every token of a sum goes there.) But is it
+# the *subject*? Sums consist of digits. If a router only looked at the token, we could foretell
+# its choice from the token alone. So note for each token which expert it mostly went to, and guess
+# the same for the same token in other texts:
+
+# %%
+taken, taken_ids = experts.choices(model, texts)
+by_token = [experts.foretold(layer[:, 0], taken_ids) for layer in taken]
+same_for_all = torch.zeros_like(taken_ids)
+by_favourite = [experts.foretold(layer[:, 0], same_for_all) for layer in taken]
+for layer, (seen, blind) in enumerate(zip(by_token, by_favourite, strict=True)):
+    print(f"layer {layer}: first expert foretold by the token {seen:.0%}, without it {blind:.0%}")
+
+# %%
+lab.claim("layer 0, foretold by the token alone", by_token[0], around=0.83, within=0.04)
+lab.claim("layer 1, foretold by the token alone", by_token[1], around=0.62, within=0.05)
+lab.claim("layer 0, foretold without the token", by_favourite[0], around=0.18, within=0.05)
+
+# %% [markdown]
+# Mostly it is the **word**, not the subject; and the deeper layer, which knows more of the
+# surroundings, less so. The makers of Mixtral looked for experts of biology or philosophy too and
+# found [no obvious pattern by topic](https://arxiv.org/abs/2401.04088), but patterns of syntax;
+# those of OLMoE, with 64 smaller experts a layer, found [more of
+# both](https://arxiv.org/abs/2409.02060). How much an expert tells of the domain can be said in
+# bits, of three that would be possible. And a router that has learned *nothing* also tells
+# something, because domains differ in their words:
+
+# %%
+before = experts.untrained(tokenizer)
+bits = routing_maps.bits_by_layer(counts)
+bits_before = routing_maps.bits_by_layer(routing.counts(before, texts))
+for layer, (now, then) in enumerate(zip(bits, bits_before, strict=True)):
+    print(f"layer {layer}: {now:.2f} bits after training, {then:.2f} before")
+
+# %%
+lab.claim("bits of the domain, layer 0", bits[0], around=0.31, within=0.03)
+lab.claim("bits of the domain, layer 1", bits[1], around=0.13, within=0.03)
+lab.claim("most bits before training", max(bits_before), around=0.37, within=0.05)
+
+# %% [markdown]
+# So beware of pretty maps: *random* routers draw them too.
+
+# %%
+lab.ask("what-experts-learn")
+
+# %% [markdown]
+# ## Collapse
+#
+# A router learns from what its experts do. An expert that is chosen gets better, so it is chosen
+# more. One that is not chosen learns nothing. What does that lead to?
+
+# %%
+lab.ask("in-use-without-balance")
+
+# %% [markdown]
+# The remedy is to make uneven loads costly ([Fedus et al. 2021](https://arxiv.org/abs/2101.03961)).
+# How often an expert is *chosen* can't be learned from (a choice has no gradient), its probability
+# can. So multiply the two: $E \sum_i f_i \, p_i$ is smallest when all experts have the same share.
+#
+# ## Build it: the balance loss
+
+
+# %%
+def load_balancing_loss(
+    router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
+) -> Tensor:
+    """How unevenly the tokens of a batch are spread over the experts, in a form that can be learnt.
+
+    router_logits   one (tokens, experts) tensor for each layer, float32; at least one
+    k               experts per token; below 1 or above the number of experts is a ValueError
+    attention_mask  (tokens,) 1 for a token, 0 for padding, the same for every layer; None: all
+                    are tokens
+    returns         a tensor of no dimension: experts · sum over the experts of f · p, where
+                    f  choices of that expert for each token: a token makes k of them
+                    p  mean softmax probability of that expert
+                    both over the tokens of all layers together, without padding. k when even.
+                    No token but padding is a ValueError
+
+    One layer, logits of probabilities [0.9, 0.1] for each token, k 1: 2 · (1 · 0.9 + 0 · 0.1)
+    →  tensor(1.8)
+    """
+    ...
+
+
+# %%
+lab.check(load_balancing_loss)
+
+# %% [markdown]
+# Now train a small mixture on the course's texts, twice, from the same start: without this loss,
+# and with a tenth of it. Every ten steps we look how many experts are in use ($e^{\text{entropy}}$
+# of their shares: 8 when all have the same, 1 when one has all); the figure for the end is the mean
+# of the last four looks.
+
+# %%
+balance = lab.use(load_balancing_loss)
+alone, even = training.watch_router(None), training.watch_router(balance)
+plots.lines(
+    alone.steps,
+    {"without balance loss": alone.in_use, "with it": even.in_use},
+    x_label="training steps",
+    y_label="experts in use, of 8",
+    alt="Experts in use against training steps. Both fall from about seven to two or three within "
+    "the first steps. With the balance loss they come back to about seven; without it they stay "
+    "lower, near five.",
+)
+
+# %%
+lab.compare("in-use-without-balance", alone.at_the_end)
+lab.claim("experts in use, without", alone.at_the_end, around=5.0, within=1.0)
+lab.claim("experts in use, with", even.at_the_end, around=7.0, within=0.8)
+lab.claim("experts that are hardly used, without", alone.idle(), around=2, within=1.5)
+lab.claim("busiest / even share, without", 8 * max(alone.shares), around=2.4, within=0.9)
+
+# %% [markdown]
+# Without the loss the busiest expert has more than twice its even share, and one or more hardly
+# ever get a token: weights that lie in memory and have learned nothing. (All but one dying does not
+# happen here. Both routers come near it in the first steps, when all tokens still look alike.)
+#
+# ## When an expert is full
+#
+# Where experts lie on different GPUs, each gets a buffer for so many tokens: its even share times a
+# **capacity factor**. What does not fit is **dropped**: the expert says nothing about it, and the
+# token goes on as it was.
+
+# %%
+lab.ask("capacity-by-hand")
+
+# %% [markdown]
+# The bundled mixture was trained with the balance loss. Its sister `moe_unbalanced` was not; the
+# rest was the same. Both with four capacity factors, on batches of a text from each domain:
+
+# %%
+unbalanced, _ = load_model("moe_unbalanced")
+batches = experts.mixed(texts)
+factors = (1.0, 1.25, 1.5, 2.0)
+full = {
+    name: [experts.with_full_experts(some, batches, factor) for factor in factors]
+    for name, some in {"balanced": model, "unbalanced": unbalanced}.items()
+}
+plots.lines(
+    factors,
+    {name: [100 * share for share, _ in found] for name, found in full.items()},
+    x_label="capacity factor",
+    y_label="choices dropped (%)",
+    alt="Share of choices that are dropped against the capacity factor. Balanced: a few in a "
+    "hundred at 1, none from 1.25. Unbalanced: about a fifth at 1, a tenth at 1.25, hardly any at "
+    "2.",
+)
+
+# %%
+lab.claim("dropped at 1, balanced", full["balanced"][0][0], around=0.025, within=0.02)
+lab.claim("dropped at 1, unbalanced", full["unbalanced"][0][0], around=0.18, within=0.04)
+lab.claim("dropped at 1.25, unbalanced", full["unbalanced"][1][0], around=0.105, within=0.03)
+rise = full["unbalanced"][0][1] - full["unbalanced"][-1][1]
+lab.claim("loss that it costs at 1, unbalanced", rise, around=0.012, within=0.02)
+
+# %% [markdown]
+# The loss hardly suffers: all *first* choices are served before the second ones, and it is mostly
+# those that find no room. But the balanced mixture is balanced over the mix that it was trained on.
+# Give it a batch of one domain, as on an afternoon on which all your users send sums:
+
+# %%
+sums = {"arithmetic": texts["arithmetic"]}
+roomy, tight = (experts.with_full_experts(model, sums, factor) for factor in (4.0, 1.25))
+print(f"capacity factor 4:    {roomy[0]:4.0%} dropped, loss {roomy[1]:.2f}")
+print(f"capacity factor 1.25: {tight[0]:4.0%} dropped, loss {tight[1]:.2f}")
+
+# %%
+lab.claim("dropped at 1.25, a batch of sums", tight[0], around=0.34, within=0.05)
+lab.claim("loss that it costs, a batch of sums", tight[1] - roomy[1], around=1.94, within=0.4)
+
+# %% [markdown]
+# A third of the choices dropped, first ones among them, and the sums are ruined. Balanced on
+# average is not balanced in *your* batch. (Most servers today drop nothing; there the busiest
+# expert is the one that all others wait for.)
+#
+# ## What it buys: room
+#
+# Weights are where a model keeps what it knows. To see that alone, let single blocks learn **random
+# facts**: a pair of names, and what belongs to it. There is no rule to find, so what is right is
+# remembered. A mixture of eight experts, two for each fact, and two dense twins: one with as many
+# weights as the mixture uses for a fact, one with as many as it has.
+
+# %%
+for kind, (whole, used) in training.weights_of().items():
+    print(f"{kind:20} {whole:6,} weights, {used:6,} for one fact")
+
+# %%
+amounts = (1024, 2048, 4096)
+recalled = {
+    kind: [sum(training.remembered(kind, n, balance)) / n for n in amounts]
+    for kind in training.KINDS
+}
+plots.lines(
+    amounts,
+    recalled,
+    x_label="facts",
+    y_label="share remembered",
+    alt="Share of random facts remembered against their number. With 1,024 and 2,048 all three "
+    "blocks have nearly all. With 4,096 the twin with equal active weights has about a third, the "
+    "mixture nine tenths, the twin with equal total weights nearly all.",
+)
+
+# %%
+last = {kind: found[-1] for kind, found in recalled.items()}
+lab.claim("4,096 facts, mixture", last["mixture"], around=0.92, within=0.06)
+lab.claim("4,096 facts, equal active", last["twin, equal active"], around=0.35, within=0.06)
+lab.claim("4,096 facts, equal total", last["twin, equal total"], around=0.995, within=0.02)
+
+# %% [markdown]
+# Nearly the memory of the large twin, at about the work of the small one. This is what mixtures are
+# best at: experts help to [remember more than to reason](https://arxiv.org/abs/2410.19034)
+# (Jelassi et al. 2024).
+#
+# ## And on real texts?
+#
+# The bundled mixture has two twins of the same kind, trained on the same texts in the same order,
+# three seeds each. That takes hours, so it was **recorded** when the models were trained; these are
+# figures from the mixture's card:
+
+# %%
+card = card_of("moe")
+expert_twins.twins(
+    card,
+    alt="Held-out loss, a dot for each of three seeds. The dots of the mixture lie a little above "
+    "those of the twin with equal active weights and touch them; those of the twin with equal "
+    "total weights lie lower.",
+)
+
+# %%
+for domains in (list(texts), ["arithmetic"]):
+    print("all nine domains" if len(domains) > 1 else "arithmetic alone")
+    for found in expert_twins.compared(card, domains).values():
+        print(f"  {found.name:34} {found}")
+
+# %%
+small, large = expert_twins.compared(card).values()
+small_sums, large_sums = expert_twins.compared(card, ["arithmetic"]).values()
+lab.claim("recorded: mixture - small twin, nats", small.figure, around=0.0126, within=0.002)
+lab.claim("recorded: mixture - large twin, nats", large.figure, around=0.0255, within=0.002)
+lab.claim(
+    "recorded: small - large twin, nats", large.figure - small.figure, around=0.0129, within=0.002
+)
+lab.claim("recorded: sums, mixture - small twin", small_sums.figure, around=0.008, within=0.005)
+lab.claim("recorded: sums, mixture - large twin", large_sums.figure, around=0.144, within=0.005)
+hours = sum(map(sum, card["comparison"]["training_seconds"].values())) / 3600
+lab.claim("recorded: hours of training", hours, around=2.3, within=0.1)
+
+# %% [markdown]
+# Here the mixture wins **nothing**: it can't be told from its small twin (the interval holds zero).
+# That is no accident. Look at the large twin: with nearly twice the weights, all of them at work,
+# it is better than the small one by hardly more than a hundredth. Room is not what is short here.
+# Most of what is left of the loss are names drawn at random and mistakes put in on purpose, which
+# nobody can foretell; and room that is not needed is not worth having, in a mixture or not.
+#
+# What the large twin gains, it gains on sums, and there the mixture stays where the small twin is.
+# A sum has to be worked out, and for each token the mixture works no more than the small twin. (On
+# one domain three seeds are few: the interval reaches zero.)
+#
+# Large models are trained on texts that hold far more than they have room for, and there the same
+# comparison comes out otherwise: OLMoE was found to train [about twice as
+# fast](https://arxiv.org/abs/2409.02060) as a dense model of equal active parameters.
+#
+# ## What it costs: memory
+#
+# One token uses two experts of eight. But the next token uses others, and nobody knows in advance
+# which. So all lie in memory. And when many tokens are on their way at once? A server writes one
+# token for each of 16 requests:
+
+# %%
+lab.ask("experts-for-sixteen")
+
+# %%
+sizes = [1, 2, 4, 8, 16, 32]
+busy = {f"layer {i}": [experts.busy(layer, n) for n in sizes] for i, layer in enumerate(taken)}
+busy["if all were even"] = [8 * (1 - (1 - 2 / 8) ** n) for n in sizes]
+plots.lines(
+    sizes,
+    busy,
+    x_label="tokens in a step, each from another text",
+    y_label="experts needed, of 8",
+    alt="How many of eight experts a step needs against the tokens in it. Two for one token, more "
+    "than five for four, nearly all for sixteen; both layers run along the curve of an even "
+    "router.",
+)
+
+# %%
+sixteen = busy["layer 0"][sizes.index(16)]
+lab.compare("experts-for-sixteen", sixteen)
+lab.claim("experts needed for 4 tokens", busy["layer 0"][sizes.index(4)], around=5.4, within=0.4)
+lab.claim("experts needed for 16 tokens", sixteen, around=7.9, within=0.2)
+
+# %% [markdown]
+# Writing is limited by how fast weights come out of memory. For one request a mixture reads little,
+# and is fast. With 16 it reads everything, like a dense model of its whole size; what it still
+# saves is arithmetic.
+#
+# Now bytes and time, here and now. Milliseconds are the processor's, one thread, and a matter of
+# the machine: compare them with each other.
+
+# %%
+cousins = {"mixture": model} | {
+    expert_twins.NAMES[name]: load_model(name)[0] for name in ("moe_twin_active", "moe_twin_total")
+}
+prices = {name: experts.cost(some) for name, some in cousins.items()}
+for name, price in prices.items():
+    print(f"{name:20} {price.resident / 1e6:.2f} MB in memory, {price.used / 1e6:.2f} for a token")
+
+# %% tags=["this-machine"]
+print("milliseconds a token      reading 256     writing")
+for name, price in prices.items():
+    print(f"{name:20} {price.reading:16.3f} {price.writing:11.2f}")
+
+# %%
+held = prices["mixture"].resident / prices["mixture"].used
+lab.claim("bytes in memory / bytes for a token", held, around=1.85, within=0.02)
+lab.claim(
+    "memory, mixture / twin with equal active",
+    prices["mixture"].resident / prices["twin, equal active"].resident, around=1.86, within=0.02,
+)  # fmt: skip
+
+# %% [markdown]
+# For the same work for a token, the mixture needs nearly twice the memory of its small twin. And on
+# a CPU it is, as a rule, slower than that twin: sorting tokens to experts takes time, and eight
+# small products are slower than one large one. Is it, on your machine, even faster than the *large*
+# twin when it writes?
+#
+# ## Build it: count real ones
+#
+# Everything needed stands in a model's `config.json`.
+
+
+# %%
+from typing import Any
+
+
+def count_parameters(config: dict[str, Any]) -> dict[str, int]:
+    """A mixture's weights, from its config.json: all of them, and those that one token uses.
+
+    config   vocab_size, hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads,
+             num_experts_per_tok, and
+             num_local_experts or num_experts: either name
+             moe_intermediate_size: an expert's inner size; where absent, intermediate_size is
+             head_dim: where absent, hidden_size / num_attention_heads
+             tie_word_embeddings: where True, the output head is the embedding; absent is False
+    returns  {"total": …, "active": …}: weights of embedding, output head, each layer's attention
+             (query, key, value, output), router (hidden x experts) and experts (gate, up, down).
+             Of the experts, num_experts_per_tok are active; all else always is. Norms and biases
+             are left out: less than one weight in ten thousand.
+             More experts per token than there are, or fewer than 1, is a ValueError
+
+    Mixtral 8x7B: 46.7 billion in all, 12.9 billion for a token.
+    """
+    ...
+
+
+# %%
+lab.check(count_parameters)
+
+# %%
+count = lab.use(count_parameters)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+names = ("Mixtral-8x7B", "Phi-3.5-MoE", "Qwen3-30B-A3B", "OLMoE-1B-7B")
+counted = {name: count(models_table.find_model(name).config) for name in names}
+print("                  experts    billion weights     used    GB at 4 bits")
+print("                  (of all)   total   a token             total   a token")
+for name, found in counted.items():
+    has = models_table.find_model(name).config
+    number = has.get("num_local_experts") or has["num_experts"]
+    total, active = found["total"] / 1e9, found["active"] / 1e9
+    print(f"{name:16} {has['num_experts_per_tok']:3} of {number:<4} {total:7.1f} {active:9.1f}"
+          f" {active / total:8.0%} {total / 2:12.1f} {active / 2:9.1f}")  # fmt: skip
+
+# %%
+mixtral, phi = counted["Mixtral-8x7B"], counted["Phi-3.5-MoE"]
+fine = counted["Qwen3-30B-A3B"]
+lab.claim("Mixtral 8x7B, billion weights", mixtral["total"] / 1e9, around=46.7, within=0.05)
+lab.claim("Mixtral 8x7B, active", mixtral["active"] / 1e9, around=12.9, within=0.05)
+lab.claim("Phi-3.5-MoE, billion weights", phi["total"] / 1e9, around=41.9, within=0.05)
+lab.claim("Phi-3.5-MoE, active", phi["active"] / 1e9, around=6.6, within=0.05)
+lab.claim("Qwen3-30B-A3B, share that is active", fine["active"] / fine["total"], 0.11, 0.005)
+
+# %% [markdown]
+# "8x7B" is not 56: attention and embeddings are there once, only the experts eight times. Later
+# mixtures are **fine-grained**: more experts, each smaller, more of them chosen ([Dai et al.
+# 2024](https://arxiv.org/abs/2401.06066)). Qwen3-30B-A3B takes 8 of 128 and uses a ninth of its
+# weights for a token.
+
+# %%
+lab.ask("tokens-a-second")
+
+# %%
+lab.ask("what-costs-what")
+
+# %% [markdown]
+# ## Where it loses
+#
+# - **Memory.** All experts lie there. On a phone or a small card a dense model of the same bytes is
+#   better: for the same memory it knows as much and works more on each token.
+# - **Large batches.** The more requests at once, the less reading is saved.
+# - **Speed of small ones.** Routing costs time, most where products are small, as on a CPU.
+# - **Training.** Routers collapse, experts overflow, and both need watching. Fine-tuning on one
+#   domain pushes its tokens to a few experts.
+
+# %%
+lab.ask("which-model-to-serve")
+
+# %% [markdown]
+# ## What to take away
+#
+# - Memory is for **all** weights, arithmetic for the **active** ones. Ask for both numbers.
+# - A router is softmax, top k, and perhaps a scale. Each expert takes its tokens at once.
+# - Without a balance loss the rich get richer; balanced on average is not balanced in your batch.
+# - Experts go by words more than by subjects. Compare every router map with an untrained one.
+# - A mixture pays where memory is there and time is short: one request at a time, much to know.
+
+# %%
+lab.progress()
