@@ -59,14 +59,16 @@ function makeLayer(number, experts, choose, hold) {
         visible(text), h("sub", {}, "")));
       list.replaceChildren(...chips);
     },
-    show(parts, k, held) {
-      chosen = parts.map((row) => chosenOf(row, k));
+    show(found, k, held) {
+      chosen = found;
       const taken = Array(experts).fill(0);
       chosen.forEach((some) => some.forEach(({ expert }) => (taken[expert] += 1)));
       chips.forEach((chip, i) => {
-        const first = chosen[i][0].expert;
-        chip.dataset.hue = first % TOP;
-        chip.lastChild.textContent = first;
+        const first = `${chosen[i][0].expert}`;
+        if (chip.lastChild.textContent !== first) { // writing what stands there already costs a layout
+          chip.dataset.hue = first % TOP;
+          chip.lastChild.textContent = first;
+        }
         chip.toggleAttribute("data-faded", held !== null && !chosen[i].some(({ expert }) => expert === held));
       });
       const most = Math.max(1, ...taken);
@@ -147,11 +149,12 @@ function render({ model, el, signal }) {
   function draw() {
     const k = Number(slider.value);
     const way = read.ways[k - 1];
+    way.chosen ??= way.layers.map((parts) => parts.map((row) => chosenOf(row, k))); // sorted once
     const words = k === trained ? `${k}, as trained` : `${k} of ${experts}`;
     shownK.textContent = words;
     slider.setAttribute("aria-valuetext", words);
     slider.style.setProperty("--at", (k - 1) / Math.max(1, experts - 1));
-    const taken = layers.map((layer, i) => layer.show(way.layers[i], k, held.layer === layer ? held.expert : null));
+    const taken = layers.map((layer, i) => layer.show(way.chosen[i], k, held.layer === layer ? held.expert : null));
     const working = taken.map((counts) => counts.filter(Boolean).length);
     const home = read.ways[trained - 1].loss;
     const texts = [[percent(k / experts), "of the experts, by each token"], [way.loss.toFixed(2), k === trained ? "nats per token" : `nats per token; ${home.toFixed(2)} with ${trained}`],
