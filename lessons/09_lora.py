@@ -1,0 +1,631 @@
+# ---
+# jupyter:
+#   jupytext: {text_representation: {extension: .py, format_name: percent}}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+#   labkit:
+#     title: LoRA
+#     minutes: 55
+#     models: [base]
+#     summary: A small adapter beside frozen weights - what it learns, forgets, and where it loses.
+# ---
+
+# %% [markdown]
+# # LoRA
+#
+# Full fine-tuning (lesson 08) changes every weight. So each task leaves a copy of the whole model,
+# and while you train, the optimizer keeps two more numbers for every weight. **LoRA** ([Hu et al.
+# 2021](https://arxiv.org/abs/2106.09685)) leaves the model as it is and trains a small **adapter**
+# beside some of its layers: often a hundredth of the weights, a file of some megabytes, and the
+# model itself can be had back at any time.
+#
+# You will build the adapter in four parts, each equal to the library's, and then ask the two
+# questions that decide whether you want one: does it learn as much, and does it forget less?
+
+# %%
+import tempfile
+from pathlib import Path
+
+from labkit import Lab, load_model
+from labkit.experiments import lora_figures as figures
+from labkit.experiments.fine_tuning_figures import recorded_remedies as remedies
+from labkit.instruments import adapters, finetuning, plots
+from labkit.models.tuning import Settings, fine_tune, quiet_peft
+
+lab = Lab("09_lora")
+model, tokenizer = load_model()
+
+# %% [markdown]
+# ## What it is
+#
+# A linear layer multiplies by a matrix $W$, of `out` rows and `in` columns. Tuning adds an update
+# $\Delta W$ of the same size. LoRA writes the update as a product of two thin matrices and trains
+# only those:
+#
+# $$W + \Delta W \quad\text{with}\quad \Delta W = \frac{\alpha}{r}\, B A$$
+#
+# $A$ is (r, in), $B$ is (out, r). The **rank** $r$ says how thin: at rank 1 a matrix of 256 x 256,
+# 65,536 numbers, gets an update made of 512. The factor $\alpha / r$ only scales it.
+#
+# ## Build it: a beginning that changes nothing
+#
+# Before the first step the tuned model should be the model. So one of the two matrices starts at
+# zero. Both can't: then neither would ever get a gradient.
+
+# %%
+import torch
+from torch import Tensor
+
+
+def start_adapter(weight: Tensor, rank: int, uniform: Tensor) -> dict[str, Tensor]:
+    """The two matrices of a fresh adapter for a linear layer, which at first changes nothing.
+
+    weight   (out, in) of the frozen layer, float32
+    rank     1 or more; below is a ValueError
+    uniform  (rank, in) draws from [0, 1), for the matrix that starts at random: between
+             -1/sqrt(in) and 1/sqrt(in), as a linear layer of torch does
+    returns  {"lora_A": (rank, in), "lora_B": (out, rank)}, float32; B times A is all zeros, and
+             the first gradient must reach one of the two
+
+    start_adapter(torch.ones(3, 4), 1, torch.tensor([[0.0, 0.25, 0.5, 0.75]]))["lora_A"]
+    →  tensor([[-0.5, -0.25, 0.0, 0.25]])
+    """
+    ...
+
+
+# %%
+lab.check(start_adapter)
+
+# %% [markdown]
+# ## Build it: the layer
+
+
+# %%
+def lora_linear(
+    x: Tensor, weight: Tensor, bias: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float
+) -> Tensor:
+    """A linear layer with a LoRA adapter beside it.
+
+    x            (..., in) float32
+    weight, bias (out, in) and (out,): the frozen layer, x times weight transposed plus bias
+    lora_A       (rank, in), lora_B (out, rank): x goes through A, then through B
+    lora_alpha   the adapter's answer is scaled by lora_alpha / rank
+    returns      (..., out) the layer's answer plus the adapter's
+
+    With x [1, 2], weight [[1, 0]], bias [0.5], lora_A [[1, 1]], lora_B [[2]] and lora_alpha 3:
+    1.5 + 3/1 · 2 · 3  →  tensor([19.5])
+    """
+    ...
+
+
+# %%
+lab.check(lora_linear)
+
+# %% [markdown]
+# Now put such layers into the model, beside every query and value projection, and compare what it
+# says before and after. In `peft`, the library that everybody uses:
+
+# %%
+# NBVAL_CHECK_OUTPUT
+texts = ["Once upon a time there was a fox.", "Q: Where does the baker live?\nA: "]
+before = adapters.log_probabilities(model, tokenizer, texts)
+injected = adapters.injected(model, ["q_proj", "v_proj"], rank=8, alpha=16)
+fresh = adapters.log_probabilities(injected, tokenizer, texts)
+print("B is zero, and every log-probability is the same bit by bit:", torch.equal(before, fresh))
+
+# %% [markdown]
+# And yours. Its sums run in another order, so the last bits may differ. Then the matrices B get
+# numbers, as if they had been trained, and the same numbers are put into peft's layers:
+
+# %%
+start, layer = lab.use(start_adapter), lab.use(lora_linear)
+own = adapters.with_own_adapters(model, ["q_proj", "v_proj"], 8, 16, start, layer)
+moved = adapters.stirred(own)
+lab.claim(
+    "ours right after the injection, largest difference",
+    adapters.furthest(before, adapters.log_probabilities(own, tokenizer, texts)),
+    around=0.0,
+    within=5e-5,
+)
+
+# %%
+ours = adapters.log_probabilities(moved, tokenizer, texts)
+theirs = adapters.log_probabilities(adapters.in_peft(model, moved), tokenizer, texts)
+lab.claim("one layer, ours - peft's", adapters.layers_apart(model, moved), around=0, within=1e-5)
+lab.claim("the model, ours - peft's", adapters.furthest(ours, theirs), around=0, within=5e-5)
+lab.claim("what B did", adapters.furthest(before, ours), around=1.0, within=0.3)
+
+# %% [markdown]
+# ## Build it: what is trained
+#
+# The layers are chosen by name. `q_proj` means the query projection of every block; all the rest is
+# frozen. Say what is trained, and how many numbers that is:
+
+
+# %%
+def trained_parameters(
+    shapes: dict[str, list[int]], target_modules: list[str], rank: int
+) -> dict[str, int]:
+    """What is trained after adapters were put beside the targeted layers: names and counts.
+
+    shapes          of every parameter by name, such as "layers.0.q_proj.weight": [out, in]
+    target_modules  names of layers: "q_proj" means any layer of that name at the end of its path,
+                    "layers.0.q_proj" that one; parts of a name ("proj") mean nothing
+    rank            1 or more
+    returns         for each targeted layer with a weight of two dimensions, in the order of
+                    `shapes`: "PATH.lora_A.weight" and "PATH.lora_B.weight" with their numbers of
+                    weights. The model's own weights and biases are frozen: they are not there
+
+    trained_parameters({"q_proj.weight": [4, 8], "q_proj.bias": [4]}, ["q_proj"], 2)
+    →  {"q_proj.lora_A.weight": 16, "q_proj.lora_B.weight": 8}
+    """
+    ...
+
+
+# %%
+lab.check(trained_parameters)
+
+# %%
+count = lab.use(trained_parameters)
+every = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+shapes = adapters.shapes_of(model)
+as_peft = adapters.pefts_parameters(model, every, rank=2)
+assert count(shapes, every, 2) == as_peft
+share = sum(as_peft.values()) / model.num_parameters()
+lab.claim("share of the weights, rank 2 everywhere", share, around=0.0099, within=1e-4)
+
+# %% [markdown]
+# The same names and the same counts as peft's: a hundredth of the weights at rank 2. And the
+# numbers of the paper, for GPT-3 with its 175 billion weights, 96 blocks of width 12,288 (Hu et al.
+# 2021, table 4: 4.7 million for queries and values at rank 1, 18.9 million at rank 4):
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for rank in (1, 4):
+    trained = sum(count(adapters.GPT3, ["q_proj", "v_proj"], rank).values())
+    print(f"GPT-3, q and v at rank {rank}: {trained:>10,}, or {trained / 175e9:.4%}")
+
+# %% [markdown]
+# What that saves in training is memory: for every *trained* number there are a gradient and the two
+# means of AdamW. It saves little time, because the gradient still has to travel back through all
+# the frozen layers.
+
+# %%
+lab.ask("what-is-saved")
+
+# %% [markdown]
+# ## Does it learn as much? Does it forget less?
+#
+# The news of lesson 08: facts about newcomers, asked for in a form that the tuning has not shown;
+# and the old facts, of which the model knew nearly all. Full fine-tuning, and an adapter of rank 16
+# beside every linear layer, which is 8 % of the weights. An adapter starts at zero and has to grow,
+# so it takes a learning rate that is ten times as high or more.
+
+# %%
+lab.ask("news-by-lora")
+
+# %%
+from peft import LoraConfig, PeftModel
+
+news = finetuning.news_examples()
+full = fine_tune(model, tokenizer, news, Settings(2e-4, steps=300), progress=False)
+
+# %%
+wide = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+adapter = fine_tune(model, tokenizer, news, Settings(3e-3, steps=300, lora=wide), progress=False)
+
+# %%
+outcomes = {
+    name: finetuning.news_and_facts(one, tokenizer)
+    for name, one in {"before": model, "full": full.model, "LoRA, rank 16": adapter.model}.items()
+}
+plots.bars(
+    {name: outcome.bars() for name, outcome in outcomes.items()},
+    y_label="share right",
+    alt="Shares of news and of old facts right: before, after full fine-tuning and after LoRA of "
+    "rank 16. Both learn about half of the news or more, and keep most of the facts.",
+)
+
+# %%
+by_full, by_lora = outcomes["full"], outcomes["LoRA, rank 16"]
+lab.compare("news-by-lora", 100 * by_lora.share_of_news)
+lab.claim("news learned, full", by_full.share_of_news, around=0.47, within=0.14)
+lab.claim("news learned, LoRA", by_lora.share_of_news, around=0.60, within=0.14)
+lab.claim("facts kept, full", by_full.share_of_facts, around=0.91, within=0.07)
+lab.claim("facts kept, LoRA", by_lora.share_of_facts, around=0.89, within=0.07)
+
+# %% [markdown]
+# A twelfth of the weights has learned as much as all of them, within the intervals, and has kept as
+# much. So far, so good. But one setting of each says little: whoever trains longer, or harder,
+# learns more and forgets more.
+#
+# ## The plane
+#
+# So draw what is learned and what is kept against each other: a curve for each rank, a point after
+# 150, 300 and 600 steps; and full fine-tuning at two learning rates. Better is up and to the right.
+# (Recorded; the points at 300 steps, and those of full, are means of two seeds. 76 questions stand
+# behind each share of news, so differences below ten points mean little.)
+
+# %%
+figures.plane(
+    alt="Facts kept against news learned: a curve for each rank from 1 to 16, and dashed ones for "
+    "full fine-tuning at two learning rates. All of them fall from the upper left to the right.",
+)
+
+# %% [markdown]
+# Two points of lesson 08 belong into the same plane, both after 300 steps (three seeds): full
+# fine-tuning at 5e-4, more than twice your rate, and an adapter of rank 8 at 5e-3:
+
+# %%
+earlier = remedies()
+for name in ("full", "LoRA"):
+    learned, kept = earlier[name]
+    print(f"{name:5} news learned {learned:.0%}, facts kept {kept:.0%}")
+lab.claim("recorded: news learned, full at 5e-4", earlier["full"][0], around=0.82, within=0.03)
+lab.claim("recorded: facts kept, full at 5e-4", earlier["full"][1], around=0.678, within=0.03)
+lab.claim("recorded: news learned, LoRA of rank 8", earlier["LoRA"][0], around=0.63, within=0.03)
+lab.claim("recorded: facts kept, LoRA of rank 8", earlier["LoRA"][1], around=0.74, within=0.03)
+gained = by_lora.share_of_facts - earlier["LoRA"][1]
+lab.claim("facts kept, rank 16 - rank 8 at 5e-3", gained, around=0.15, within=0.09)
+
+# %% [markdown]
+# Take these two alone, and LoRA "forgets less". But it has learned less too; and your full
+# fine-tuning at the gentler rate, which learned still less, has kept still more. They sit at
+# different places of such a curve, and that says nothing about the method. Now compare two
+# *adapters*: yours of rank 16, and that of rank 8 at nearly twice the rate. They have learned about
+# as much, and yours has kept far more. So two settings of one method can differ by more than the
+# two methods do.
+#
+# Don't ask how much a method forgets. Ask what it keeps where both have learned as much, and give
+# both the same care in choosing rate and rank. On large models LoRA was found to forget less at
+# equal learning, and to learn less ([Biderman et al. 2024](https://arxiv.org/abs/2405.09673)). Ours
+# is too small a witness for the first; and that a lower rank learns less here is not what it seems,
+# as you will see under "Alpha and rank".
+
+# %%
+lab.ask("read-the-plane")
+
+# %% [markdown]
+# ## Why a low rank can be enough, and when it is not
+#
+# Take the update that *full* fine-tuning has made, and ask how well a matrix of low rank could
+# replace it. The singular value decomposition gives the best one of each rank; what it holds of the
+# update's squared size adds up like this:
+
+# %%
+lab.ask("rank-for-ninety")
+
+# %%
+spectra = adapters.spectra(adapters.updates(model, full.model))
+noise = adapters.spectra(adapters.shuffled(adapters.updates(model, full.model)))
+adapters.spectrum_figure(
+    {"the update": spectra, "the same numbers, shuffled": noise},
+    alt="Share of the update's squared size within the best matrices of rank 1 to 256. The update "
+    "rises far faster than the same numbers in random places, and still needs dozens of ranks.",
+)
+
+# %%
+needed = adapters.rank_for(spectra, 0.9)
+lab.compare("rank-for-ninety", needed)
+lab.claim("rank that holds 90 % of an update", needed, around=44, within=8)
+lab.claim("held by rank 16", adapters.energy_within(spectra, 16), around=0.67, within=0.06)
+lab.claim("held by rank 16, shuffled", adapters.energy_within(noise, 16), around=0.155, within=0.02)
+
+# %% [markdown]
+# A few dozen ranks of 256 for nine tenths; the same numbers in random places would need far more.
+# So the update has a structure, and no very low rank. But size is not use. Cut the linear layers'
+# update to a rank, leave everything else as it was tuned, and ask for the news. And the other way
+# round: the linear layers alone, in full, on the base's embeddings:
+
+# %%
+cuts = {
+    rank: finetuning.news_and_facts(adapters.cut_to(model, full.model, rank), tokenizer)
+    for rank in (0, 1, 4, 16, 64)
+}
+plots.shares(
+    {
+        label: {rank: outcome.bars()[label] for rank, outcome in cuts.items()}
+        for label in ("news", "old facts")
+    },
+    x_label="rank that the full update is cut to",
+    y_label="share right",
+    alt="News and old facts right when the linear layers' update is cut to rank 0, 1, 4, 16 or 64. "
+    "News rise little up to rank 16, and most of the way after it; old facts fall a little.",
+)
+
+# %%
+alone = finetuning.news_and_facts(adapters.linear_layers_only(model, full.model), tokenizer)
+lab.claim("news, linear layers as before", cuts[0].share_of_news, around=0.18, within=0.1)
+lab.claim("news, cut to rank 16", cuts[16].share_of_news, around=0.24, within=0.12)
+lab.claim("news, cut to rank 64", cuts[64].share_of_news, around=0.42, within=0.14)
+lab.claim("news, linear layers alone", alone.share_of_news, around=0.12, within=0.1)
+
+# %% [markdown]
+# Two surprises. Neither part works alone: what full fine-tuning has learned lies in the embeddings
+# *and* in the linear layers, and an adapter beside the layers has to do without the first. And rank
+# 16, two thirds of the update's size, gives hardly more news than no update of these layers at all:
+# the many small directions carry what was learned.
+#
+# So this update is **not** of low rank in any sense that counts. Still, the adapter of rank 16
+# learned as much. It did not find a cut of this update; it found *another* one, because training
+# looked for it within the rank from the start. The spectrum of a full update does not tell you
+# which rank you need. Only training at that rank does.
+
+# %% [markdown]
+# ## Where it loses: tickets at one percent
+#
+# Lesson 08's tickets to JSON: copying a name and a number that were never seen, and reading two
+# wishes, is new to this model, and full fine-tuning changes a lot for it. Recorded, with intervals
+# over 150 test tickets, against adapters of rank 2 (one per cent of the weights) and 8:
+
+# %%
+figures.tickets(
+    alt="Share of test tickets right against steps, with intervals, for full fine-tuning and for "
+    "adapters of rank 2 and 8.",
+)
+
+# %% [markdown]
+# Read it at equal steps, and then ask what more steps buy: an adapter is cheap to store, and not
+# cheap to train. What you measure yourself further below is the beginning of it: after some dozens
+# of steps the *form* is right, the *content* is not.
+
+# %% [markdown]
+# ## Alpha and rank
+#
+# The adapter's answer is scaled by $\alpha / r$. So a new rank with the old alpha changes two
+# things at once: how many directions the adapter has, and how loud each of them is. In the next
+# figure all have one learning rate and 300 steps on the news (recorded, one seed):
+
+# %%
+lab.ask("double-the-rank")
+
+# %%
+figures.variants(
+    alt="News learned and facts kept for ranks 3, 6 and 12 with alpha at twice the rank, and with "
+    "alpha kept, halved or doubled instead.",
+    names=[
+        "rank 3, alpha 6", "rank 6, alpha 12", "rank 12, alpha 24",
+        "rank 3, alpha 12", "rank 12, alpha 12", "rank 6, alpha 6", "rank 6, alpha 24",
+    ],
+)  # fmt: skip
+
+# %%
+found = figures.recorded_variants()
+news_of = {name: learned for name, (learned, _) in found.items()}
+kept_of = {name: kept for name, (_, kept) in found.items()}
+louder = news_of["rank 6, alpha 24"] - news_of["rank 6, alpha 6"]
+wider = news_of["rank 12, alpha 12"] - news_of["rank 3, alpha 12"]
+lab.claim("news, rank 6, alpha 24 - alpha 6", louder, around=0.42, within=0.05)
+lab.claim("news, alpha 12, rank 12 - rank 3", wider, around=-0.08, within=0.05)
+lab.claim("facts kept, rank 6, alpha 24", kept_of["rank 6, alpha 24"], around=0.80, within=0.03)
+lab.claim("facts kept, rank 6, alpha 6", kept_of["rank 6, alpha 6"], around=0.97, within=0.03)
+
+# %% [markdown]
+# Compare what differs in one thing. At rank 6, a larger alpha learns far more, and forgets more. At
+# alpha 12, ranks 3, 6 and 12 learn about the same: four times the directions, each a quarter as
+# loud, and nothing gained. **Alpha decides, and the rank hardly does**, in so few steps and with so
+# little to learn.
+#
+# Now look back at the plane. There alpha was twice the rank, as most people set it. Its curves
+# differ in loudness as much as in rank, and so does every sweep of ranks that ties alpha to them.
+# Before you say anything about a rank, try several learning rates, or alphas, at each.
+
+# %% [markdown]
+# ## Which layers, and two relatives
+#
+# The paper adapted queries and values only. With the same number of weights, 122,880, in other
+# places; and two variants. **rsLoRA** ([Kalajdzievski 2023](https://arxiv.org/abs/2312.03732))
+# divides alpha by the *root* of the rank, so that high ranks are not turned down. **DoRA** ([Liu et
+# al. 2024](https://arxiv.org/abs/2402.09353)) trains the length of each weight vector apart from
+# its direction.
+
+# %%
+figures.variants(
+    alt="News learned and facts kept by adapters of as many weights beside all layers, attention, "
+    "MLP, or queries and values only; and by DoRA and rsLoRA.",
+    names=[
+        "rank 6, alpha 12", "attention, rank 15", "MLP, rank 10", "q and v, rank 30",
+        "DoRA, rank 6", "rsLoRA, rank 6",
+    ],
+)  # fmt: skip
+
+# %%
+lab.claim("facts kept, MLP", kept_of["MLP, rank 10"], around=0.94, within=0.03)
+lab.claim("facts kept, q and v", kept_of["q and v, rank 30"], around=0.73, within=0.03)
+lab.claim("news, MLP", news_of["MLP, rank 10"], around=0.32, within=0.03)
+lab.claim("news, q and v", news_of["q and v, rank 30"], around=0.24, within=0.03)
+dora = news_of["DoRA, rank 6"] - news_of["rank 6, alpha 12"]
+lab.claim("news, DoRA - LoRA", dora, around=0.04, within=0.03)
+
+# %% [markdown]
+# One seed each, and 76 questions: differences below ten points mean little, and DoRA's is one of
+# those. What is far apart is what is *kept*: an adapter beside the MLP keeps the old facts, one
+# beside queries and values does not. But careful: alpha was twice the rank again, so the adapter in
+# the fewest places was the loudest. That it forgets more may come from there. That it learns no
+# more although it is louder does not: facts sit badly in queries and values. And with rsLoRA look
+# at the scale first: $12 / \sqrt{6}$ is more than twice $12 / 6$.
+
+# %% [markdown]
+# ## Build it: merge
+#
+# Beside the layer an adapter costs two more multiplications for every token. If you will not take
+# it out again, add it to the weight once, and the model is a plain one.
+
+
+# %%
+def merge_adapter(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
+    """The weight of one plain linear layer that does what layer and adapter do together.
+
+    weight      (out, in) float32 or another floating dtype; left as it is
+    lora_A      (rank, in), lora_B (out, rank) float32
+    lora_alpha  the adapter's answer is scaled by lora_alpha / rank
+    returns     (out, in) in the dtype of `weight`, added up in float32
+
+    With weight [[1, 0]], lora_A [[1, 1]], lora_B [[2]] and lora_alpha 3  →  tensor([[7., 6.]])
+    """
+    ...
+
+
+# %%
+lab.check(merge_adapter)
+
+# %%
+merge = lab.use(merge_adapter)
+merged = adapters.merged_by(merge, moved)
+lab.claim(
+    "merged - unmerged, largest difference of a log-probability",
+    adapters.furthest(ours, adapters.log_probabilities(merged, tokenizer, texts)),
+    around=0.0,
+    within=1e-4,
+)
+lab.claim(
+    "a weight, merged by ours - by peft's merge_and_unload",
+    adapters.weights_apart(merged, adapters.in_peft(model, moved).merge_and_unload()),
+    around=0.0,
+    within=1e-5,
+)
+
+# %% [markdown]
+# ## The same in ten lines of `peft`
+#
+# From a model to an adapter on the disk and back. Three steps only: enough to see that what is
+# loaded is what was saved.
+
+# %%
+from peft import get_peft_model
+
+tickets = finetuning.ticket_splits(train=200, validation=1, test=60)
+questions = [ticket.question() for ticket in tickets.train]
+folder = Path(tempfile.mkdtemp())
+config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+with quiet_peft():
+    pupil = get_peft_model(adapters.copy_of(model), config)
+    optimizer = torch.optim.AdamW(pupil.parameters(), lr=5e-3)
+    for batch in adapters.batches_of(questions, tokenizer, steps=3):
+        pupil(**batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    pupil.save_pretrained(folder / "three-steps")
+    again = PeftModel.from_pretrained(adapters.copy_of(model), folder / "three-steps")
+
+# %%
+saved, loaded = (adapters.log_probabilities(one.eval(), tokenizer, texts) for one in (pupil, again))
+lab.claim("loaded - saved", adapters.furthest(loaded, saved), around=0.0, within=1e-5)
+lab.claim("moved by three steps", adapters.furthest(before, saved), around=8.0, within=4.0)
+
+# %% [markdown]
+# ## Two adapters on one base
+#
+# Now for what full fine-tuning can't have. Two tasks on the same tickets: the JSON, and a polite
+# reply. Each is an adapter of rank 4, tuned for a few steps.
+
+# %%
+tasks = {"json": questions, "polite": adapters.reply_examples(tickets.train)}
+for name, examples in tasks.items():
+    settings = Settings(5e-3, steps=110, lora=config)
+    tuned = fine_tune(model, tokenizer, examples, settings, progress=False)
+    tuned.model.save_pretrained(folder / name)
+
+# %% [markdown]
+# On the disk that is the layout in which adapters are published on the hub: a configuration and the
+# matrices, in safetensors. Nothing else is in there; whoever loads an adapter needs the **same
+# base**.
+
+# %%
+files = adapters.bytes_in(folder / "json")
+whole = adapters.bytes_of_weights(model)
+for file, size in files.items():
+    print(f"{file:28} {size:>10,} bytes")
+print(f"{'all weights of the model':28} {whole:>10,} bytes")
+held = files["adapter_model.safetensors"] / whole
+lab.claim("bytes, adapter / model", held, around=0.0202, within=0.001)
+
+# %%
+base = adapters.copy_of(model)
+with quiet_peft():
+    served = PeftModel.from_pretrained(base, folder / "json", adapter_name="json")
+    served.load_adapter(folder / "polite", adapter_name="polite")
+done = {}
+for name in ("json", "polite"):
+    served.set_adapter(name)
+    done[f"adapter: {name}"] = adapters.both(served, tokenizer, tickets.test)
+with served.disable_adapter():
+    done["none"] = adapters.both(served, tokenizer, tickets.test)
+plots.bars(
+    done,
+    y_label="share of test tickets",
+    alt="Valid JSON, all its fields right, and polite replies, with each of the two adapters and "
+    "without. Each adapter keeps the form of its own task nearly always and of the other never; "
+    "the base does neither. The fields are seldom all right.",
+)
+
+# %%
+for_json, for_reply, neither = (
+    {task: figure.share for task, figure in shares.items()} for shares in done.values()
+)
+lab.claim("json adapter: valid JSON", for_json["valid JSON"], around=0.97, within=0.06)
+lab.claim("json adapter: all right", for_json["all fields right"], around=0.15, within=0.15)
+lab.claim("polite adapter: polite replies", for_reply["polite replies"], around=0.97, within=0.06)
+lab.claim("polite adapter: valid JSON", for_reply["valid JSON"], around=0.0, within=0.05)
+lab.claim("json adapter: polite replies", for_json["polite replies"], around=0.0, within=0.05)
+lab.claim("no adapter: either", max(neither.values()), around=0.0, within=0.05)
+
+# %%
+ticket = tickets.test[0]
+print("Ticket:", ticket.text)
+for name, [question] in {
+    "json": [ticket.question()], "polite": adapters.reply_examples([ticket])
+}.items():  # fmt: skip
+    served.set_adapter(name)
+    print(f"{name:7}", *adapters.written_by(served, tokenizer, [question.prompt]))
+
+# %% tags=["this-machine"]
+swap = adapters.seconds_to_swap(served, ["json", "polite"])
+print(f"one adapter in the place of the other: {1000 * swap:.1f} ms")
+
+# %% [markdown]
+# After so few steps both adapters have the **form** of their task, and not yet the content: look at
+# the product that they name. A valid answer in a polite tone can be about something else, and a
+# test that looks at the form only will not see it.
+#
+# One base in memory, and who asks decides which adapter answers. A server for many customers keeps
+# the base once and thousands of adapters on its disk ([Sheng et al.
+# 2023](https://arxiv.org/abs/2311.03285)).
+
+# %%
+lab.ask("forty-customers")
+
+# %% [markdown]
+# ## The same on another model, and on several GPUs
+#
+# None of these cells knows our model by name. Started with
+# `LABKIT_MODEL=HuggingFaceTB/SmolLM2-135M python3 -m labkit lab`, the lesson runs on that model of
+# the hub. The claims are about ours, and will not all hold for it: a model that has read half of
+# the internet has more room in one per cent of its weights than ours has in ten.
+#
+# On several devices each process takes its share of a batch, and gradients are averaged:
+#
+# torchrun --nproc-per-node 2 -m labkit.models.lora_training --out adapters/tickets
+#
+# The script uses `accelerate`, and shows the one thing that is easily wrong: answers differ in
+# length, so the mean of two processes' means is not the mean over all tokens. Each process has to
+# weigh its loss by its share of the tokens. Then two processes take the very step that one would
+# take alone; a test of the course holds them to that.
+
+# %%
+lab.ask("mean-of-means")
+
+# %% [markdown]
+# ## What to take away
+#
+# - An adapter is two thin matrices beside a frozen layer, one of them zero at first. Merged, it is
+#   gone; unmerged, it can be swapped in a moment.
+# - It saves the optimizer's memory and the copies on the disk, and hardly any time.
+# - Alpha says how loud an adapter is, the rank how many directions share that. Try several rates
+#   at each rank before you compare ranks.
+# - Does it learn as much? On the news, 8 % of the weights did. Measure it for your task: the
+#   spectrum of a full update does not tell, and form comes long before content.
+# - Does it forget less? Compare where both have learned as much, and with a full fine-tuning whose
+#   learning rate was chosen with the same care.
+
+# %%
+lab.progress()
