@@ -18,8 +18,8 @@
 # billion and uses 12.9 billion for a token ([Jiang et al. 2024](https://arxiv.org/abs/2401.04088)).
 #
 # You will build the three parts - router, sparse experts, balance loss - and prove that they equal
-# Mixtral's. Then you measure what a mixture is good at, and what it costs: all experts have to lie
-# in memory, whether they work or not.
+# Mixtral's, and a counter for real models. You measure what a mixture is good at, and what it costs:
+# all experts have to lie in memory, whether they work or not.
 
 # %%
 import torch
@@ -294,9 +294,9 @@ lab.check(load_balancing_loss)
 
 # %% [markdown]
 # Now train a small mixture on the course's texts, twice, from the same start: without this loss,
-# and with a tenth of it. Every ten steps we look how many experts are in use ($e^{\text{entropy}}$
-# of their shares: 8 when all have the same, 1 when one has all); the figure for the end is the mean
-# of the last four looks.
+# and with 0.1 of it added to the usual one. Every ten steps we look how many experts are in use
+# ($e^{\text{entropy}}$ of their shares: 8 when all have the same, 1 when one has all); the figure
+# for the end is the mean of the last four looks.
 
 # %%
 balance = lab.use(load_balancing_loss)
