@@ -18,8 +18,8 @@
 # billion and uses 12.9 billion for a token ([Jiang et al. 2024](https://arxiv.org/abs/2401.04088)).
 #
 # You will build the three parts - router, sparse experts, balance loss - and prove that they equal
-# Mixtral's, and a counter for real models. You measure what a mixture is good at, and what it costs:
-# all experts have to lie in memory, whether they work or not.
+# Mixtral's; and a counter for real models. You measure what a mixture is good at, and what it
+# costs: all experts have to lie in memory, whether they work or not.
 
 # %%
 import torch
