@@ -38,9 +38,8 @@ def _name(rank: object, rate: object) -> str:
 
 def _plane(found: dict[str, dict[int, Place]], alt: str) -> plots.Figure:
     drawing, axes = plots.drawn(height=4.0)
-    looks = [(c, m) for c in (*plots.COLOURS, "#000000") for m in plots.MARKERS]
-    for place, (name, by_steps) in enumerate(found.items()):
-        colour, marker = looks[place * 7 % len(looks)]
+    looks = zip(("#000000", "#777777", *plots.COLOURS), (*"*p", *plots.MARKERS), strict=True)
+    for (name, by_steps), (colour, marker) in zip(found.items(), looks, strict=False):
         news, facts = zip(*by_steps.values(), strict=True)
         axes.plot(
             news, facts, color=colour, marker=marker, ms=6, label=name,
