@@ -127,8 +127,9 @@ class EventStore:
         except sqlite3.DatabaseError as error:
             if not isinstance(error, Damaged) and code_of(error) not in DAMAGE:
                 raise
-            if inode_of(self.path) == inode:  # else another kernel has set it aside already
-                self.on_damage(error, set_aside(self.path))
+            aside = set_aside(self.path, inode)
+            if aside is not None:
+                self.on_damage(error, aside)
             return operation()
 
 
@@ -189,14 +190,19 @@ def copy_database(path: Path, copy: Path) -> None:
         source.backup(target)
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged database and what belongs to it; returns its new name."""
-    aside = beside(path, "damaged")
-    path.rename(aside)
-    for tail in ("-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            Path(f"{path}{tail}").rename(f"{aside}{tail}")
-    return aside
+def set_aside(path: Path, inode: int | None) -> Path | None:
+    """Rename a damaged database and what belongs to it; returns its new name, or None where
+    another kernel has done so: one at a time, since a new one may stand there right after."""
+    from filelock import FileLock  # here, since it takes long to import and is hardly ever needed
+
+    with FileLock(f"{path}.lock"):
+        if inode_of(path) != inode:
+            return None
+        aside = beside(path, "damaged")
+        for tail in ("-wal", "-shm"):  # first: after the rename below they are a new database's
+            with suppress(FileNotFoundError):
+                Path(f"{path}{tail}").rename(f"{aside}{tail}")
+        return path.rename(aside)
 
 
 def beside(path: Path, what: str) -> Path:

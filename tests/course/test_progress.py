@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from labkit.course import event_store
 from labkit.course.event_store import SCHEMA, transaction, use_wal
 from labkit.course.progress import ProgressLog
 
@@ -219,6 +221,27 @@ def test_two_processes_that_find_the_damage_set_it_aside_once(log: ProgressLog) 
         process.communicate(timeout=60)
     assert len(list(log.path.parent.glob("*damaged-*[0-9Z]"))) == 1
     assert numbers(log, "left") == numbers(log, "right") == list(range(20))
+
+
+def test_who_comes_late_leaves_the_new_file_alone(
+    log: ProgressLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have found the damage; nobody may rename what the other has begun since."""
+    log.path.parent.mkdir()
+    log.path.write_bytes(b"no database" * 500)
+    both, named = threading.Barrier(2), event_store.beside
+
+    def after_the_other(path: Path, what: str) -> Path:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=1)
+        return named(path, what)
+
+    monkeypatch.setattr(event_store, "beside", after_the_other)
+    with ThreadPoolExecutor(2) as pool:
+        for item in ("left", "right"):
+            pool.submit(ProgressLog(log.path).record, "01_halves", item, "opened")
+    assert len(list(log.path.parent.glob("*damaged-*[0-9Z]"))) == 1
+    assert sorted(event.item for event in ProgressLog(log.path).events()) == ["left", "right"]
 
 
 def test_a_file_deleted_under_an_open_log(log: ProgressLog) -> None:
