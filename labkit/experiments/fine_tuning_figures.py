@@ -127,6 +127,11 @@ def recorded_remedies() -> dict[str, tuple[float, float]]:
     }
 
 
+def recorded_labels(on: str, steps: int) -> float:
+    """Test tickets right after so many steps with the loss on "answers" or "everything"."""
+    return running.load("ticket-labels").mean("exact", on=on, steps=steps)
+
+
 def _floats(values: Sequence[object]) -> list[float]:
     return [float(value) for value in values]  # type: ignore[arg-type]
 
