@@ -222,7 +222,7 @@ taken = {
     for name, some in ways.items()
 }
 simulated = taken["rounded to 4 bits"] / taken["whole"]
-lab.claim("time, simulated 4 bits / whole", simulated, around=1.0, within=0.35)
+lab.claim("time, simulated 4 bits / whole", simulated, around=1.0, within=0.6)
 
 # %% [markdown]
 # ## Small blocks or one bit more?
