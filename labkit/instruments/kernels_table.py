@@ -24,7 +24,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from labkit.instruments.memory_table import as_html, as_text
+from labkit.instruments.tables import as_html, as_text
 from labkit.models.quantized import Kind, load_quantized, quantized_layers, stored_bits
 
 Forward = Callable[[Tensor], Tensor]  # ids (1, tokens) → logits (1, tokens, vocab)

@@ -8,9 +8,10 @@ of such models and are counted as if they were quantized too.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from labkit.instruments.tables import as_html, as_text
 
 GIB = 2**30
 GB = 10**9
@@ -84,22 +85,3 @@ class MemoryTable:
 
     def _repr_html_(self) -> str:
         return as_html(self.columns(), self.rows())
-
-
-def as_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for a terminal."""
-    lines = [columns, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def as_html(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for a notebook."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

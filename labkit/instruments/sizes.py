@@ -6,7 +6,6 @@ work on the machine then disturbs them least. They are a matter of the machine; 
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from labkit.instruments.items import Items, fact_items, program_items
 from labkit.instruments.kv_cache import filled_cache
 from labkit.instruments.models_table import RealModel
+from labkit.instruments.tables import as_html, as_text, linked
 from labkit.models import complete, exact_match
 from labkit.models.scoring.reading import with_rivals
 from labkit.models.scoring.rows import Figure, share
@@ -237,23 +237,10 @@ class Table:
         return cls([dict(zip(columns, row, strict=True)) for row in cells])
 
     def __repr__(self) -> str:
-        cells = [list(self.rows[0]), *([str(v) for v in row.values()] for row in self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        )
+        return as_text(list(self.rows[0]), self._cells())
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{name}</th>' for name in self.rows[0])
-        body = "".join(
-            "<tr>" + "".join(f"<td>{_linked(value)}</td>" for value in row.values()) + "</tr>"
-            for row in self.rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return as_html(list(self.rows[0]), self._cells(), shown=linked)
 
-
-def _linked(value: object) -> str:
-    """A cell in HTML: an address is a link with a short text."""
-    text = html.escape(str(value))
-    return f'<a href="{text}">card</a>' if text.startswith("https://") else text
+    def _cells(self) -> list[list[object]]:
+        return [list(row.values()) for row in self.rows]

@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from labkit.instruments import bitsandbytes_layers as library
-from labkit.instruments import kernels_table, memory_table, quantization_plots
+from labkit.instruments import kernels_table, memory_table, quantization_plots, tables
 from labkit.instruments import quantization as q
 from labkit.models.quantized import load_quantized, quantized_layers
 from labkit.models.quantizing import integers, linear_layers, normal_float, quantized
@@ -113,8 +113,8 @@ def test_a_memory_table_counts_the_cache_of_its_tokens() -> None:
 
 
 def test_tables_are_escaped_and_aligned() -> None:
-    assert memory_table.as_html(["a<b"], [["<i>"]]).count("&lt;") == 2
-    assert memory_table.as_text(["a", "b"], [["long", "x"]]) == "a     b\nlong  x"
+    assert tables.as_html(["a<b"], [["<i>"]]).count("&lt;") == 2
+    assert tables.as_text(["a", "b"], [["long", "x"]]) == "a     b\nlong  x"
 
 
 def test_bytes_are_those_of_bitsandbytes_and_a_difference_is_counted() -> None:
