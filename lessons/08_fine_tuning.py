@@ -302,6 +302,42 @@ figures.over_examples(
 )
 
 # %% [markdown]
+# ## A style takes fewer
+#
+# A second task on the same tickets: a reply in the tone of the shop. **Forty** examples, sixty
+# steps, a quarter of the time:
+
+# %%
+polite_answers = finetuning.reply_examples(tickets.train[:40])
+print(polite_answers[0].prompt + polite_answers[0].answer)
+polite = fine_tune(
+    model, tokenizer, polite_answers, Settings(learning_rate=1e-3, steps=60), progress=False
+)
+
+# %%
+tone = {
+    "base": finetuning.judge_replies(model, tokenizer, some),
+    "tuned on 40 replies": finetuning.judge_replies(polite.model, tokenizer, some),
+}
+plots.bars(
+    tone,
+    y_label="share of test tickets",
+    alt="Shares of replies that are polite, and that are polite and right. The base has none of "
+    "either; after forty examples nearly all are polite, and hardly one of them is right.",
+)
+
+# %%
+taught = {name: figure.share for name, figure in tone["tuned on 40 replies"].items()}
+lab.claim("polite replies, base", tone["base"]["polite"].share, around=0.0, within=0.03)
+lab.claim("polite replies after 40 examples", taught["polite"], around=0.97, within=0.08)
+lab.claim("polite and right", taught["polite and right"], around=0.03, within=0.08)
+
+# %% [markdown]
+# The tone is learned from forty examples, and hardly a reply is *right*: product, promise and date
+# take hundreds, as above. Style is cheap, and it looks like skill. So judge the content by itself:
+# a model that answers politely has not thereby understood anything.
+
+# %% [markdown]
 # ## Too little, too much
 #
 # The learning rate is the setting that decides most. Choose it by the **validation** tickets, and

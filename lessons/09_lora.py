@@ -532,7 +532,7 @@ lab.claim("moved by three steps", adapters.furthest(before, saved), around=8.0, 
 # reply. Each is an adapter of rank 4, tuned for a few steps.
 
 # %%
-tasks = {"json": questions, "polite": adapters.reply_examples(tickets.train)}
+tasks = {"json": questions, "polite": finetuning.reply_examples(tickets.train)}
 for name, examples in tasks.items():
     settings = Settings(5e-3, steps=110, lora=config)
     tuned = fine_tune(model, tokenizer, examples, settings, progress=False)
@@ -586,10 +586,10 @@ lab.claim("no adapter: either", max(neither.values()), around=0.0, within=0.05)
 ticket = tickets.test[0]
 print("Ticket:", ticket.text)
 for name, [question] in {
-    "json": [ticket.question()], "polite": adapters.reply_examples([ticket])
+    "json": [ticket.question()], "polite": finetuning.reply_examples([ticket])
 }.items():  # fmt: skip
     served.set_adapter(name)
-    print(f"{name:7}", *adapters.written_by(served, tokenizer, [question.prompt]))
+    print(f"{name:7}", *finetuning.written_by(served, tokenizer, [question.prompt]))
 
 # %% tags=["this-machine"]
 swap = adapters.seconds_to_swap(served, ["json", "polite"])

@@ -18,12 +18,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.instruments import plots
-from labkit.instruments.finetuning import Judged, judge
-from labkit.models import complete
+from labkit.instruments.finetuning import judge, judge_replies
 from labkit.models.quantizing import linear_layers
-from labkit.models.scoring.rows import Figure, share
+from labkit.models.scoring.rows import Figure
 from labkit.models.tuning import Settings, adapted, batches, encode
-from labkit.models.world import replies
 from labkit.models.world.document import Question
 from labkit.models.world.tickets import Ticket
 
@@ -32,7 +30,6 @@ Forward = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, float], Tensor]
 Merge = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 Shapes = dict[str, list[int]]
 
-REPLY_TOKENS = 48
 GPT3 = {  # every matrix that an adapter may stand beside in a block's attention
     f"h.{block}.{name}.weight": [12_288, 12_288]
     for block in range(96)
@@ -279,29 +276,14 @@ def batches_of(
     return list(islice(batches(encoded, Settings(0.0), tokenizer), steps))
 
 
-def reply_examples(tickets: Sequence[Ticket]) -> list[Question]:
-    """The same tickets with a polite reply each, to tune on."""
-    return [replies.question(ticket) for ticket in tickets]
-
-
-def written_by(
-    model: nn.Module, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
-) -> list[str]:
-    """What the model writes to each prompt, up to the end of the line."""
-    found = complete(model, tokenizer, prompts, max_new_tokens=REPLY_TOKENS)
-    return [text for (text,) in found]
-
-
 @torch.no_grad()
 def both(
     model: nn.Module, tokenizer: PreTrainedTokenizerBase, tickets: Sequence[Ticket]
 ) -> dict[str, Figure]:
     """How often the model writes valid JSON when asked for it, with all fields right, and a polite
     reply when asked for that."""
-    asked = [question.prompt for question in reply_examples(tickets)]
-    polite = [replies.is_polite(text) for text in written_by(model, tokenizer, asked)]
-    judged: Judged = judge(model, tokenizer, tickets)
-    return judged.bars() | {"polite replies": share("polite replies", polite)}
+    tone = judge_replies(model, tokenizer, tickets)
+    return judge(model, tokenizer, tickets).bars() | {"polite replies": tone["polite"]}
 
 
 def seconds_to_swap(model: PeftModel, names: Sequence[str], times: int = 20) -> float:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import MixtralForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.instruments.tokens import Token, reader_of, spaces_shown
+from labkit.instruments.tokens import TINTS, Token, reader_of, spaces_shown
 from labkit.models import experts as family
 from labkit.models import routing
 from labkit.models.batches import Batch
@@ -90,10 +90,6 @@ class Router:
         routes = self(text)
         chosen = routes.ways[self.trained_with - 1].chosen(layer)
         return RoutedChips(layer, routes.tokens, tuple(map(tuple, chosen.tolist())))
-
-
-# One pale tint for each of eight experts: dark text on them has a contrast above 7 to 1.
-TINTS = ("#d6e4ff", "#ffe3c2", "#d5f2dd", "#f6d9ea", "#f4ecb4", "#cdeef2", "#e3dbf7", "#e4e4de")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
+from labkit.models import complete
 from labkit.models.scoring import Subject
 from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.news import lessons
@@ -24,13 +25,16 @@ from labkit.models.scoring.rows import Figure, share
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import REPLAY, written
 from labkit.models.tuning import Example, with_replay
+from labkit.models.world import replies
 from labkit.models.world import tickets as world
+from labkit.models.world.document import Question
 from labkit.models.world.news import NEWS
 from labkit.models.world.tickets import Ticket
 
 Batch = dict[str, Tensor]
 Weights = dict[str, Tensor]
 FACTS = 150  # asked before and after
+REPLY_TOKENS = 48  # a polite reply takes half of them
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,34 @@ def with_shots(ticket: Ticket, shots: int) -> str:
     """The prompt that `judge` gives for a ticket."""
     shown = world.examples(shots, "train", 1)
     return "".join(f"{t.question().prompt}{t.as_json}\n" for t in shown) + ticket.question().prompt
+
+
+def reply_examples(tickets: Sequence[Ticket]) -> list[Question]:
+    """The same tickets with a polite reply each, to tune on."""
+    return [replies.question(ticket) for ticket in tickets]
+
+
+def written_by(
+    model: nn.Module, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]
+) -> list[str]:
+    """What the model writes to each prompt, up to the end of the line."""
+    found = complete(model, tokenizer, prompts, max_new_tokens=REPLY_TOKENS)
+    return [text for (text,) in found]
+
+
+def judge_replies(
+    model: nn.Module, tokenizer: PreTrainedTokenizerBase, tickets: Sequence[Ticket]
+) -> dict[str, Figure]:
+    """Greedy replies to the tickets: how many have the shop's tone, and how many are all right."""
+    if not tickets:
+        raise ValueError("there are no tickets to reply to: give a list of at least one")
+    asked = reply_examples(tickets)
+    texts = written_by(model, tokenizer, [question.prompt for question in asked])
+    right = [text == question.answer for text, question in zip(texts, asked, strict=True)]
+    return {
+        "polite": share("polite", [replies.is_polite(text) for text in texts]),
+        "polite and right": share("polite and right", right),
+    }
 
 
 def facts_known(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[bool]:

@@ -44,8 +44,18 @@ class RealModel:
         return f"https://huggingface.co/{self.repository}"
 
     def weight_bytes(self, bits: float = 16) -> float:
-        """Bytes of the weights at so many bits each (the scales of a quantization left out)."""
+        """Bytes of all weights, used for a token or not, at so many bits each."""
+        if bits <= 0:
+            raise ValueError(f"{bits} bits a parameter were given; more than 0 are needed")
         return self.parameters * bits / 8
+
+    def cache_bytes(self, tokens: int) -> float:
+        """A key and a value of 16 bits for each layer, key-value head and token."""
+        if tokens < 0:
+            raise ValueError(f"{tokens} tokens were given; give 0 or more")
+        has = self.config
+        head_dim = has.get("head_dim") or has["hidden_size"] // has["num_attention_heads"]
+        return 2.0 * 2 * has["num_hidden_layers"] * has["num_key_value_heads"] * head_dim * tokens
 
 
 def _config(layers: int, hidden: int, heads: int, kv_heads: int, **more: Any) -> dict[str, Any]:
@@ -118,6 +128,18 @@ MODELS = (
         _config(32, 4096, 32, 32, **_size("llama", 32_000, 11_008)),
         6.74e9, 4_096, "meta-llama/Llama-2-7b-hf", "2023-07", "Llama 2 Community",
         "SentencePiece, 32,000", "research and products in English",
+    ),
+    RealModel(
+        "Llama-2-13B",
+        _config(40, 5120, 40, 40, **_size("llama", 32_000, 13_824)),
+        13.02e9, 4_096, "meta-llama/Llama-2-13b-hf", "2023-07", "Llama 2 Community",
+        "SentencePiece, 32,000", "research and products in English",
+    ),
+    RealModel(
+        "Llama-2-70B",
+        _config(80, 8192, 64, 8, **_size("llama", 32_000, 28_672)),
+        68.98e9, 4_096, "meta-llama/Llama-2-70b-hf", "2023-07", "Llama 2 Community",
+        "SentencePiece, 32,000", "research and products in English, on several cards",
     ),
     RealModel(
         "Mistral-7B-v0.3",

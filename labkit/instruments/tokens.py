@@ -243,8 +243,9 @@ def spaces_shown(text: str) -> str:
     return text.replace(" ", "·").replace("\n", "⏎").replace("\t", "⇥").replace("\r", "␍") or "∅"
 
 
-# Backgrounds of neighbouring chips: pale, so that dark text on them has a contrast above 7 to 1.
-CHIP_COLOURS = ("#d6e4ff", "#ffe3c2", "#d5f2dd", "#f6d9ea")
+# Backgrounds of chips: pale, so that dark text on them has a contrast above 7 to 1.
+TINTS = ("#d6e4ff", "#ffe3c2", "#d5f2dd", "#f6d9ea", "#f4ecb4", "#cdeef2", "#e3dbf7", "#e4e4de")
+TURNS = 4  # so many of them, in turn, tell neighbours apart
 
 
 def side_by_side(readers: Mapping[str, Reader], text: str) -> ChipRows:
@@ -267,7 +268,7 @@ class Chips:
     def _repr_html_(self) -> str:
         kinds = self.kinds or range(len(self.tokens))
         chips = "".join(
-            f'<span style="background:{CHIP_COLOURS[kind % len(CHIP_COLOURS)]};color:#1f2328;'
+            f'<span style="background:{TINTS[kind % TURNS]};color:#1f2328;'
             f"border-radius:3px;padding:0 2px;margin:1px;display:inline-block;"
             f'white-space:pre">{html.escape(spaces_shown(token.text))}</span>'
             for token, kind in zip(self.tokens, kinds, strict=True)

@@ -50,7 +50,7 @@ class RoutingExplorer(Card):
     a text; `trained_with` is the k of the model's training."""
 
     _esm = script("routing_explorer.js")
-    _css = style("sampling_explorer.css", "routing_explorer.css")
+    _css = style("sampling_explorer.css", "chips.css", "routing_explorer.css")
 
     examples = traitlets.List(traitlets.Dict()).tag(sync=True)
     trained_with = traitlets.Int().tag(sync=True)

@@ -42,7 +42,7 @@ class TokenExplorer(Card):
     """`readers` cut the `examples` (label → text); `rate` is dollars for a million input tokens."""
 
     _esm = script("token_explorer.js")
-    _css = style("token_explorer.css")
+    _css = style("chips.css", "token_explorer.css")
 
     tokenizers = traitlets.List(traitlets.Dict()).tag(sync=True)
     examples = traitlets.List(traitlets.Dict()).tag(sync=True)

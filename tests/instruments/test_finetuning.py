@@ -84,6 +84,19 @@ def test_judged_by_what_is_written(tiny, monkeypatch) -> None:
         finetuning.judge(*tiny, [])
 
 
+def test_replies_are_judged_by_tone_and_by_content(tiny, monkeypatch) -> None:
+    tickets = finetuning.ticket_splits(1, 1, 3).test
+    right = [question.answer for question in finetuning.reply_examples(tickets)]
+    of_another = right[0].replace(tickets[0].fields["product"], "Nothing")
+    texts = [right[0], of_another, "You again."]
+    monkeypatch.setattr(finetuning, "complete", lambda *a, **k: [[t] for t in texts])
+    found = finetuning.judge_replies(*tiny, [tickets[0]] * 3)
+    assert found["polite"].share == pytest.approx(2 / 3)
+    assert found["polite and right"].share == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="no tickets to reply"):
+        finetuning.judge_replies(*tiny, [])
+
+
 def test_break_even() -> None:
     assert finetuning.break_even(500, 250, 2.0) == pytest.approx(1_000_000)
     table = finetuning.break_even_table({"a run": 500}, {"2 $": 2.0, "0.2 $": 0.2}, 250)

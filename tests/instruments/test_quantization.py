@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from labkit.instruments import memory_table
 from labkit.instruments import quantization as q
 from labkit.instruments.items import Items
+from labkit.instruments.models_table import RealModel
 from labkit.models.quantizing import FP4, NF4, integers, linear_layers, normal_float
 
 any_time = settings(deadline=None, max_examples=40)
@@ -142,5 +143,5 @@ def test_published_sizes_are_met_and_fit_where_they_are_said_to() -> None:
             bad()
 
 
-def fits_nothing(shape: memory_table.Shape) -> bool:
-    return memory_table.fits(shape, 4, 0)
+def fits_nothing(model: RealModel) -> bool:
+    return memory_table.fits(model, 4, 0)
