@@ -17,20 +17,19 @@ ITERATIONS = 5
 
 def orthogonalized(matrix: Tensor) -> Tensor:
     """A matrix with the same singular vectors and all singular values near 1 (0.7 to 1.2), by
-    Newton-Schulz iteration; float32 (…, rows, columns), each matrix of a stack by itself."""
+    Newton-Schulz iteration; float32 (rows, columns)."""
     a, b, c = COEFFICIENTS
-    tall = matrix.shape[-2] > matrix.shape[-1]
-    x = matrix.mT if tall else matrix
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / x.norm().clamp(min=1e-7)
     for _ in range(ITERATIONS):
-        gram = x @ x.mT
+        gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
+    return x.T if tall else x
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices and stacks of them; `lr` is per step in AdamW's scale (arXiv:2502.16982), so
-    that both share it."""
+    """For matrices; `lr` is per step in AdamW's scale (arXiv:2502.16982), so that both share it."""
 
     def __init__(
         self,
@@ -55,4 +54,4 @@ class Muon(torch.optim.Optimizer):
         average = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
         direction = orthogonalized(gradient.lerp(average, group["momentum"]))
         p.mul_(1 - group["lr"] * group["weight_decay"])
-        p.add_(direction, alpha=-0.2 * max(p.shape[-2:]) ** 0.5 * group["lr"])
+        p.add_(direction, alpha=-0.2 * max(p.shape) ** 0.5 * group["lr"])

@@ -95,7 +95,7 @@ def optimizers_of(model: PreTrainedModel, recipe: Recipe) -> tuple[torch.optim.O
     by_muon = [
         p
         for p in model.parameters()
-        if muon and p.ndim in (2, 3) and all(p is not table for table in tables)
+        if muon and p.ndim == 2 and all(p is not table for table in tables)
     ]
     others = [p for p in model.parameters() if all(p is not other for other in by_muon)]
     decay = 0.0 if muon else recipe.weight_decay

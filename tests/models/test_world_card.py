@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from labkit.models import world
-from labkit.models.world import World, jargon, languages, news, shots, tickets
+from labkit.models.world import World, jargon, languages, news, registers, shots, tickets
 from labkit.models.world.corpus import MAKERS
 
 CARD = Path(world.__file__).with_name("README.md")
@@ -65,6 +65,7 @@ def test_the_numbers_are_right() -> None:
         "labels for few-shot episodes": len(shots.INVENTED_LABELS + shots.ORDINARY_LABELS),
         "terms of the jargon": len(jargon.TERMS),
         "news": len(news.NEWS),
+        "facts of the registers": registers.FACTS,
     }
 
 

@@ -16,6 +16,7 @@ from labkit.models.world import (
     passages,
     programs,
     recall,
+    registers,
     shots,
     tables,
     tickets,
@@ -39,6 +40,7 @@ MAKERS: dict[str, Callable[[World, random.Random], Document]] = {
     "language": lambda world, rng: languages.document(rng),
     "idea": lambda world, rng: ideas.ideas(rng),
     "story": lambda world, rng: ideas.story(rng),
+    **registers.MAKERS,
 }
 
 # Looking a name up comes first: everything that reads its context rests on it.
