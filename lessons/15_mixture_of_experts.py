@@ -42,7 +42,7 @@ print(f"{config.num_hidden_layers} layers of {router.experts} experts, "
 # %% [markdown]
 # ## Who takes which token
 #
-# The bundled mixture has the architecture of Mixtral, with experts of 128 × 128. Here is a text on
+# The bundled mixture has the architecture of Mixtral, with experts of 64 × 64. Here is a text on
 # its way through the first layer; each token has the colour of the expert that counts most for it:
 
 # %%
@@ -160,7 +160,7 @@ RoutingExplorer(
         "Sums": SUMS,
         "A story": STORY,
         "A program": "# the doubles of the even numbers\n[x * 2 for x in xs if x % 2 == 0]\n",
-        "An idea, with numbers": "An idea for a shop: a bakery by a lake that lends 12 + 7 boots.",
+        "A bus line": "Nistlab: Trikville, Drikorkville, Kikby, Grarford, Pagimville, Kezundby\n",
     },
     trained_with=router.trained_with,
 )
@@ -183,8 +183,8 @@ plots.lines(
 # %%
 best = min(by_k, key=by_k.get)
 lab.claim("best number of experts per token", best, around=2, within=0)
-lab.claim("loss with 1 expert - with 2", by_k[1] - by_k[2], around=0.033, within=0.01)
-lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2], around=0.012, within=0.006)
+lab.claim("loss with 1 expert - with 2", by_k[1] - by_k[2], around=0.20, within=0.04)
+lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2], around=0.025, within=0.01)
 
 # %% [markdown]
 # The model is best with the $k$ that it was trained with. More experts at work than that cost time
@@ -201,7 +201,7 @@ routing_maps.expert_map(counts, list(texts), layer=0)
 # %%
 shares = routing_maps.domain_shares(counts, list(texts), layer=0)
 favourite = shares[list(texts).index("arithmetic")].max()
-lab.claim("arithmetic: share of its choices for its favourite", favourite, around=0.48, within=0.03)
+lab.claim("arithmetic: share of its choices for its favourite", favourite, around=0.49, within=0.03)
 
 # %% [markdown]
 # There it is, it seems: the expert for arithmetic. (Each token goes to two *different* experts, so
@@ -219,9 +219,9 @@ for layer, (seen, blind) in enumerate(zip(by_token, by_favourite, strict=True)):
     print(f"layer {layer}: first expert foretold by the token {seen:.0%}, without it {blind:.0%}")
 
 # %%
-lab.claim("layer 0, foretold by the token alone", by_token[0], around=0.83, within=0.04)
-lab.claim("layer 1, foretold by the token alone", by_token[1], around=0.62, within=0.05)
-lab.claim("layer 0, foretold without the token", by_favourite[0], around=0.18, within=0.05)
+lab.claim("layer 0, foretold by the token alone", by_token[0], around=0.62, within=0.05)
+lab.claim("layer 1, foretold by the token alone", by_token[1], around=0.49, within=0.05)
+lab.claim("layer 0, foretold without the token", by_favourite[0], around=0.21, within=0.05)
 
 # %% [markdown]
 # Mostly it is the **word**, not the subject; and the deeper layer, which knows more of the
@@ -240,12 +240,14 @@ for layer, (now, then) in enumerate(zip(bits, bits_before, strict=True)):
     print(f"layer {layer}: {now:.2f} bits after training, {then:.2f} before")
 
 # %%
-lab.claim("bits of the domain, layer 0", bits[0], around=0.31, within=0.03)
-lab.claim("bits of the domain, layer 1", bits[1], around=0.13, within=0.03)
-lab.claim("most bits before training", max(bits_before), around=0.37, within=0.05)
+lab.claim("bits of the domain, layer 0", bits[0], around=0.40, within=0.03)
+lab.claim("bits of the domain, layer 1", bits[1], around=0.30, within=0.03)
+lab.claim("before training, layer 0", bits_before[0], around=0.14, within=0.03)
+lab.claim("before training, layer 1", bits_before[1], around=0.28, within=0.03)
 
 # %% [markdown]
-# So beware of pretty maps: *random* routers draw them too.
+# The first layer has learned something about domains. What the second tells, a router that knows
+# nothing tells as well. So beware of pretty maps, and put one of an untrained model beside them.
 
 # %%
 lab.ask("what-experts-learn")
@@ -306,15 +308,14 @@ plots.lines(
     {"without balance loss": alone.in_use, "with it": even.in_use},
     x_label="training steps",
     y_label="experts in use, of 8",
-    alt="Experts in use against training steps. Both fall from about seven to two or three within "
-    "the first steps. With the balance loss they come back to about seven; without it they stay "
-    "lower, near five.",
+    alt="Experts in use against training steps. Both fall from five to three within the first "
+    "steps. With the balance loss they rise to six or seven; without it they stay near five.",
 )
 
 # %%
 lab.compare("in-use-without-balance", alone.at_the_end)
 lab.claim("experts in use, without", alone.at_the_end, around=5.0, within=1.0)
-lab.claim("experts in use, with", even.at_the_end, around=7.0, within=0.8)
+lab.claim("experts in use, with", even.at_the_end, around=6.6, within=0.8)
 lab.claim("experts that are hardly used, without", alone.idle(), around=2, within=1.5)
 lab.claim("busiest / even share, without", 8 * max(alone.shares), around=2.4, within=0.9)
 
@@ -373,11 +374,11 @@ print(f"capacity factor 4:    {roomy[0]:4.0%} dropped, loss {roomy[1]:.2f}")
 print(f"capacity factor 1.25: {tight[0]:4.0%} dropped, loss {tight[1]:.2f}")
 
 # %%
-lab.claim("dropped at 1.25, a batch of sums", tight[0], around=0.34, within=0.05)
-lab.claim("loss that it costs, a batch of sums", tight[1] - roomy[1], around=1.94, within=0.4)
+lab.claim("dropped at 1.25, a batch of sums", tight[0], around=0.28, within=0.05)
+lab.claim("loss that it costs, a batch of sums", tight[1] - roomy[1], around=2.43, within=0.5)
 
 # %% [markdown]
-# A third of the choices dropped, first ones among them, and the sums are ruined. Balanced on
+# More than a quarter of the choices dropped, first ones among them, and the sums are ruined. Balanced on
 # average is not balanced in *your* batch. (Most servers today drop nothing; there the busiest
 # expert is the one that all others wait for.)
 #
@@ -419,54 +420,55 @@ lab.claim("4,096 facts, equal total", last["twin, equal total"], around=0.995, w
 # best at: experts help to [remember more than to reason](https://arxiv.org/abs/2410.19034)
 # (Jelassi et al. 2024).
 #
-# ## And on real texts?
+# ## And on texts?
 #
-# The bundled mixture has two twins of the same kind, trained on the same texts in the same order,
-# three seeds each. That takes hours, so it was **recorded** when the models were trained; these are
-# figures from the mixture's card:
+# Four of the nine domains that the bundled mixture has read are **registers**: which town follows
+# which on a bus line, which family on a postman's round - 15,200 facts without a rule. In the five
+# others there is a rule to find: sums, programs, tables, stories, an invented language. It has two
+# twins of the same kind, trained on the same texts in the same order, three seeds each. That takes
+# two hours, so it was **recorded** when the models were trained; these are figures from the
+# mixture's card:
 
 # %%
 card = card_of("moe")
+registers = ["route", "round", "fair", "shelf"]
+rules = [kind for kind in texts if kind not in registers]
 expert_twins.twins(
     card,
-    alt="Held-out loss, a dot for each of three seeds. The dots of the mixture lie a little above "
-    "those of the twin with equal active weights and touch them; those of the twin with equal "
-    "total weights lie lower.",
+    {"four registers": registers, "five domains with rules": rules},
+    alt="Held-out loss in registers and in domains with rules, a dot for each of three seeds. In "
+    "registers the mixture lies far below the twin with equal active weights, and that with equal "
+    "total weights lower still. With rules the three lie close together.",
 )
 
 # %%
-for domains in (list(texts), ["arithmetic"]):
-    print("all nine domains" if len(domains) > 1 else "arithmetic alone")
+for name, domains in {"registers": registers, "rules": rules, "language": ["language"]}.items():
+    print(name)
     for found in expert_twins.compared(card, domains).values():
         print(f"  {found.name:34} {found}")
 
 # %%
-small, large = expert_twins.compared(card).values()
-small_sums, large_sums = expert_twins.compared(card, ["arithmetic"]).values()
-lab.claim("recorded: mixture - small twin, nats", small.figure, around=0.0126, within=0.002)
-lab.claim("recorded: mixture - large twin, nats", large.figure, around=0.0255, within=0.002)
-lab.claim(
-    "recorded: small - large twin, nats", large.figure - small.figure, around=0.0129, within=0.002
-)
-lab.claim("recorded: sums, mixture - small twin", small_sums.figure, around=0.008, within=0.005)
-lab.claim("recorded: sums, mixture - large twin", large_sums.figure, around=0.144, within=0.005)
+small, large = expert_twins.compared(card, registers).values()
+small_rules, large_rules = expert_twins.compared(card, rules).values()
+spoken, _ = expert_twins.compared(card, ["language"]).values()
+lab.claim("recorded: registers, mixture - small twin", small.figure, around=-0.17, within=0.005)
+lab.claim("recorded: registers, mixture - large twin", large.figure, around=0.1, within=0.005)
+lab.claim("recorded: rules, mixture - small twin", small_rules.figure, around=0.0, within=0.005)
+lab.claim("recorded: rules, mixture - large twin", large_rules.figure, around=0.0, within=0.005)
+lab.claim("recorded: language, mixture - small twin", spoken.figure, around=0.1, within=0.005)
 hours = sum(map(sum, card["comparison"]["training_seconds"].values())) / 3600
-lab.claim("recorded: hours of training", hours, around=2.3, within=0.1)
+lab.claim("recorded: hours of training", hours, around=2.0, within=0.1)
 
 # %% [markdown]
-# Here the mixture wins **nothing**: it can't be told from its small twin (the interval holds zero).
-# That is no accident. Look at the large twin: with nearly twice the weights, all of them at work,
-# it is better than the small one by hardly more than a hundredth. Room is not what is short here.
-# Most of what is left of the loss are names drawn at random and mistakes put in on purpose, which
-# nobody can foretell; and room that is not needed is not worth having, in a mixture or not.
+# In the registers the mixture is far better than its small twin, for the same work on each token.
+# (The large twin is better still: it has as much room, and works four times as much in its blocks.)
+# Where there is a rule to find, mixture and small twin can't be told apart: the interval holds zero.
+# A rule has to be worked out, and for each token the mixture works no more than the small twin. In
+# the invented language it is *worse*: an expert meets only a quarter of the words to learn from.
 #
-# What the large twin gains, it gains on sums, and there the mixture stays where the small twin is.
-# A sum has to be worked out, and for each token the mixture works no more than the small twin. (On
-# one domain three seeds are few: the interval reaches zero.)
-#
-# Large models are trained on texts that hold far more than they have room for, and there the same
-# comparison comes out otherwise: OLMoE was found to train [about twice as
-# fast](https://arxiv.org/abs/2409.02060) as a dense model of equal active parameters.
+# Large models are trained on texts that hold far more than they have room for: OLMoE was found to
+# train [about twice as fast](https://arxiv.org/abs/2409.02060) as a dense model of equal active
+# parameters.
 #
 # ## What it costs: memory
 #

@@ -42,20 +42,34 @@ def compared(card: Mapping[str, Any], domains: Sequence[str] = ()) -> dict[str, 
     }
 
 
-def twins(card: Mapping[str, Any], *, alt: str) -> Figure:
-    """Held-out loss of mixture and twins: a dot for each seed, and their mean as a line."""
-    drawing, axes = drawn(height=3.0)
-    found = {NAMES[name]: losses_of(card, name) for name in COMPARED}
-    for x, (losses, colour) in enumerate(zip(found.values(), COLOURS, strict=False)):
-        axes.plot([x] * len(losses), losses, ls="", marker="o", ms=6, color=colour, alpha=0.8)
-        axes.hlines(fmean(losses), x - 0.22, x + 0.22, color=colour, lw=2.5)
-    axes.set_xticks(range(len(found)), list(found))
-    axes.set(ylabel="held-out loss (nats per token)", xlim=(-0.6, len(found) - 0.4))
-    table: dict[str, list[object]] = {"model": list(found)}
-    for seed in range(min(map(len, found.values()))):
-        table[f"seed {seed}"] = [f"{losses[seed]:.4f}" for losses in found.values()]
-    table["mean"] = [f"{fmean(losses):.4f}" for losses in found.values()]
+def twins(
+    card: Mapping[str, Any], groups: Mapping[str, Sequence[str]] | None = None, *, alt: str
+) -> Figure:
+    """Held-out loss of mixture and twins for each group of domains (all of them in one, if none is
+    given): a dot for each seed, and their mean as a line."""
+    groups = groups or {"all domains": ()}
+    drawing, axes = drawn()
+    for place, domains in enumerate(groups.values()):
+        for nth, (name, colour) in enumerate(zip(COMPARED, COLOURS, strict=False)):
+            x, losses = place + (nth - 1) * 0.26, losses_of(card, name, domains)
+            label = "" if place else NAMES[name]
+            axes.scatter([x] * len(losses), losses, s=36, color=colour, alpha=0.8, label=label)
+            axes.hlines(fmean(losses), x - 0.1, x + 0.1, color=colour, lw=2.5)
+    axes.set_xticks(range(len(groups)), list(groups))
+    axes.set(ylabel="held-out loss (nats per token)", xlim=(-0.6, len(groups) - 0.4))
+    axes.legend(frameon=False)
+    return Figure.of(drawing, alt, _table(card, groups))
+
+
+def _table(card: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, list[object]]:
+    """Every seed's loss, the means, and the sizes: a row for each model."""
+    table: dict[str, list[object]] = {"model": [NAMES[name] for name in COMPARED]}
+    for group, domains in groups.items():
+        found = [losses_of(card, name, domains) for name in COMPARED]
+        for seed in range(min(map(len, found))):
+            table[f"{group}, seed {seed}"] = [f"{losses[seed]:.4f}" for losses in found]
+        table[f"{group}, mean"] = [f"{fmean(losses):.4f}" for losses in found]
     sizes = card["comparison"]
     table["parameters"] = [f"{sizes['parameters'][name]:,}" for name in COMPARED]
     table["active"] = [f"{sizes['active_parameters'][name]:,}" for name in COMPARED]
-    return Figure.of(drawing, alt, table)
+    return table

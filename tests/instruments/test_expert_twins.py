@@ -41,8 +41,11 @@ def test_domains_can_be_chosen() -> None:
 def test_the_figure_has_every_seed() -> None:
     figure = expert_twins.twins(CARD, alt="Losses.")
     assert figure.png.startswith(b"\x89PNG") and figure.alt == "Losses."
-    assert figure.table["seed 1"] == ["1.6000", "2.1000", "1.7000"]
+    assert figure.table["all domains, seed 1"] == ["1.6000", "2.1000", "1.7000"]
     assert figure.table["parameters"] == ["1,000"] * 3
+    grouped = expert_twins.twins(CARD, {"first": ["a"], "second": ["b"]}, alt="Losses.")
+    assert grouped.table["first, mean"] == ["1.1000", "2.1000", "1.1333"]
+    assert grouped.table["second, seed 2"] == ["2.0000"] * 3
 
 
 def test_another_card_is_refused() -> None:
