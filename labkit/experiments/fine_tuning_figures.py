@@ -132,6 +132,21 @@ def recorded_labels(on: str, steps: int) -> float:
     return running.load("ticket-labels").mean("exact", on=on, steps=steps)
 
 
+def recorded_rates() -> list[float]:
+    """The learning rates of the record, from low to high."""
+    return sorted(set(_floats(running.load("ticket-rates").column("learning_rate"))))
+
+
+def recorded_rate(learning_rate: float, steps: int) -> dict[str, float]:
+    """After so many steps at a rate: both losses (nats a token), and the shares of test tickets
+    right ("exact") and of old facts kept ("facts")."""
+    record, columns = running.load("ticket-rates"), ("training_loss", "validation_loss", "exact")
+    return {
+        column: record.mean(column, learning_rate=learning_rate, steps=steps)
+        for column in (*columns, "facts")
+    }
+
+
 def _floats(values: Sequence[object]) -> list[float]:
     return [float(value) for value in values]  # type: ignore[arg-type]
 
