@@ -42,3 +42,12 @@ def test_recorded_remedies() -> None:
     found = figures.recorded_remedies()
     assert list(found) == ["full", "replay", "pull", "LoRA"]
     assert all(0 <= share <= 1 for both in found.values() for share in both)
+
+
+def test_recorded_rates_have_both_losses_and_both_shares() -> None:
+    for rate in figures.recorded_rates():
+        found = figures.recorded_rate(rate, 400)
+        assert 0 <= found["facts"] <= 1 and 0 <= found["exact"] <= 1
+        assert found["training_loss"] < found["validation_loss"]
+    with pytest.raises(LookupError):
+        figures.recorded_rate(1.0, 400)
