@@ -543,6 +543,9 @@ lab.ask("prompt-or-tune")
 # goes on from there, on data of yours. **Post-training** is the same work seen by the maker of a
 # model: all that comes after pre-training, such as teaching it to follow instructions. All three
 # are training: data decides how weights change.
+#
+# The same cells run on another model: `LABKIT_MODEL=HuggingFaceTB/SmolLM2-135M` (the claims are
+# about ours, and the records too).
 
 # %%
 lab.ask("training-or-not")

@@ -132,6 +132,12 @@ def recorded_labels(on: str, steps: int) -> float:
     return running.load("ticket-labels").mean("exact", on=on, steps=steps)
 
 
+def recorded_examples(examples: int) -> tuple[float, float]:
+    """Shares of test tickets with valid JSON and with all fields right, after so many examples."""
+    record = running.load("ticket-examples")
+    return record.mean("valid", examples=examples), record.mean("exact", examples=examples)
+
+
 def recorded_rates() -> list[float]:
     """The learning rates of the record, from low to high."""
     return sorted(set(_floats(running.load("ticket-rates").column("learning_rate"))))

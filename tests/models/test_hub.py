@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
+from labkit.models.zoo import WEIGHTS
+from labkit.paths import lessons_dir
 from tests.models.hub_server import HubServer
 from tests.models.tiny import save_tiny_model
 
@@ -95,6 +98,25 @@ def test_offline_and_not_cached_says_what_was_tried_and_how_to_cache_it(offline:
     error = str(offline["course/never-seen"]["error"])
     assert "local cache (HF_HUB_OFFLINE is set)" in error
     assert "hf download course/never-seen" in error
+
+
+@pytest.mark.slow
+def test_a_tuning_lesson_runs_to_its_end_on_a_model_of_the_hub(tmp_path: Path) -> None:
+    """Every cell; the claims are about `base`, and need not hold for another model."""
+    notebook = nbformat.read(lessons_dir() / "09_lora.ipynb", as_version=4)
+    with HubServer("course/small", WEIGHTS / "small") as hub:
+        settings = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "labkit", "run", "09_lora", "--json"],
+            env=os.environ | settings | {"HF_HOME": str(tmp_path), "LABKIT_MODEL": "course/small"},
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert any("GET /course/small/resolve/" in asked for asked in hub.requests)
+    report = json.loads(done.stdout)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert len(report["cells"]) == len(code), done.stderr
 
 
 @pytest.mark.slow
