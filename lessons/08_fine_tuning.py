@@ -298,11 +298,22 @@ lab.ask("loss-on-everything")
 # %%
 figures.over_examples(
     alt="Shares of test tickets with valid JSON and with all fields right against 10, 50, 100, 300 "
-    "and 500 examples, 400 steps each.",
+    "and 500 examples, 400 steps each. Valid JSON is near all from ten examples on. All fields "
+    "right rises from none over a tenth and two fifths to nearly all at 300, and stays there.",
 )
 
+# %%
+for examples, (valid, right) in {10: (0.97, 0.0), 100: (0.995, 0.4), 300: (0.998, 0.976)}.items():
+    found = figures.recorded_examples(examples)
+    lab.claim(f"recorded: valid JSON, {examples} examples", found[0], around=valid, within=0.01)
+    lab.claim(f"recorded: right, {examples} examples", found[1], around=right, within=0.01)
+
 # %% [markdown]
-# ## A style takes fewer
+# The **form** takes ten examples, the **content** some hundreds. From 300 on, more of the same kind
+# no longer helps; look at what is still wrong, and write examples of *that*.
+
+# %% [markdown]
+# ## A style takes few
 #
 # A second task on the same tickets: a reply in the tone of the shop. **Forty** examples, sixty
 # steps, a quarter of the time:
@@ -334,10 +345,9 @@ lab.claim("polite and right", taught["polite and right"], around=0.03, within=0.
 
 # %% [markdown]
 # The tone is learned from forty examples, and hardly a reply is *right*: product, promise and date
-# take hundreds, as above. Style is cheap, and it looks like skill. So judge the content by itself:
-# a model that answers politely has not thereby understood anything.
-
-# %% [markdown]
+# have to be read, and that took hundreds above. Style is cheap, and it looks like skill. So judge
+# the content by itself: a model that answers politely has not thereby understood anything.
+#
 # ## Too little, too much
 #
 # The learning rate is the setting that decides most. Choose it by the **validation** tickets, and

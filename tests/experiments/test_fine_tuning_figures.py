@@ -51,3 +51,8 @@ def test_recorded_rates_have_both_losses_and_both_shares() -> None:
         assert found["training_loss"] < found["validation_loss"]
     with pytest.raises(LookupError):
         figures.recorded_rate(1.0, 400)
+
+
+def test_more_examples_get_more_tickets_right() -> None:
+    shares = [figures.recorded_examples(examples) for examples in (10, 100, 300)]
+    assert shares == sorted(shares) and all(right <= valid for valid, right in shares)
