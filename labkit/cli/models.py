@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--only", metavar="ROW", help="one phenomenon, such as facts or draft")
     score.add_argument("--quick", action="store_true", help="few items, to see that it runs")
     score.add_argument("--json", action="store_true", help="print rows as JSON")
-    score.add_argument("--card", action="store_true", help="write all rows into the model's card")
+    score.add_argument("--card", action="store_true", help="write the rows into the model's card")
     train = actions.add_parser("train", help="train a model from its recipe, or go on with it")
     train.add_argument("name")
     train.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints")
@@ -65,10 +65,8 @@ def _score(args: argparse.Namespace) -> int:
     from labkit.models.scoring import FULL, QUICK, as_text, measure, measures_of
     from labkit.models.zoo import available_models
 
-    if args.card and (args.only or args.quick or args.name not in available_models()):
-        raise LookupError(
-            "--card needs the name of a bundled model, and neither --only nor --quick."
-        )
+    if args.card and (args.quick or args.name not in available_models()):
+        raise LookupError("--card needs the name of a bundled model, and not --quick.")
     rows: list[tuple[str, str, Row]] = []
     for row, how in measures_of(args.name, args.only).items():
         if missing := how.missing(args.name):
@@ -81,20 +79,27 @@ def _score(args: argparse.Namespace) -> int:
         rows += [(row, model, one) for one in found]
         if not args.json:
             print(as_text(found), flush=True)
+        if args.card:  # at once: a long scoring that is stopped keeps what it has measured
+            _write_card(args.name, found, keep=True)
     if args.json:
         named = [{"row": row, "model": model} | one.as_row() for row, model, one in rows]
         print(json.dumps(named, indent=1))
-    if args.card:
-        _write_card(args.name, [one for _, _, one in rows])
+    if args.card and not args.only:
+        _write_card(args.name, [one for _, _, one in rows], keep=False)
     return 0
 
 
-def _write_card(name: str, rows: list[Row]) -> None:
+def _write_card(name: str, rows: list[Row], keep: bool) -> None:
+    """Puts rows into the card; those of other phenomena stay there or go."""
     from labkit.models import card, zoo
+    from labkit.models.scoring import row_of
 
     folder = zoo.WEIGHTS / name
     described = json.loads((folder / "card.json").read_text())
-    print(f"Written: {card.write_card(folder, described, rows) / 'README.md'}", file=sys.stderr)
+    kept = map(row_of, described.get("scorecard", [])) if keep else ()
+    merged = {row.phenomenon: row for row in (*kept, *rows)}
+    written = card.write_card(folder, described, list(merged.values()))
+    print(f"Written: {written / 'README.md'}", file=sys.stderr)
 
 
 def _train(args: argparse.Namespace) -> int:

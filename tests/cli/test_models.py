@@ -10,6 +10,7 @@ import pytest
 
 from labkit.cli import main
 from labkit.models import scoring, zoo
+from labkit.models.scoring import Figure
 
 
 def test_the_list_says_what_each_model_is_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +66,7 @@ def test_an_unknown_row_gives_the_nearest(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("words", [["--card"], ["base", "--card", "--quick"]])
-def test_a_card_holds_all_rows_of_one_model_or_none(
+def test_a_card_is_of_one_bundled_model_and_never_of_a_quick_look(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models", "score", *words]) == 2
@@ -85,3 +86,20 @@ def test_measured_rows_go_into_the_card_and_the_checksums_follow(
     card = json.loads((tmp_path / "base" / "card.json").read_text())
     assert [row["phenomenon"] for row in card["scorecard"]] == ["trained facts, closed book"]
     assert "| trained facts, closed book | ≥ 98 % |" in (tmp_path / "base/README.md").read_text()
+
+
+def test_one_phenomenon_measured_again_leaves_the_others_in_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(zoo.WEIGHTS / "base", tmp_path / "base")
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(scoring, "FULL", scoring.QUICK)
+    file = tmp_path / "base" / "card.json"
+    card = json.loads(file.read_text())
+    old = scoring.Row(Figure("another", 1.0, 1, 1.0, 1.0, ""), "1", True, ()).as_row()
+    stale = old | {"phenomenon": "trained facts, closed book"}
+    file.write_text(json.dumps(card | {"scorecard": [old, stale]}))
+    zoo.write_checksums(tmp_path / "base")
+    assert main(["models", "score", "base", "--only", "facts", "--card"]) == 0
+    kept, new = json.loads(file.read_text())["scorecard"]
+    assert kept == old and new["phenomenon"] == stale["phenomenon"] and new != stale
