@@ -37,7 +37,7 @@ def over_examples(alt: str) -> Drawn:
         {
             label: {
                 n: spread(label, _floats(record.column(column, examples=n)))
-                for n in sorted(set(_floats(record.column("examples"))))
+                for n in _distinct(record, "examples")
             }
             for label, column in (("valid JSON", "valid"), ("all fields right", "exact"))
         },
@@ -51,7 +51,7 @@ def over_rates(alt: str) -> Drawn:
     """The losses of training and of validation after 400 steps against the learning rate."""
 
     def figure(record: Record) -> plots.Figure:
-        rates = sorted(set(_floats(record.column("learning_rate"))))
+        rates = _distinct(record, "learning_rate")
         names = {"training": "training_loss", "validation": "validation_loss"}
         return plots.lines(
             rates,
@@ -72,8 +72,8 @@ def rates_and_steps(alt: str) -> Drawn:
     """Test tickets right against the steps, one curve for each learning rate."""
 
     def figure(record: Record) -> plots.Figure:
-        steps = sorted(set(_floats(record.column("steps"))))
-        rates = sorted(set(_floats(record.column("learning_rate"))))
+        steps = _distinct(record, "steps")
+        rates = _distinct(record, "learning_rate")
         return plots.lines(
             steps,
             {
@@ -96,7 +96,7 @@ def labels_compared(alt: str) -> Drawn:
                 learned: spread(learned, _floats(record.column("exact", steps=steps, on=learned)))
                 for learned in ("answers", "everything")
             }
-            for steps in sorted(set(_floats(record.column("steps"))))
+            for steps in _distinct(record, "steps")
         },
         y_label="share of test tickets right",
         alt=alt,
@@ -140,7 +140,7 @@ def recorded_examples(examples: int) -> tuple[float, float]:
 
 def recorded_rates() -> list[float]:
     """The learning rates of the record, from low to high."""
-    return sorted(set(_floats(running.load("ticket-rates").column("learning_rate"))))
+    return _distinct(running.load("ticket-rates"), "learning_rate")
 
 
 def recorded_rate(learning_rate: float, steps: int) -> dict[str, float]:
@@ -155,6 +155,11 @@ def recorded_rate(learning_rate: float, steps: int) -> dict[str, float]:
 
 def _floats(values: Sequence[object]) -> list[float]:
     return [float(value) for value in values]  # type: ignore[arg-type]
+
+
+def _distinct(record: Record, column: str) -> list[float]:
+    """The numbers of a column, each once, from low to high."""
+    return sorted(set(_floats(record.column(column))))
 
 
 def drawn_from(name: str, figure: Callable[[Record], plots.Figure]) -> Drawn:
