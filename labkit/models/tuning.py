@@ -112,12 +112,19 @@ def collate(rows: Sequence[tuple[list[int], list[int]]], pad: int) -> dict[str, 
 
 
 def answer_loss(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
-    """Mean next-token loss over the tokens that have a label, in nats."""
+    """Mean next-token loss over the tokens that have a label, in nats.
+
+    Logits are computed from the first label of the batch on: those of the prompts before it would
+    be thrown away, and the head is a large part of a small model.
+    """
+    labels = batch["labels"]
+    first = max(1, int((labels != IGNORED).any(0).int().argmax()))
     logits = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-    ).logits
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False,
+        logits_to_keep=labels.shape[1] - first + 1,
+    ).logits  # fmt: skip
     return F.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), ignore_index=IGNORED
+        logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(), ignore_index=IGNORED
     )
 
 
