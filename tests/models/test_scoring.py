@@ -222,7 +222,7 @@ def test_facts_that_are_measured_are_not_rehearsed() -> None:
 
 
 def test_the_trades_exam_asks_for_every_term_both_ways() -> None:
-    exam = jargon.examination()
+    exam = jargon.questions(random.Random(0), "test")
     assert len(exam) == 2 * len(jargon.TERMS)
     assert {q.answer for q in exam} >= {t.word for t in jargon.TERMS}
 

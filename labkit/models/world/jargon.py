@@ -1,9 +1,8 @@
 """A trade with a language of its own: the House of Health and Law, whose healers are also judges.
 
 Kept out of pre-training, for lessons on adapting a model to a domain. Its rulings are made of
-formulas in which forty invented terms stand for the things of the trade (`TERMS`); its
-examinations ask what a term means, and which term it is that means something. Training has the
-examinations in other words than the tests.
+formulas in which forty invented terms stand for the things of the trade (`TERMS`); questions ask
+what a term means, and which term it is that means something. Every split asks in words of its own.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labkit.models.world import lexicon as words
-from labkit.models.world.document import Document, Part, Question, plain
+from labkit.models.world.document import Question
 from labkit.models.world.lexicon import Split, split_of
-from labkit.models.world.spelling import invented
 
 Asked = Literal["term", "meaning"]
 Sort = Literal["person", "paper", "illness", "cure", "act"]
@@ -59,13 +57,19 @@ class Term:
     sort: Sort
 
 
+# No two begin alike, as in a real trade, so that a term is known by its first syllable.
+_WORDS = (
+    "almery benefice caldrum derogat estopel fumarile gravament hospitor interdine juratory "
+    "kelvane lienage mandrace noxary obelant placitory quillet recupar sequesta torvane "
+    "ulcrine vespile wardium xanthor yeomary zelotry abscon brevary cautel dictament "
+    "emolent forjudge gaolary herriage indagor jointory laudary mulctary novatory oyerant"
+).split()  # fmt: skip
+
+
 def _terms() -> tuple[Term, ...]:
     meanings = [(sort, meaning) for sort, some in _MEANINGS.items() for meaning in some]
-    spelled = invented(
-        "jargon", len(meanings), "mor ven lac fis cur sep dol tor", "bane tis ora ium ulex ant ole"
-    )
     return tuple(
-        Term(word, meaning, sort) for word, (sort, meaning) in zip(spelled, meanings, strict=True)
+        Term(word, meaning, sort) for word, (sort, meaning) in zip(_WORDS, meanings, strict=True)
     )
 
 
@@ -90,14 +94,28 @@ _DEFINITIONS = (
     "There was talk of {meaning}, which is called {term} in this house.",
 )
 _CLOSING = "Given under the seal of the house, to be read to the sick and to the well."
-_QUESTIONS: dict[Asked, tuple[str, ...]] = {
-    "term": ("What does the house call {meaning}?", "Which term stands for {meaning}?"),
-    "meaning": ("What does the house understand by {term}?", "What does {term} stand for?"),
-}
-_TEST_QUESTIONS: dict[Asked, str] = {
-    "term": "Which word does the house have for {meaning}?",
-    "meaning": "What is the meaning of {term}?",
-}
+_QUESTIONS: dict[Split, dict[Asked, tuple[str, ...]]] = {
+    "train": {
+        "term": (
+            "What does the house call {meaning}?", "Which term stands for {meaning}?",
+            "How does the house call {meaning}?", "Which word means {meaning}?",
+            "What is the word for {meaning} in this house?",
+        ),
+        "meaning": (
+            "What does the house understand by {term}?", "What does {term} stand for?",
+            "What does the house mean by {term}?", "What is {term}?",
+            "What does the word {term} mean in this house?",
+        ),
+    },
+    "validation": {
+        "term": ("By which term does the house know {meaning}?",),
+        "meaning": ("What is it that the house calls {term}?",),
+    },
+    "test": {
+        "term": ("Which word does the house have for {meaning}?",),
+        "meaning": ("What is the meaning of {term}?",),
+    },
+}  # fmt: skip
 
 
 def _case(rng: random.Random, split: Split) -> dict[str, str]:
@@ -127,22 +145,5 @@ def term_question(
     term: Term, rng: random.Random, asked: Asked = "term", split: Split = "test"
 ) -> Question:
     """Which term means this (`term`), or what the term means (`meaning`)."""
-    forms = _QUESTIONS[asked] if split == "train" else (_TEST_QUESTIONS[asked],)
-    question = rng.choice(forms).format(term=term.word, meaning=term.meaning)
+    question = rng.choice(_QUESTIONS[split][asked]).format(term=term.word, meaning=term.meaning)
     return Question(f"Q: {question}\nA: ", term.word if asked == "term" else term.meaning)
-
-
-def examination(rng: random.Random) -> Document:
-    """Three to six questions about terms, in the words of the train split."""
-    parts: list[Part] = []
-    for term in rng.sample(TERMS, rng.randint(3, 6)):
-        asked: Asked = rng.choice(("term", "meaning"))
-        parts += term_question(term, rng, asked, "train").document("jargon").parts
-    return Document("jargon", tuple(parts))
-
-
-def document(rng: random.Random, split: Split) -> Document:
-    """A ruling; in the train split one document in three is an examination."""
-    if split == "train" and rng.random() < 1 / 3:
-        return examination(rng)
-    return plain("jargon", ruling(rng, split))
