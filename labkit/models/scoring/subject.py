@@ -18,7 +18,7 @@ class Effort:
     """How much a measurement may cost."""
 
     items: int = 300  # behind a figure
-    timed: int = 20  # texts written against the clock, in each domain
+    timed: int = 40  # texts written against the clock, in each domain
     steps: int = 400  # of a tuning: a minute on two cores
     rates: int = 3  # learning rates tried on the validation split
     examples: int = 400  # to tune on
