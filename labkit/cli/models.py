@@ -97,7 +97,7 @@ def _write_card(name: str, rows: list[Row], keep: bool) -> None:
     folder = zoo.WEIGHTS / name
     described = json.loads((folder / "card.json").read_text())
     kept = map(row_of, described.get("scorecard", [])) if keep else ()
-    merged = {row.phenomenon: row for row in (*kept, *rows)}
+    merged = {row.asked: row for row in (*kept, *rows)}
     written = card.write_card(folder, described, list(merged.values()))
     print(f"Written: {written / 'README.md'}", file=sys.stderr)
 

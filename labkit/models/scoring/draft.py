@@ -22,7 +22,7 @@ from labkit.models.world.corpus import MAKERS
 
 DRAFTED = 4  # tokens that the draft proposes at a time
 NEW_TOKENS = 64
-DOMAINS = ("story", "program", "biography", "table", "idea")
+DOMAINS = ("story", "program", "biography", "table", "idea", "arithmetic")
 
 
 @dataclass(frozen=True)

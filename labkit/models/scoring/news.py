@@ -16,14 +16,13 @@ from peft import LoraConfig
 from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.rows import Figure, Row, at_least, difference, share
 from labkit.models.scoring.subject import Subject
-from labkit.models.scoring.tickets import REPLAY, lora_of_share
+from labkit.models.scoring.tickets import LORA_RATES, REPLAY, lora_of_share
 from labkit.models.tuning import Example, Settings, fine_tune, with_replay
 from labkit.models.world import news as world_news
 from labkit.models.world.document import Question, plain
 from labkit.models.world.news import NEWS
 
 FULL_RATES = (1e-3, 5e-4, 2e-3)  # the likeliest first
-LORA_RATES = (5e-3, 3e-3, 1e-2)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,12 @@ class Row:
     def phenomenon(self) -> str:
         return self.measured.name
 
+    @property
+    def asked(self) -> str:
+        """The phenomenon without what was found in brackets, as the name of the best of several:
+        the same whenever it is measured."""
+        return self.phenomenon.split(" (")[0]
+
     def as_row(self) -> dict[str, object]:
         found = self.measured.as_row()
         return {"phenomenon": found.pop("name"), **found} | {

@@ -29,7 +29,7 @@ def rows_of_size(subject: Subject, size: int) -> list[Row]:
     formats = [share(form, hits) for form, hits in right.items()]
     guess = known("random row", 1 / size)
     name = f"table of {size} rows"
-    gap = difference(f"{name}: {best} - {worst}", right[best], right[worst])
+    gap = difference(f"{name}, best - worst ({best}, {worst})", right[best], right[worst])
     top = share(f"{name}, best format ({best})", right[best])
     return [
         at_least(WANTED[size], top, guess, *formats),

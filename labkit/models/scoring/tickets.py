@@ -35,7 +35,7 @@ from labkit.models.world import tickets as world_tickets
 from labkit.models.world.tickets import FIELDS, Ticket
 
 FULL_RATES = (1e-3, 5e-4, 1.5e-3)  # the likeliest first
-LORA_RATES = (3e-3, 2e-3, 5e-3)
+LORA_RATES = (5e-3, 3e-3, 1e-2)
 LORA_SHARE = 0.03  # of the weights, at most
 REPLAY = 0.3  # of the examples, when facts are rehearsed
 ANSWER_TOKENS = 60
