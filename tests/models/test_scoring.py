@@ -308,6 +308,7 @@ def test_a_mixture_is_measured_live_beside_what_its_card_recorded(
 def test_rows_are_found_by_model_and_name() -> None:
     assert set(measures_of("base")) == {n for n, m in MEASURES.items() if m.of == "base"}
     assert measures_of("/some/folder") == measures_of("base")
+    assert set(measures_of("base")) - set(measures_of("draft")) == {"draft"}
     assert measures_of(None) == MEASURES
     assert list(measures_of("base", "facts")) == ["facts"]
     with pytest.raises(LookupError, match="no row 'fact' of base: did you mean facts"):

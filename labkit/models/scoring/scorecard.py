@@ -76,12 +76,13 @@ MEASURES: dict[str, Measure] = {
 
 
 def measures_of(name: str | None, only: str | None = None) -> dict[str, Measure]:
-    """The measures of a model, or of all models for None; those of `base` for any other model.
+    """The measures of a model, or of all models for None; those of `base` for any other model,
+    but for the ones that would set it beside itself.
 
     Raises LookupError when `only` is no measure of the model.
     """
     of = name if name is None or name in {m.of for m in MEASURES.values()} else "base"
-    found = {row: m for row, m in MEASURES.items() if of in (None, m.of)}
+    found = {r: m for r, m in MEASURES.items() if of in (None, m.of) and name not in m.beside}
     if only is None:
         return found
     if only not in found:
