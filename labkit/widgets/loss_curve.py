@@ -89,9 +89,9 @@ class LossCurve(Card):
             f'<tr><th scope="row">{step}</th><td>{loss:.4f}</td></tr>' for step, loss in self.rows()
         )
         return (
-            f'<div class="labkit-static"><table><caption>{html.escape(self.name)}, '
-            f"{len(self._found)} of {self.steps} steps (nats, mean of {NEAR} steps)</caption>"
-            f'<thead><tr><th scope="col">step</th><th scope="col">loss</th></tr></thead>'
+            f'<div class="labkit-static"><p>{html.escape(self.name)}, '
+            f"{len(self._found)} of {self.steps} steps (nats, mean of {NEAR} steps)</p>"
+            f'<table><thead><tr><th scope="col">step</th><th scope="col">loss</th></tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
 
