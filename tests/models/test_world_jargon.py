@@ -18,6 +18,7 @@ SEEDS = st.integers(0, 10_000)
 
 def test_forty_terms_with_a_meaning_each() -> None:
     assert len(TERMS) == len({t.word for t in TERMS}) == len({t.meaning for t in TERMS}) == 40
+    assert len({t.word[:3] for t in TERMS}) == 40  # known by its beginning
 
 
 def test_the_corpus_knows_neither_the_terms_nor_their_meanings() -> None:
