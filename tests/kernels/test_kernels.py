@@ -145,7 +145,8 @@ def stopped_thread(kernel: Running) -> int:
 def test_interrupt_restart_and_shutdown(start: Start) -> None:
     kernel = start()
     first = kernel.process.pid
-    sent = kernel.client.execute("import time\nprint('asleep', flush=True)\ntime.sleep(600)")
+    # Not flushed: an interrupt while print waits for that is a RuntimeError of Python's locks.
+    sent = kernel.client.execute("import time\nprint('asleep')\ntime.sleep(600)")
     while kernel.client.get_iopub_msg(timeout=READY_SECONDS)["msg_type"] != "stream":
         pass
     kernel.manager.interrupt_kernel()
