@@ -52,6 +52,14 @@ def test_the_loss_is_that_of_transformers_and_padding_is_nothing(tiny: Loaded) -
     assert [loss for loss, _ in measured] == pytest.approx([loss for loss, _ in alone], rel=1e-4)
 
 
+def test_of_a_document_every_token_but_the_first_counts(tiny: Loaded) -> None:
+    model, tokenizer = tiny
+    batch = tuning.collate([tuning.encode(plain("story", "Once upon a time"), tokenizer)], 0)
+    with torch.inference_mode():
+        theirs = model(**batch).loss
+        assert float(tuning.answer_loss(model, batch)) == pytest.approx(float(theirs))
+
+
 def learned(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     return [t[0] for t in complete(model, tokenizer, [q.prompt for q in QUESTIONS])]
 
