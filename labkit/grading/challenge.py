@@ -28,7 +28,12 @@ class Mistake:
 
 @dataclass(frozen=True, eq=False)
 class Challenge:
-    """One function that the learner writes. `alike` says when two answers are the same mistake."""
+    """One function that the learner writes. `alike` says when two answers are the same mistake.
+
+    `not_allowed` are the dotted names of what does the whole task already, such as
+    "tokenizers.trainers.BpeTrainer": an answer that uses one is refused (see borrowing.py). Python's
+    own library, torch and NumPy may be used, but for what stands there; labkit never.
+    """
 
     name: str
     title: str
@@ -39,6 +44,7 @@ class Challenge:
     hints: tuple[str, str, str]
     limit_seconds: float = 5.0
     alike: Callable[[Reply, Reply], bool] = same_values
+    not_allowed: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from labkit.grading.borrowing import refusal
 from labkit.grading.challenge import Challenge, Mistake
 from labkit.grading.diagnosis import explains
 from labkit.grading.lines import Line
@@ -46,6 +47,8 @@ def check_through(challenge: Challenge, transport: Transport, *, seed: int = 0) 
     if transport.is_untouched(challenge.name):
         message = f"{challenge.name} is still the stub: write its body, then check again."
         return Verdict(challenge.name, Outcome.NOT_ATTEMPTED, message)
+    if found := transport.borrowed(challenge.name, challenge.not_allowed):
+        return Verdict(challenge.name, Outcome.FAIL, refusal(challenge.name, found))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")  # a warning costs no marks, even where it is an error

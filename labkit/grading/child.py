@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from labkit.grading import slices
+from labkit.grading.borrowing import borrowed
 from labkit.grading.cells import Program, program_of
 from labkit.grading.lines import Line, LineFinder, definition_line, is_learners, line_at
 from labkit.grading.transport import Arguments, Raised, Reply, call_once
@@ -156,10 +157,14 @@ class Child:
             self.answer(header, tuple(unpack(node, body, handle=handle) for node in nodes))
 
     def answer(self, header: dict[str, Any], arguments: Arguments) -> None:
-        """One call, or one search for a line."""
+        """One call, or one search for a line or for what is borrowed."""
         function = self.module.__dict__.get(header["name"])
         start_clock(header["seconds"], self.waited, lambda line: self.cut(header["id"], line))
-        if header["do"] == "line":
+        if header["do"] == "borrowed":
+            name = find_borrowed(function, header["not_allowed"])
+            stop_clock()
+            self.say({"id": header["id"], "kind": "borrowed", "name": name or ""})
+        elif header["do"] == "line":
             found = find_line(function, arguments, header["symptom"])
             stop_clock()
             self.say({"id": header["id"], "kind": "line", "line": written(found)})
@@ -236,6 +241,14 @@ def packed_reply(reply: Any, blobs: list[bytes]) -> dict[str, Any]:
     value = pack(reply.value, blobs)
     arguments = [pack(item, blobs, handles) for item in reply.arguments]
     return {"kind": "returned", "value": value, "arguments": arguments}
+
+
+def find_borrowed(function: Any, not_allowed: Sequence[str]) -> str | None:
+    """What an answer uses and may not; objects of the learner's may make even looking fail."""
+    try:
+        return borrowed(function, not_allowed)
+    except BaseException:
+        return None
 
 
 def find_line(function: Any, arguments: Arguments, symptom: str) -> Line | None:

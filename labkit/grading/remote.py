@@ -284,6 +284,17 @@ class RemoteTransport:
         state = self.loaded.states.get(name, "missing")
         return state != "there" and not self.reason_missing(name)
 
+    def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
+        """What the function uses and may not, as the child has found it; None where it is lost."""
+        if self.reason_missing(name) or self.link is None:
+            return None
+        try:
+            found = self.ask("borrowed", name, (), self.limits.seconds, not_allowed=not_allowed)
+        except Lost as lost:
+            self.loss = lost.reply
+            return None
+        return found.text or None if isinstance(found, Raised) else None
+
     def reason_missing(self, name: str) -> Died | None:
         """Why there is nothing to call, when that is not because nobody wrote it."""
         if self.unloadable is not None:
@@ -377,6 +388,8 @@ class RemoteTransport:
         self.hear(header.get("out"))
         if kind == "cut":
             raise Lost(self.cut(line_from(header.get("line"))))
+        if kind == "borrowed":
+            return Raised((), words(header.get("name"), 200), None)
         if kind == "line":
             return Raised((), "", line_from(header.get("line")))
         if kind == "raised":

@@ -7,11 +7,12 @@ a jailed process in its place: everything in a `Reply` is plain data that can cr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
+from labkit.grading.borrowing import borrowed
 from labkit.grading.limits import TimeLimitReached, TimeUp, Worker
 from labkit.grading.lines import Line, LineFinder, definition_line, raised_line
 from labkit.grading.untouched import is_untouched
@@ -63,6 +64,9 @@ class Transport(Protocol):
     def is_untouched(self, name: str) -> bool:
         """Whether the function is missing or still the stub."""
 
+    def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
+        """What the function uses and may not, by its dotted name (see borrowing.py)."""
+
     def call(self, name: str, arguments: Arguments) -> Reply:
         """Call the function on copies of the arguments."""
 
@@ -84,6 +88,9 @@ class LocalTransport:
 
     def is_untouched(self, name: str) -> bool:
         return name not in self.functions or is_untouched(self.functions[name])
+
+    def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
+        return borrowed(self.functions[name], not_allowed)
 
     def call(self, name: str, arguments: Arguments) -> Reply:
         function, inputs = self.functions[name], copy_arguments(arguments)
@@ -115,6 +122,9 @@ class InProcess:
 
     def is_untouched(self, name: str) -> bool:
         return name not in self.functions
+
+    def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
+        return None
 
     def call(self, name: str, arguments: Arguments) -> Reply:
         return call_once(self.functions[name], copy_arguments(arguments))

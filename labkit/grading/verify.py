@@ -2,7 +2,8 @@
 
 The untouched stub is not attempted; the reference and the alternatives pass for every seed; each
 mistake fails under its own name and no other, which is the whole confusion matrix. No cheat
-passes (cheats.py), and every mutant of the reference is found wrong (mutants.py), but those that
+passes (cheats.py), nor a table of what the reference has answered for other seeds (recording.py):
+marks are given under a secret one. Every mutant of the reference is found wrong (mutants.py), but those that
 the challenge module lists as equivalent: they must survive, and have a reason.
 """
 
@@ -17,6 +18,7 @@ from labkit.grading.cheats import CHEATS
 from labkit.grading.checking import check
 from labkit.grading.mutants import Mutant, mutants
 from labkit.grading.outcome import Outcome, Verdict
+from labkit.grading.recording import recorded_table
 from labkit.grading.untouched import STUBS
 
 SEEDS = range(5)
@@ -85,6 +87,7 @@ def verify(
         yield from (prove(challenge, answer, seed, judge) for seed in seeds)
     quick = replace(challenge, mistakes=challenge.mistakes[:1])  # nobody asks for the mistake below
     yield from (prove(quick, answer, seeds[0], judge) for answer in cheats())
+    yield prove_unknown_seed(quick, reference, seeds)
     if source:
         yield from prove_mutants(quick, source, equivalent or {}, seeds, judge)
 
@@ -112,6 +115,13 @@ def cheats() -> Iterator[Answer]:
     """Each cheat; whatever is said of it, it must not pass."""
     for name, cheat in CHEATS.items():
         yield known(f"cheat: {name}", cheat, "no pass")
+
+
+def prove_unknown_seed(challenge: Challenge, reference: Function, seeds: Sequence[int]) -> Proof:
+    """Whoever has recorded all that is asked under these seeds can't answer under another."""
+    table = recorded_table(challenge, reference, seeds)
+    answer = Answer("cheat: recorded table", lambda: table, "no pass")
+    return prove(challenge, answer, max(seeds) + 1, judge_here)
 
 
 def prove(challenge: Challenge, answer: Answer, seed: int, judge: Judge) -> Proof:

@@ -26,6 +26,8 @@ def tripled(x):
 def check_double(s):
     s.double(torch.ones(2)).equals(torch.full((2,), 2.0), because="It is doubled.")
     s.double(torch.zeros(2)).equals(torch.zeros(2), because="Zero stays.")
+    drawn = torch.rand(3, generator=s.generator)
+    s.double(drawn).equals(drawn + drawn, because="It is doubled.")
 
 
 def challenge(**changes):
@@ -105,6 +107,13 @@ def wrong_type():
 @pytest.mark.parametrize("name", CHEATS)
 def test_no_cheat_passes_where_anything_is_asked(name):
     assert check(challenge(), CHEATS[name]).outcome in (Outcome.FAIL, Outcome.ERROR)
+
+
+def test_a_check_that_draws_nothing_can_be_answered_by_a_table():
+    def literal(s):
+        s.double(torch.full((2,), 3.0)).equals(torch.full((2,), 6.0), because="It is doubled.")
+
+    assert broken(challenge(check=literal)) == {"cheat: recorded table": "pass"}
 
 
 # ---- mutants -------------------------------------------------------------------------------------
