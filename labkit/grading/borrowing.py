@@ -1,4 +1,4 @@
-"""Says when an answer hands its whole task to a library: what a challenge asks for is to be written.
+"""Says when an answer leaves its whole task to a library: what is asked for is to be written.
 
 Read off the compiled code of the learner's own functions, as far as the answer reaches; nothing is
 run. Whoever hides a name behind getattr is not found here: the jail keeps labkit's own files away,

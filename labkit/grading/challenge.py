@@ -31,8 +31,8 @@ class Challenge:
     """One function that the learner writes. `alike` says when two answers are the same mistake.
 
     `not_allowed` are the dotted names of what does the whole task already, such as
-    "tokenizers.trainers.BpeTrainer": an answer that uses one is refused (see borrowing.py). Python's
-    own library, torch and NumPy may be used, but for what stands there; labkit never.
+    "tokenizers.trainers.BpeTrainer": an answer that uses one is refused (see borrowing.py).
+    Python's own library, torch and NumPy may be used, but for what stands there; labkit never.
     """
 
     name: str

@@ -3,8 +3,8 @@
 The untouched stub is not attempted; the reference and the alternatives pass for every seed; each
 mistake fails under its own name and no other, which is the whole confusion matrix. No cheat
 passes (cheats.py), nor a table of what the reference has answered for other seeds (recording.py):
-marks are given under a secret one. Every mutant of the reference is found wrong (mutants.py), but those that
-the challenge module lists as equivalent: they must survive, and have a reason.
+marks are given under a secret one. Every mutant of the reference is found wrong (mutants.py), but
+those that the challenge module lists as equivalent: they must survive, and have a reason.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An answer is written by the learner: what hands the task to a library, or to labkit, is refused."""
+"""An answer is written by the learner: what leaves the task to a library or labkit is refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ BORROWED = {
 }
 OWN = {
     "torch": "import torch\ndef f(x): return torch.softmax(x, -1).log()",
-    "a helper of the same name": "def cross_entropy(x): return x\ndef f(x): return cross_entropy(x)",
+    "a helper of the same name": (
+        "def cross_entropy(x): return x\ndef f(x): return cross_entropy(x)"
+    ),
     "a class of the same name": "class BpeTrainer:\n    def go(self): pass\n"
     "def f(x): return BpeTrainer().go()",
     "the name in a text": "def f(x): return 'cross_entropy'",
