@@ -133,7 +133,8 @@ def diagnose(challenge: Challenge, cases: list[Case], shown: int, seed: int) -> 
 
 def fits(challenge: Challenge, mistake: Mistake, case: Case) -> bool:
     """Whether a mistake gives the learner's answer on one case; spares most of the full runs."""
-    return challenge.alike(case.reply, call_once(mistake.imitation, copy_arguments(case.arguments)))
+    imitated = call_once(mistake.imitation, copy_arguments(case.arguments), case.wrt)
+    return challenge.alike(case.reply, imitated)
 
 
 def imitate(challenge: Challenge, mistake: Mistake, seed: int) -> list[Case]:
@@ -155,7 +156,8 @@ def case_text(case: Case, parameters: tuple[str, ...]) -> str:
         f"{name}={show(value)}" if index else show(value)
         for index, (name, value) in enumerate(zip(parameters, case.arguments, strict=False))
     ]
-    lines = [f"{case.name}({', '.join(named)})"]
+    call = f"{case.name}({', '.join(named)})"
+    lines = [call if case.wrt is None else f"the gradient of {call} for {parameters[case.wrt]}"]
     if case.failure and case.failure.expected:
         lines.append(f"  expected  {case.failure.expected}")
     if isinstance(case.reply, Returned):

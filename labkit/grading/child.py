@@ -170,7 +170,7 @@ class Child:
             self.say({"id": header["id"], "kind": "line", "line": written(found)})
         else:
             started = time.monotonic()
-            reply = call(function, arguments)
+            reply = call(function, arguments, header["wrt"])
             stop_clock()
             if time.monotonic() - started > 0.05:
                 self.waited = seconds_waited()
@@ -227,10 +227,10 @@ class Child:
         self.channel.send(message)
 
 
-def call(function: Any, arguments: Arguments) -> Reply:
+def call(function: Any, arguments: Arguments, wrt: int | None) -> Reply:
     """Call a learner's function; a value that can't even be copied counts as raised."""
     try:
-        return call_once(function, arguments)
+        return call_once(function, arguments, wrt)
     except BaseException as error:
         return Raised((type(error).__name__, "Exception"), "its result can't be read", None)
 

@@ -304,7 +304,7 @@ class RemoteTransport:
         why = self.loaded.reasons.get(name)
         return Died(f"is not there: {why}.") if why else None
 
-    def call(self, name: str, arguments: Arguments) -> Reply:
+    def call(self, name: str, arguments: Arguments, wrt: int | None = None) -> Reply:
         """Call the function on copies of the arguments, in the child."""
         missing = self.reason_missing(name) or self.loss
         if missing is not None:
@@ -312,7 +312,7 @@ class RemoteTransport:
         if self.link is None:
             return Died("is not there: its process was lost.")
         try:
-            return self.ask("call", name, arguments, self.left)
+            return self.ask("call", name, arguments, self.left, wrt=wrt)
         except Lost as lost:
             self.loss = lost.reply
             return lost.reply

@@ -2,6 +2,7 @@
 
     s.apply_temperature(logits, 0.5).close_to(expected, because="…")
     s.apply_temperature.raises(ValueError, logits, -1.0, because="…")
+    s.answer_loss.gradient(0, logits, labels).close_to(expected, because="…")
 
 Nothing stops at the first failure: every call is kept as a `Case`, so that the smallest failing
 one can be shown and the whole pattern compared with known mistakes. A check must therefore make
@@ -45,6 +46,7 @@ class Case:
     reply: Reply
     step: str = ""
     failure: Failure | None = None
+    wrt: int | None = None  # for a gradient: with respect to which argument
 
     def size(self) -> int:
         """How much there is to read in the inputs."""
@@ -68,10 +70,10 @@ class Submission:
             raise AttributeError(name)
         return LearnersFunction(self, name)
 
-    def ask(self, name: str, arguments: Arguments) -> Case:
+    def ask(self, name: str, arguments: Arguments, wrt: int | None = None) -> Case:
         """Make one call and keep it."""
         kept = copy_arguments(arguments)
-        case = Case(name, kept, self.transport.call(name, kept))
+        case = Case(name, kept, self.transport.call(name, kept, wrt), wrt=wrt)
         self.cases.append(case)
         if isinstance(case.reply, CutOff | Died):
             case.failure = lost(case.reply)
@@ -88,7 +90,15 @@ class LearnersFunction:
 
     def __call__(self, *arguments: Any) -> Result:
         """Call it on copies of these arguments."""
-        case = self.submission.ask(self.name, arguments)
+        return self.result(self.submission.ask(self.name, arguments))
+
+    def gradient(self, wrt: int, *arguments: Any) -> Result:
+        """The gradient of the sum of what it returns, with respect to argument number `wrt`, which
+        must be a tensor of floats; no tensor at all where none leads back."""
+        return self.result(self.submission.ask(self.name, arguments, wrt))
+
+    def result(self, case: Case) -> Result:
+        """A case to state things of."""
         case.failure = failed_call(case, self.submission.parameters)
         return Result(case)
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
+import torch
+
 from labkit.grading.borrowing import borrowed
 from labkit.grading.limits import TimeLimitReached, TimeUp, Worker
 from labkit.grading.lines import Line, LineFinder, definition_line, raised_line
 from labkit.grading.untouched import is_untouched
-from labkit.grading.values import copy_arguments, copy_value
+from labkit.grading.values import Foreign, copy_arguments, copy_value, describe
 
 Arguments = tuple[Any, ...]
 
@@ -67,8 +69,8 @@ class Transport(Protocol):
     def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
         """What the function uses and may not, by its dotted name (see borrowing.py)."""
 
-    def call(self, name: str, arguments: Arguments) -> Reply:
-        """Call the function on copies of the arguments."""
+    def call(self, name: str, arguments: Arguments, wrt: int | None = None) -> Reply:
+        """Call the function on copies of the arguments; with `wrt`, return what call_once does."""
 
     def find_line(self, name: str, arguments: Arguments, symptom: str) -> Line | None:
         """The line after which a symptom shows: "returned", "changed" or "nan"."""
@@ -92,11 +94,11 @@ class LocalTransport:
     def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
         return borrowed(self.functions[name], not_allowed)
 
-    def call(self, name: str, arguments: Arguments) -> Reply:
+    def call(self, name: str, arguments: Arguments, wrt: int | None = None) -> Reply:
         function, inputs = self.functions[name], copy_arguments(arguments)
         started = time.perf_counter()
         try:
-            reply = self.worker.run(lambda: call_once(function, inputs), self.left)
+            reply = self.worker.run(lambda: call_once(function, inputs, wrt), self.left)
         except TimeUp as cut:
             return CutOff(self.limit_seconds, cut.line or definition_line(function), cut.ended)
         self.left -= time.perf_counter() - started
@@ -126,8 +128,8 @@ class InProcess:
     def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
         return None
 
-    def call(self, name: str, arguments: Arguments) -> Reply:
-        return call_once(self.functions[name], copy_arguments(arguments))
+    def call(self, name: str, arguments: Arguments, wrt: int | None = None) -> Reply:
+        return call_once(self.functions[name], copy_arguments(arguments), wrt)
 
     def find_line(self, name: str, arguments: Arguments, symptom: str) -> Line | None:
         return definition_line(self.functions[name])
@@ -136,15 +138,33 @@ class InProcess:
         pass
 
 
-def call_once(function: Callable[..., Any], inputs: Arguments) -> Reply:
-    """One call; whatever the learner raises, SystemExit included, becomes a reply."""
+def call_once(
+    function: Callable[..., Any], inputs: Arguments, wrt: int | None = None
+) -> Returned | Raised:
+    """One call; whatever the learner raises, SystemExit included, becomes a reply.
+
+    wrt  with respect to which argument the gradient of the result's sum is returned, in place of
+         the result: so a loss shows that a model can learn from it
+    """
     try:
+        if wrt is not None:
+            inputs[wrt].requires_grad_()
         value = function(*inputs)
+        if wrt is not None:
+            value = gradient(value, inputs[wrt])
     except TimeLimitReached:
         raise
     except BaseException as error:
         return raised(error, error.__traceback__, function)
     return Returned(copy_value(value), copy_arguments(inputs))
+
+
+def gradient(value: Any, source: torch.Tensor) -> torch.Tensor | Foreign:
+    """d sum(value) / d source, of the source's shape; or why there is none, in words."""
+    if type(value) is not torch.Tensor or not value.requires_grad:
+        return Foreign(f"{describe(copy_value(value))} that no gradient leads back from")
+    (found,) = torch.autograd.grad(value.sum(), source, allow_unused=True)
+    return Foreign("a tensor that does not depend on this input") if found is None else found
 
 
 def raised(

@@ -263,3 +263,37 @@ def test_the_same_seed_makes_the_same_cases():
 
     assert torch.equal(asked[0], asked[1])
     assert not torch.equal(asked[0], asked[2])
+
+
+# ---- gradients -----------------------------------------------------------------------------------
+
+
+def squared(x, scale):
+    return scale * (x * x).mean()
+
+
+def graded(function):
+    def ask(s):
+        x = torch.tensor([1.0, 2.0])
+        s.squared.gradient(0, x, 3.0).close_to(3.0 * x, because="It leads back to x.")
+
+    hints = ("", "", "")
+    asked = Challenge("squared", "S", 1, ask, (Mistake("n", squared, "m", "h"),), (), hints)
+    return check(asked, function)
+
+
+def test_a_gradient_can_be_asked_for():
+    assert graded(squared).outcome is Outcome.PASS
+
+
+def test_a_result_that_no_gradient_leads_back_from_is_wrong():
+    lost = graded(lambda x, scale: squared(x.detach(), scale))
+    elsewhere = graded(lambda x, scale: torch.ones(1, requires_grad=True) * scale)
+    number = graded(lambda x, scale: squared(x, scale).item())
+
+    assert "It leads back to x. It returned a float32 tensor" in lost.message
+    assert lost.message.rstrip().endswith("exactly torch.Tensor was expected.")
+    assert lost.case.startswith("the gradient of squared(")
+    assert "that does not depend on this input" in elsewhere.message
+    assert "that no gradient leads back from" in number.message
+    assert "changed" not in number.message
