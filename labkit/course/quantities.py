@@ -1,7 +1,9 @@
 """Numbers as people write them, compare them and read them.
 
 Learners type "0,41" or "41%"; lessons measure numpy and torch scalars; both are compared with what
-was expected. Comparison is done in decimal, so that 0.4 is within 0.1 of 0.3 as it says on paper.
+was expected. A point is always the decimal mark, a comma only where it can't part thousands: 57,344
+could be two numbers and is asked for again. Comparison is done in decimal, so that 0.4 is within
+0.1 of 0.3 as it says on paper.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from typing import Any
 LONGEST_NUMBER = 64
 LARGEST = 10**300
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+# One comma with three digits behind it: 57,344 is a decimal to some and a whole number to others.
+DECIMAL_OR_THOUSANDS = re.compile(r"([+-]?[1-9][0-9]{0,2}),([0-9]{3}(?:[eE].*)?)")
+MORE_DIGITS = re.compile(r"[\s.,'’_]*[0-9]")  # behind a number: marks between thousands, or another
 KINDS = {
     "bool": "true or false",
     "dict": "a mapping",
@@ -31,7 +36,10 @@ class Unreadable(ValueError):
 
 
 def read_number(typed: Any, unit: str = "") -> float:
-    """The number that a learner typed, with decimal point or comma and the question's own unit."""
+    """The number that a learner typed, with decimal point or comma and the question's own unit.
+
+    Unreadable where it is no number, has another unit, or could be two different numbers.
+    """
     if isinstance(typed, int | float) and not isinstance(typed, bool):
         typed = repr(float(typed)) if abs(typed) < LARGEST else "a number beyond 1e300"
     if not isinstance(typed, str):
@@ -46,8 +54,24 @@ def read_number(typed: Any, unit: str = "") -> float:
         raise Unreadable(
             f"Can't read {typed.strip()!r} as a number; type one such as 0.41 or 1e-3."
         )
+    check_one_number(text, number)
     check_unit(text[number.end() :].strip(), unit)
     return finite(number.group(), typed)
+
+
+def check_one_number(text: str, number: re.Match[str]) -> None:
+    """Unreadable where a mark may part thousands: nobody can tell which number was meant."""
+    if MORE_DIGITS.match(text, number.end()):
+        raise Unreadable(
+            f"Can't read {text!r} as one number; type it with a point for decimals and nothing "
+            "between thousands, such as 1234.5."
+        )
+    if either := DECIMAL_OR_THOUSANDS.fullmatch(number.group()):
+        decimal, whole = ".".join(either.groups()), "".join(either.groups())
+        raise Unreadable(
+            f"{number.group()} may be {decimal} or {whole}; type the one that you mean, with a "
+            "point for decimals and nothing between thousands."
+        )
 
 
 def check_unit(found: str, unit: str) -> None:

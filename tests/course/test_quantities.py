@@ -32,6 +32,17 @@ ORDINARY = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e299, ma
         ("41", 41),
         (41, 41),
         (0.5, 0.5),
+        # a comma that can't part thousands
+        ("0,125", 0.125),
+        ("-0,001", -0.001),
+        (",500", 0.5),
+        ("1,50", 1.5),
+        ("1,2345", 1.2345),
+        ("1234,567", 1234.567),
+        # a point is the decimal mark, as Python prints it
+        ("57.344", 57.344),
+        ("1.000", 1),
+        ("57344", 57344),
     ],
 )
 def test_numbers_as_people_type_them(typed: str | float, value: float) -> None:
@@ -68,6 +79,37 @@ def test_what_is_no_number_is_unreadable(typed: object) -> None:
     assert 10 < len(str(error.value)) < 300
 
 
+@pytest.mark.parametrize(
+    ("typed", "one", "other"),
+    [
+        ("57,344", "57.344", "57344"),
+        ("1,000", "1.000", "1000"),
+        (" -12,500 ", "-12.500", "-12500"),
+        ("\u2212999,999", "-999.999", "-999999"),
+        ("1,500e3", "1.500e3", "1500e3"),
+    ],
+)
+@pytest.mark.parametrize("unit", ["", "%", "tokens a second"])
+def test_a_comma_that_may_part_thousands_is_asked_for_again(
+    typed: str, one: str, other: str, unit: str
+) -> None:
+    with pytest.raises(Unreadable, match=f" may be {one} or {other}; type the one"):
+        read_number(f"{typed} {unit}", unit)
+    assert read_number(one) != read_number(other)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("1,000,000", "1.000.000", "57,344.5", "57.344,5", "12,34,567", "1,234,5"),
+        *("1 000", "1\u00a0000", "1\u202f000", "1'000", "1\u2019000", "1_000", "1, 000", "1 2"),
+    ],
+)
+def test_marks_between_thousands_are_answered_with_how_to_write_it(typed: str) -> None:
+    with pytest.raises(Unreadable, match=r"a point for decimals and nothing between thousands"):
+        read_number(typed, "%")
+
+
 def test_a_foreign_unit_is_answered_with_the_right_one() -> None:
     with pytest.raises(Unreadable, match=r"'bits'.*a number in nats"):
         read_number("2 bits", "nats")
@@ -78,7 +120,19 @@ def test_a_foreign_unit_is_answered_with_the_right_one() -> None:
 @given(ORDINARY)
 def test_every_float_is_read_back_from_its_own_digits(value: float) -> None:
     assert read_number(repr(value)) == value
-    assert read_number(repr(value).replace(".", ",")) == value
+
+
+@given(ORDINARY)
+def test_a_decimal_comma_is_a_decimal_point_or_asked_about(value: float) -> None:
+    with suppress(Unreadable):
+        assert read_number(repr(value).replace(".", ",")) == value
+
+
+@given(st.integers(1000, 10**15))
+def test_thousands_are_never_read_as_decimals(value: int) -> None:
+    for typed in (f"{value:,}", f"{value:_}", f"{value:,}".replace(",", " ")):
+        with pytest.raises(Unreadable):
+            read_number(typed)
 
 
 @given(st.text())
