@@ -349,15 +349,15 @@ def test_the_zip_of_a_class_and_zips_of_learners_in_it(tmp_path):
     )
 
     assert read_all(path) == [("alice", "alice = 1"), ("bob", "bob = 1"), ("carol", "carol = 1")]
-    assert (
-        found_in(path)[2].where == f"{path}: week/carol/work.zip: mallory/bob/05_temperature.ipynb"
-    )
+    inner = "week/carol/work.zip: mallory/bob/05_temperature.ipynb"
+    assert (found_in(path)[2].where, found_in(path)[2].below) == (f"{path}: {inner}", inner)
 
 
 def test_a_zip_in_a_folder_is_one_learners(tmp_path):
     lay(tmp_path, **{"alice.zip": zipped({"bob/05_temperature.ipynb": notebook_bytes("a = 1")})})
 
     assert read_all(tmp_path) == [("alice", "a = 1")]
+    assert found_in(tmp_path)[0].below == "alice.zip: bob/05_temperature.ipynb"
 
 
 @pytest.mark.parametrize(

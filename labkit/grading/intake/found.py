@@ -24,9 +24,10 @@ class Found:
     path      the file on disk: the notebook itself, or the zip that holds it
     members   for a notebook in a zip its place in the zip's list; two places where a learner's zip
               lies in the zip of a class
-    where     how the instructor finds it again: "class.zip: alice/05_temperature.ipynb"
+    where     how the instructor finds it again: "hand-ins/class.zip: alice/05_temperature.ipynb"
     file      its own file name, which may name the lesson
     problem   why it will not be read; "" where nothing speaks against it
+    below     `where` below what was given, for learners' eyes: "alice/05_temperature.ipynb"
     """
 
     learner: str
@@ -35,3 +36,4 @@ class Found:
     file: str
     members: tuple[int, ...] = ()
     problem: str = ""
+    below: str = ""

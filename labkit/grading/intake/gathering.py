@@ -18,6 +18,7 @@ from labkit.grading.intake.contents import MAX_LEARNERS_ZIP, inner_zip
 from labkit.grading.intake.files import open_plain
 from labkit.grading.intake.found import MAX_NOTEBOOK, Found, NothingFound, Unreadable
 from labkit.grading.intake.learners import Parts, name_learners
+from labkit.grading.plain_text import plain_line
 
 MAX_NOTEBOOKS = 100  # of one learner
 SKIPPED = {"__MACOSX", "__pycache__"}
@@ -37,16 +38,13 @@ class Piece:
     def kind(self) -> str:
         return PurePosixPath(self.parts[-1]).suffix.casefold()
 
-    def found(self, learner: str, within: str = "") -> Found:
-        """The piece with its learner; `within` are the places in the zips around it."""
-        where = showable(": ".join(filter(None, [str(self.path), within])))
-        file = showable(self.parts[-1])
-        return Found(learner, self.path, where, file, self.members, self.problem)
-
-
-def showable(name: str) -> str:
-    """A file's name as a terminal may show it: names may hold control codes, or no text at all."""
-    return "".join(sign if sign.isprintable() else "�" for sign in name)
+    def found(self, learner: str, within: str = "", around: Parts = ()) -> Found:
+        """The piece with its learner; `within` are the places in the zips around it, `around` the
+        parts of the learner's zip that it lies in."""
+        where = plain_line(": ".join(filter(None, [str(self.path), within])))
+        file = plain_line(self.parts[-1])
+        below = plain_line(": ".join("/".join(parts) for parts in (around, self.parts) if parts))
+        return Found(learner, self.path, where, file, self.members, self.problem, below)
 
 
 def gather(paths: Iterable[str], lessons: Collection[str] = ()) -> list[Found]:
@@ -194,7 +192,8 @@ def in_learners_zip(piece: Piece, learner: str, within: str) -> Iterator[Found]:
         yield replace(piece, problem=str(error)).found(learner, within)
         return
     for notebook in inner:
-        yield notebook.found(learner, ": ".join(filter(None, [within, "/".join(notebook.parts)])))
+        inside = ": ".join(filter(None, [within, "/".join(notebook.parts)]))
+        yield notebook.found(learner, inside, piece.parts)
 
 
 def learners_notebooks(piece: Piece) -> list[Piece]:
