@@ -15,6 +15,7 @@ from typing import Any
 
 from labkit.grading.intake.found import MEGABYTE, Unreadable
 
+PROSE = {"markdown": "Markdown", "raw": "raw"}
 MAX_CODE = 2 * MEGABYTE
 MAX_CELLS = 5_000
 MAX_MEMORY = 256 * MEGABYTE
@@ -27,10 +28,14 @@ STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 @dataclass(frozen=True)
 class Notebook:
-    """The sources of the code cells in order, and `metadata.labkit.lesson` ("" if it has none)."""
+    """The sources of the code cells in order, and `metadata.labkit.lesson` ("" if it has none).
+
+    prose    the other cells: what each is ("Markdown", "raw"), and its source
+    """
 
     cells: tuple[str, ...]
     lesson: str = ""
+    prose: tuple[tuple[str, str], ...] = ()
 
 
 def read_notebook(data: bytes) -> Notebook:
@@ -42,7 +47,7 @@ def read_notebook(data: bytes) -> Notebook:
             f"It holds more code than anybody writes ({len(cells)} cells, "
             f"{sum(map(len, cells)):,} characters)."
         )
-    return Notebook(tuple(cells), stated_lesson(parsed))
+    return Notebook(tuple(cells), stated_lesson(parsed), tuple(prose_cells(parsed)))
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -90,6 +95,17 @@ def code_cells(parsed: dict[str, Any]) -> Iterator[str]:
     for cell in all_cells(parsed):
         if type(cell) is dict and cell.get("cell_type") == "code":
             yield source_of(cell.get("source", cell.get("input", "")))
+
+
+def prose_cells(parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kind and source of each cell that is not run, in order; as far as there can be code in it."""
+    left = MAX_CODE
+    for cell in all_cells(parsed):
+        kind = cell.get("cell_type") if type(cell) is dict else None
+        if type(kind) is str and kind in PROSE:
+            source = source_of(cell.get("source", ""))[:left]
+            left -= len(source)
+            yield PROSE[kind], source
 
 
 def all_cells(parsed: dict[str, Any]) -> Iterator[Any]:
