@@ -8,53 +8,92 @@ reach outside (`!`, most magics) is left out, each with a word for the learner.
 from __future__ import annotations
 
 import ast
+import hashlib
 import linecache
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
+CODE = "code"  # the kind of cell that is run
 BODY_MAGICS = {"time", "capture", "prun"}  # %%time and its like: their cell is run as it is
 RUN_MAGICS = {"time", "prun"}  # %time x = f(): the rest of the line is run
 SILENT_MAGICS = {"matplotlib", "config", "load_ext", "reload_ext", "autoreload", "precision"}
+CELL_MAGIC = re.compile(r"\s*%%(\w+)[^\n]*\n?")
+# What a paste from a web page brings along: a byte order mark, spaces and joiners without width.
+INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
 MAX_NOTES = 50
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A cell that is not run: its text, and why, with its place."""
+
+    text: str
+    why: str
 
 
 @dataclass
 class Program:
-    """The statements of a notebook, where each comes from, and what was left out."""
+    """The statements of a notebook, where each comes from, and what was left out.
+
+    lessons  the lesson's own statements, which the learner has left as they are
+    broken   cells that can't be read, or are no code
+    """
 
     statements: list[ast.stmt] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
-    flags: int = 0  # of `from __future__` imports
+    lessons: set[int] = field(default_factory=set)
+    flags: int = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # and those of `from __future__` imports
     notes: list[str] = field(default_factory=list)
-    broken: list[tuple[str, str]] = field(default_factory=list)  # a cell's text, why unreadable
+    broken: list[Broken] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         if len(self.notes) < MAX_NOTES and text not in self.notes:
             self.notes.append(text)
 
-    def why_missing(self, name: str) -> str | None:
-        """Why a function is not there although a cell defines it: that cell can't be read."""
-        definition = re.compile(rf"^\s*(async\s+)?def\s+{re.escape(name)}\b", re.MULTILINE)
-        return next((why for cell, why in self.broken if definition.search(cell)), None)
+    def leave_out(self, text: str, why: str) -> None:
+        """Note a cell that is not run."""
+        self.broken.append(Broken(text, why))
+        self.note(why)
 
 
-def program_of(cells: Sequence[str]) -> Program:
-    """All that can be read of a notebook's code cells."""
+def program_of(
+    cells: Sequence[str],
+    prose: Sequence[tuple[str, str]] = (),
+    lessons: Collection[str] = (),
+) -> Program:
+    """All that can be read of a notebook's code cells.
+
+    prose    the other cells: what each is (Markdown, raw), and its text
+    lessons  fingerprints of the lesson's own statements (see fingerprint)
+    """
     program = Program()
     for number, cell in enumerate(cells, start=1):
         filename = f"cell {number}"
         try:
             tree = parsed(cell, program, filename)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            why = f"{filename} can't be read: {problem(error)}"
-            program.broken.append((cell, why))
-            program.note(why)
+            program.leave_out(cell, f"{filename} can't be read: {problem(error)}")
             continue
         for node in tree.body:
-            keep(program, node, filename)
+            keep(program, node, filename, lessons)
+    program.broken += [
+        Broken(text, f"it stands in a {kind} cell: change that to a code cell")
+        for kind, text in prose
+    ]
     return program
+
+
+def fingerprint(node: ast.stmt) -> str:
+    """Names a statement by what it does: layout and comments count for nothing."""
+    return hashlib.sha256(ast.dump(node).encode("utf-8", "replace")).hexdigest()
+
+
+def fingerprints(cells: Sequence[str]) -> frozenset[str]:
+    """The fingerprints of all statements in a lesson's code cells."""
+    return frozenset(map(fingerprint, program_of(cells).statements))
 
 
 def problem(error: BaseException) -> str:
@@ -71,7 +110,7 @@ def parsed(cell: str, program: Program, filename: str) -> ast.Module:
         try:
             tree, source = ast.parse(cell), cell
         except SyntaxError:
-            source = transformed(cell, program, filename)
+            source = transformed(cell.translate(INVISIBLE), program, filename)
             tree = ast.parse(source)
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
@@ -82,21 +121,28 @@ def transformed(cell: str, program: Program, filename: str) -> str:
     """The cell as IPython would hand it to Python; of a %%magic its body, or nothing."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    lines = cell.lstrip("\n").splitlines(keepends=True)
-    if lines and (magic := re.match(r"%%(\w+)", lines[0])):
+    above = 0
+    while magic := CELL_MAGIC.match(cell):
         if magic[1] not in BODY_MAGICS:
-            program.note(f"{filename}: %%{magic[1]} was left out")
+            why = f"{filename} is not run: it begins with %%{magic[1]}"
+            program.leave_out(cell, f"{why}, so take that line out where the cell is Python")
             return ""
-        cell = "#\n" + "".join(lines[1:])  # the lines keep their numbers
-    return TransformerManager().transform_cell(cell)
+        above += magic[0].count("\n")
+        cell = cell[magic.end() :]
+    above += sum(
+        1 for _ in takewhile(str.isspace, cell.splitlines(keepends=True))
+    )  # which IPython drops
+    return "\n" * above + TransformerManager().transform_cell(cell)
 
 
-def keep(program: Program, node: ast.stmt, filename: str) -> None:
+def keep(program: Program, node: ast.stmt, filename: str, lessons: Collection[str]) -> None:
     """Take a statement into the program; a magic is replaced by what is run of it."""
     if isinstance(node, ast.ImportFrom) and node.module == "__future__":
         program.flags |= future_flags(node)
         return
     for each in instead_of_magic(program, node, filename):
+        if lessons and fingerprint(each) in lessons:
+            program.lessons.add(len(program.statements))
         program.statements.append(each)
         program.files.append(filename)
 

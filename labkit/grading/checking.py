@@ -45,7 +45,7 @@ def check_through(challenge: Challenge, transport: Transport, *, seed: int = 0) 
     """Check a function wherever the transport finds it."""
     started = time.perf_counter()
     if transport.is_untouched(challenge.name):
-        message = f"{challenge.name} is still the stub: write its body, then check again."
+        message = transport.why_untouched(challenge.name)
         return Verdict(challenge.name, Outcome.NOT_ATTEMPTED, message)
     if found := transport.borrowed(challenge.name, challenge.not_allowed):
         return Verdict(challenge.name, Outcome.FAIL, refusal(challenge.name, found))

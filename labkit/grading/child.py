@@ -8,6 +8,8 @@ judges.
 from __future__ import annotations
 
 import ast
+import asyncio
+import inspect
 import io
 import os
 import random
@@ -17,19 +19,22 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import torch
 
 from labkit.grading import slices
 from labkit.grading.borrowing import borrowed
-from labkit.grading.cells import Program, program_of
+from labkit.grading.cells import CODE, Program, program_of
 from labkit.grading.lines import Line, LineFinder, definition_line, is_learners, line_at
+from labkit.grading.selection import Selection
 from labkit.grading.transport import Arguments, Raised, Reply, call_once
 from labkit.grading.untouched import is_untouched
 from labkit.grading.values import Foreign, copy_value
+from labkit.grading.whereabouts import why_missing
 from labkit.grading.wire import Channel, Ended, Message, TooLarge, pack, unpack
+from labkit.grading.withheld import StandIn, withhold_labkit
 
 PATIENCE = 3  # times its limit, at most, that a call may take because it waits for a processor
 CUT = 3  # exit status of a child that has reported the line where its time ran out
@@ -73,74 +78,73 @@ class Output(io.TextIOBase):
         return taken
 
 
-class Inert:
-    """Stands for `lab` and `get_ipython()`, which have no part in grading: does nothing."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda *_, **__: None
-
-    def use(self, function: Any) -> Any:
-        return function
-
-
 class Child:
     """One submission, loaded and ready to be called."""
 
     def __init__(self, channel: Channel, output: Output) -> None:
         self.channel = channel
         self.output = output
-        self.module = learners_module()
+        self.modules: dict[str, ModuleType] = {}  # where each function lives
         self.notes: list[str] = []
         self.failed: dict[str, str] = {}  # why a name is not there
         self.waited = 0.0  # for a processor, until this call began (or nearly)
 
     # ---- loading
 
-    def load(self, cells: Sequence[str], names: Sequence[str], without: Sequence[int]) -> None:
+    def load(
+        self, program: Program, names: Sequence[str], without: Sequence[int], wide: bool
+    ) -> None:
         """Run what the names need, statement by statement, and say what came of it."""
-        program = program_of(cells)
         self.notes = program.notes
-        for index in slices.slice_for(names, program.statements):
-            if index in without:
-                self.miss(program, index, "was left out: it ended the process or its time")
-                continue
-            self.say({"kind": "at", "index": index})
-            self.run(program, index)
-        states = {name: self.state(name, program) for name in names}
-        reasons = {name: self.failed.get(name) or program.why_missing(name) for name in names}
-        self.say({"kind": "loaded", "states": states, "reasons": reasons, "notes": self.notes})
+        selection = Selection(program, names)
+        groups = selection.wide() if wide else selection.narrow()
+        for group in groups:
+            module = learners_module()
+            self.modules |= dict.fromkeys(group.names, module)
+            for index in group.indices:
+                self.say({"kind": "at", "index": index})
+                self.run(program, index, module, index in without)
+        run = {index for group in groups for index in group.indices}
+        states = {name: self.state(name) for name in names}
+        reasons = {name: self.reason(name, program, names) for name in names}
+        more = bool(set(selection.learners) - run)
+        said = {"states": states, "reasons": reasons, "notes": self.notes, "more": more}
+        self.say({"kind": "loaded", **said})
 
-    def run(self, program: Program, index: int) -> None:
+    def run(self, program: Program, index: int, module: ModuleType, left_out: bool) -> None:
         """Run one statement; what it raises is a note, and the next one is run all the same."""
-        node, filename = program.statements[index], program.files[index]
+        if left_out:
+            self.miss(program, index, "was left out: it ended the process or its time")
+            return
         try:
-            module = ast.Module([node], [])
-            code = compile(module, filename, "exec", flags=program.flags, dont_inherit=True)
-            exec(code, self.module.__dict__)
+            tree = ast.Module([program.statements[index]], [])
+            filename, flags = program.files[index], program.flags
+            execute(compile(tree, filename, "exec", flags, dont_inherit=True), module)
         except BaseException as error:
             self.miss(program, index, f"raised {type(error).__name__}: {str(error)[:200]}")
 
     def miss(self, program: Program, index: int, what: str) -> None:
-        """Note a statement that has not done its work."""
+        """Note a statement that has not done its work; not for the lesson's own, which may want
+        the course's models."""
         node = program.statements[index]
         why = f"{program.files[index]}, line {slices.first_line(node)} {what}"
-        program.note(why)
+        if index not in program.lessons:
+            program.note(why)
         for name in slices.bound_by(node):
             self.failed.setdefault(name, why)
 
-    def state(self, name: str, program: Program) -> str:
+    def state(self, name: str) -> str:
         """ "there", "untouched", or "missing"."""
-        if name not in self.module.__dict__:
+        if name not in self.modules[name].__dict__:
             return "missing"
-        function = self.module.__dict__[name]
+        function = self.modules[name].__dict__[name]
         with suppress(Exception):
             return "untouched" if is_untouched(function) else "there"
         return "there"
+
+    def reason(self, name: str, program: Program, names: Sequence[str]) -> str | None:
+        """Why a function is not there, or where it stands instead."""
+        return self.failed.get(name) or why_missing(program, name, names)
 
     # ---- answering
 
@@ -158,7 +162,9 @@ class Child:
 
     def answer(self, header: dict[str, Any], arguments: Arguments) -> None:
         """One call, or one search for a line or for what is borrowed."""
-        function = self.module.__dict__.get(header["name"])
+        module = self.modules[header["name"]]
+        function = module.__dict__.get(header["name"])
+        sys.modules["__main__"] = module
         start_clock(header["seconds"], self.waited, lambda line: self.cut(header["id"], line))
         if header["do"] == "borrowed":
             name = find_borrowed(function, header["not_allowed"])
@@ -265,14 +271,19 @@ def written(line: Line | None) -> list[Any] | None:
     return None if line is None else [line.number, line.text[:200]]
 
 
+def execute(code: CodeType, module: ModuleType) -> None:
+    """Run a statement's code at the top level of a module, where `await` is allowed."""
+    result = eval(code, module.__dict__)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(result)
+
+
 def learners_module() -> ModuleType:
-    """The module `__main__` of the learner's code; what a notebook has of itself is inert in it."""
+    """A module `__main__` for learners' code; what a notebook has of itself is inert in it."""
     module = ModuleType("__main__")
     sys.modules["__main__"] = module
-    module.__dict__["get_ipython"] = module.__dict__["display"] = Inert
-    module.__dict__["lab"] = Inert()
-    if "labkit" in sys.modules:
-        sys.modules["labkit"].__dict__["Lab"] = Inert
+    for name in ("get_ipython", "display", "lab"):
+        module.__dict__[name] = StandIn("notebook", name)
     return module
 
 
@@ -344,9 +355,14 @@ def live(channel: Channel, output_kb: int, isolation: str) -> None:
     with suppress(Ended):
         child.say({"kind": "ready", "isolation": isolation})
         header, body = channel.receive()
-        cells = [body.take(size).decode("utf-8", "replace") for size in header["cells"]]
+        texts = [body.take(size).decode("utf-8", "replace") for size in header["sizes"]]
+        kinds = header["kinds"]
+        cells = [text for text, kind in zip(texts, kinds, strict=True) if kind == CODE]
+        prose = [(kind, text) for text, kind in zip(texts, kinds, strict=True) if kind != CODE]
+        program = program_of(cells, prose, frozenset(header["lessons"]))
         seed_everything()
-        child.load(cells, header["names"], header["without"])
+        withhold_labkit()
+        child.load(program, header["names"], header["without"], header["wide"])
         child.serve()
     os._exit(0)
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from labkit.grading.cells import CODE
 from labkit.grading.jail import Isolation
 from labkit.grading.launching import Forked, Fresh, can_fork, clean_environment, python
 from labkit.grading.lines import Line
@@ -44,7 +45,15 @@ from labkit.grading.replies import (
     serve_callback,
     words_list,
 )
-from labkit.grading.transport import Arguments, CutOff, Died, Raised, Reply, Returned
+from labkit.grading.transport import (
+    Arguments,
+    CutOff,
+    Died,
+    Raised,
+    Reply,
+    Returned,
+    still_the_stub,
+)
 from labkit.grading.values import CALLABLES
 from labkit.grading.wire import Body, Channel, Ended, Late, Malformed, Message, unpack, words
 
@@ -56,7 +65,24 @@ MAX_LOADS_LOST = 3  # times that loading a submission may end its child
 MAX_STARTS = 3  # times that a child may be started until it stands in the jail
 MAX_STATEMENTS = 20_000
 MAX_NOTES = 60
-WARM = ("torch", "transformers", "numpy", "labkit.models", "labkit.instruments.sampling")
+WARM = ("torch", "transformers", "numpy")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was handed in, and how it is run.
+
+    cells    the code cells, in order
+    prose    the other cells: what each is (Markdown, raw), and its text
+    lessons  fingerprints of the lesson's own statements (see cells.py)
+    wide     whether all of the learner's statements are run, or what each answer needs
+             (see selection.py)
+    """
+
+    cells: Sequence[str]
+    prose: Sequence[tuple[str, str]] = ()
+    lessons: frozenset[str] = frozenset()
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,10 +174,11 @@ class Zygote:
         return isolation_from(said["isolation"])
 
     def open(
-        self, cells: Sequence[str], names: Sequence[str], limits: Limits | None = None
+        self, work: Work | Sequence[str], names: Sequence[str], limits: Limits | None = None
     ) -> RemoteTransport:
-        """A submission, by its code cells and the functions that will be asked for."""
-        return RemoteTransport(self.start_child, cells, names, limits or Limits())
+        """A submission (or its code cells alone), and the functions that will be asked for."""
+        work = work if isinstance(work, Work) else Work(work)
+        return RemoteTransport(self.start_child, work, names, limits or Limits())
 
     def start_child(self, limits: Limits) -> Link:
         """Order a child; it is entering the jail when this returns."""
@@ -230,6 +257,7 @@ class Loaded:
 
     states: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    more: bool = False  # there are statements of the learner's that were not run
 
 
 class RemoteTransport:
@@ -238,12 +266,12 @@ class RemoteTransport:
     def __init__(
         self,
         start_child: Callable[[Limits], Link],
-        cells: Sequence[str],
+        work: Work,
         names: Sequence[str],
         limits: Limits,
     ) -> None:
         self.start_child = start_child
-        self.cells = tuple(cell.encode("utf-8", "replace") for cell in cells)
+        self.work = work
         self.names = tuple(names)
         self.limits = limits
         self.notes: list[str] = []
@@ -281,8 +309,22 @@ class RemoteTransport:
         """Whether the function is missing or still the stub; not when its cell has failed."""
         if name != self.question:
             self.begin(name)
-        state = self.loaded.states.get(name, "missing")
-        return state != "there" and not self.reason_missing(name)
+        if self.unloadable is not None or self.loaded.states.get(name) == "there":
+            return False
+        return self.is_stub(name) or name not in self.loaded.reasons
+
+    def is_stub(self, name: str) -> bool:
+        return self.loaded.states.get(name) == "untouched"
+
+    def why_untouched(self, name: str) -> str:
+        """A stub that nobody has worked on, or nothing at all; and what there is like it."""
+        elsewhere = self.loaded.reasons.get(name)
+        if self.is_stub(name):
+            return still_the_stub(name) + (f" Besides: {elsewhere}." if elsewhere else "")
+        return (
+            f"The notebook has no function `{name}`: take its cell back from the lesson, write its "
+            "body, then check again."
+        )
 
     def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
         """What the function uses and may not, as the child has found it; None where it is lost."""
@@ -438,7 +480,7 @@ class RemoteTransport:
 
     def load(self) -> None:
         """A new child with the submission in it, without what has ended a child while loading."""
-        if sum(map(len, self.cells)) > MAX_CODE:
+        if sum(map(len, self.work.cells)) > MAX_CODE:
             self.unloadable = Died(f"has more than {MAX_CODE >> 20} MB of code around it.")
         starts = 0
         while self.link is None and self.unloadable is None:
@@ -503,13 +545,18 @@ class Loading:
 
     def send(self) -> None:
         """The submission."""
-        it = self.transport
+        it, work = self.transport, self.transport.work
+        texts = [*((CODE, cell) for cell in work.cells), *work.prose]
+        blobs = [text.encode("utf-8", "replace") for _, text in texts]
         header = {
-            "cells": [len(cell) for cell in it.cells],
+            "sizes": list(map(len, blobs)),
+            "kinds": [kind for kind, _ in texts],
             "names": it.names,
+            "lessons": sorted(work.lessons),
+            "wide": work.wide,
             "without": sorted(it.without),
         }
-        self.link.channel.send(Message(header, list(it.cells)), time.monotonic() + ENTER_SECONDS)
+        self.link.channel.send(Message(header, blobs), time.monotonic() + ENTER_SECONDS)
 
     def follow(self, header: Mapping[str, Any]) -> None:
         """The child is about to run a statement."""
@@ -529,4 +576,5 @@ class Loading:
         return Loaded(
             {name: words(states.get(name), 20) for name in names},
             {name: words(reasons[name], 300) for name in names if reasons.get(name)},
+            header.get("more") is True,
         )

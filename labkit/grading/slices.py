@@ -20,10 +20,14 @@ USES = {
     if name in dis.opmap
 }
 STORES = {dis.opmap["STORE_NAME"]: 0, dis.opmap["STORE_GLOBAL"]: 0}
-# Methods that change what they are called on: `table.append(3)` belongs to `table`.
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+GLOBALS = {dis.opmap["STORE_GLOBAL"]: 0, dis.opmap["DELETE_GLOBAL"]: 0}
+# Methods that change what they are called on: `table.append(3)` belongs to `table`. So do all of
+# torch's that end in `_`.
 CHANGING = frozenset(
-    "add append clear discard eval extend insert pop popitem remove requires_grad_ reverse "
-    "setdefault sort train update".split()
+    "add append appendleft clear discard eval extend extendleft insert pop popitem popleft "
+    "register remove reverse rotate setdefault sort subtract train update".split()
 )
 
 
@@ -57,9 +61,9 @@ def bindings(statements: Sequence[ast.stmt]) -> dict[str, list[int]]:
 
 
 def bound_by(node: ast.stmt) -> set[str]:
-    """The names that a top-level statement gives to the module."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
+    """The names that a top-level statement gives to the module, or may when it is called."""
+    if isinstance(node, Definition):
+        return {node.name} | set_by_calls(node)
     if isinstance(node, ast.Import | ast.ImportFrom):
         names = ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
         return set() if getattr(node, "module", "") == "__future__" else set(names)
@@ -74,25 +78,57 @@ def used_by(node: ast.stmt) -> set[str]:
     return {name for each in (code, *nested(code)) for name in names_with(each, USES)}
 
 
-def changed_by(node: ast.stmt) -> Iterator[str]:
-    """Names whose value a simple statement changes: `table["a"] = 1`, `table.append(1)`."""
-    targets: list[ast.expr] = []
-    if isinstance(node, ast.Assign):
-        targets = node.targets
-    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
-        targets = [node.target]
-    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        method = node.value.func
-        targets = [method] if isinstance(method, ast.Attribute) and method.attr in CHANGING else []
-    for target in targets:
-        if isinstance(target, ast.Attribute | ast.Subscript) and (name := root(target)):
-            yield name
+def touched_by(node: ast.stmt) -> set[str]:
+    """The names that a statement looks up when it runs itself, not in the functions it defines."""
+    code = code_of(node)
+    inside = [inner for inner in nested(code) if inner.co_name in COMPREHENSIONS]
+    return {name for each in (code, *inside) for name in names_with(each, USES)}
+
+
+def set_by_calls(node: ast.stmt) -> set[str]:
+    """The names that functions in a statement declare `global` and bind, or delete."""
+    return {name for each in nested(code_of(node)) for name in names_with(each, GLOBALS)}
+
+
+def changed_by(node: ast.stmt) -> set[str]:
+    """Names whose value a statement changes in its own lines: `table["a"] = 1`, `del table[0]`,
+    `table.append(1)`, alone or inside a block, an assignment or a call."""
+    found: set[str | None] = set()
+    for part in run_at_once(node):
+        if isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
+            found.add(root(part))
+        elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Del):
+            found.add(part.id)
+        elif isinstance(part, ast.Call) and is_changing(part.func):
+            found.add(root(part.func))
+    return {name for name in found if name is not None}
+
+
+def run_at_once(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement's parts that run when it does: of a function its decorators and defaults."""
+    yield node
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        arguments = node.args
+        inside: list[ast.AST] = [*arguments.defaults, *filter(None, arguments.kw_defaults)]
+        inside += getattr(node, "decorator_list", [])
+    else:
+        inside = list(ast.iter_child_nodes(node))
+    for part in inside:
+        yield from run_at_once(part)
+
+
+def is_changing(method: ast.expr) -> bool:
+    """Whether what is called is a method that changes its object."""
+    if not isinstance(method, ast.Attribute):
+        return False
+    name = method.attr
+    return name in CHANGING or (name.endswith("_") and not name.endswith("__"))
 
 
 def root(node: ast.expr) -> str | None:
-    """The name at the beginning of `table.rows["a"]`."""
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        node = node.value
+    """The name at the beginning of `table.rows["a"].first()`."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None
 
 
@@ -110,7 +146,8 @@ def code_of(node: ast.stmt) -> CodeType:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return compile(ast.Module([node], []), "<slice>", "exec", dont_inherit=True)
+            flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            return compile(ast.Module([node], []), "<slice>", "exec", flags, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):
         return compile("", "<slice>", "exec")
 

@@ -66,6 +66,9 @@ class Transport(Protocol):
     def is_untouched(self, name: str) -> bool:
         """Whether the function is missing or still the stub."""
 
+    def why_untouched(self, name: str) -> str:
+        """What the learner is told then."""
+
     def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
         """What the function uses and may not, by its dotted name (see borrowing.py)."""
 
@@ -90,6 +93,9 @@ class LocalTransport:
 
     def is_untouched(self, name: str) -> bool:
         return name not in self.functions or is_untouched(self.functions[name])
+
+    def why_untouched(self, name: str) -> str:
+        return still_the_stub(name)
 
     def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
         return borrowed(self.functions[name], not_allowed)
@@ -125,6 +131,9 @@ class InProcess:
     def is_untouched(self, name: str) -> bool:
         return name not in self.functions
 
+    def why_untouched(self, name: str) -> str:
+        return still_the_stub(name)
+
     def borrowed(self, name: str, not_allowed: Sequence[str]) -> str | None:
         return None
 
@@ -136,6 +145,11 @@ class InProcess:
 
     def close(self) -> None:
         pass
+
+
+def still_the_stub(name: str) -> str:
+    """The message for a function whose body nobody has written."""
+    return f"{name} is still the stub: write its body, then check again."
 
 
 def call_once(
