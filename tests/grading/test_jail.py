@@ -126,25 +126,61 @@ def test_a_folder_without_its_holes(tmp_path):
     assert folders.around(str(tmp_path), [str(tmp_path)]) == ([], [])
 
 
-def test_a_folder_in_another_is_named_once_unless_a_fence_lies_between(tmp_path):
-    (tmp_path / "course/.venv").mkdir(parents=True)
-    both = [str(tmp_path), str(tmp_path / "course/.venv")]
+def test_a_folder_in_another_is_named_once_unless_a_fence_lies_between():
+    both = ["/home/me", "/home/me/course/.venv/lib"]
+    packages = "/home/me/course/.venv/lib/site-packages"
 
-    assert folders.outermost(both, []) == [str(tmp_path)]
-    assert folders.outermost(both, [str(tmp_path / "course")]) == both
-    assert folders.outermost([*both, str(tmp_path / "nowhere")], []) == [str(tmp_path)]
+    assert folders.outermost(both) == ["/home/me"]
+    assert folders.outermost([*both, packages], ["/home/me/course"]) == both
+    assert folders.outermost([*both, "/home/mean"]) == ["/home/me", "/home/mean"]
 
 
-def test_nothing_secret_is_readable_wherever_labkit_lies():
-    secrets = ("challenges", "course", "cli", "_course", "grading")
-    for path in folders.readable():
-        assert not any(f"labkit/{secret}" in path for secret in secrets)
+def test_nothing_of_labkit_is_readable():
     assert str(folders.paths.PACKAGE) in folders.hidden()
-    assert not any(
-        folders.is_inside(hole, path) and hole == path
-        for hole in folders.hidden()
-        for path in folders.readable()
-    )
+    for path in folders.readable():
+        assert os.path.realpath(path) == path
+        assert path not in folders.hidden() and "labkit" not in path.split("/")
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A Python with packages of its own, as the only one: `hidden` is looked for there."""
+    packages = tmp_path / "lib/python3.11/site-packages"
+    packages.mkdir(parents=True)
+    monkeypatch.setattr(folders, "asked_for", lambda: [str(tmp_path / "lib")])
+    for cached in (folders.hidden, folders.readable, folders.aliases):
+        monkeypatch.setattr(folders, cached.__name__, cached.__wrapped__)
+    return packages
+
+
+def labkit_in(folder, *parts):
+    for part in parts or ("challenges",):
+        (folder / "labkit" / part).mkdir(parents=True)
+    return str(folder / "labkit")
+
+
+def test_another_labkit_is_hidden_wherever_it_is_imported_from(installed, tmp_path, monkeypatch):
+    wheel = labkit_in(installed, "_course")
+    clone = labkit_in(tmp_path / "clone")
+    (tmp_path / "clone/pyproject.toml").touch()
+    on_the_path = labkit_in(tmp_path / "elsewhere")
+    (installed / "labkit.pth").write_text("# of the clone\nimport site\n../../../clone\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    (tmp_path / "lib/labkit").mkdir()
+
+    found = set(folders.hidden()) - {str(ROOT), str(folders.paths.PACKAGE)}
+
+    assert found == {wheel, clone, str(tmp_path / "clone"), on_the_path}
+
+
+def test_a_name_that_is_a_link_is_shown_as_a_link(installed, tmp_path, monkeypatch):
+    (tmp_path / "alias").symlink_to(tmp_path / "lib")
+    monkeypatch.setattr(folders, "asked_for", lambda: [str(tmp_path / "alias/python3.11")])
+
+    assert folders.readable() == (str(tmp_path / "lib/python3.11"),)
+    assert folders.aliases() == {
+        str(tmp_path / "alias/python3.11"): str(tmp_path / "lib/python3.11")
+    }
 
 
 def test_landlock_handles_what_its_version_knows():

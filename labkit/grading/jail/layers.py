@@ -13,12 +13,11 @@ import shutil
 import signal
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from labkit import paths
 from labkit.grading.jail import cgroups, folders, landlock, limits, linux, mounts, seccomp
 from labkit.grading.jail.cgroups import Groups
 
@@ -106,6 +105,7 @@ class Jail:
     def prepare(self, keep: int) -> None:
         """Before any child: namespaces and root directory of the zygote. `keep` stays open."""
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        folders.readable()  # found while all is there to see
         if self.plan.cgroup:
             with layer("cgroup"):
                 self.groups = Groups(cgroups.own_folder())
@@ -235,19 +235,19 @@ class Jail:
 
     def restrict_files(self) -> None:
         """Landlock; without namespaces labkit's own folders must be cut out of what is shown."""
-        read, names = list(folders.readable()), [str(paths.PACKAGE)]
+        read, names = list(folders.readable()), list[str]()
         if not self.plan.namespaces:
             parts = [folders.around(root, folders.hidden()) for root in read]
-            ours = [path for path in read if folders.is_inside(path, str(paths.PACKAGE))]
-            read = [path for whole, _ in parts for path in whole] + ours
-            names += [path for _, opened in parts for path in opened]
+            read = [path for whole, _ in parts for path in whole]
+            names = [path for _, opened in parts for path in opened]
         landlock.restrict([*read, *folders.PROC], folders.DEVICES, self.folder, names)
 
     def check(self) -> None:
         """The layers really hold: tried from inside, before any line of a learner's."""
-        secret = paths.PACKAGE / "challenges" / "__init__.py"
-        if (self.plan.namespaces or self.plan.landlock) and can_read(secret):
-            raise LayerFailed("landlock", f"{secret.name} of the challenges can be read")
+        if self.plan.namespaces or self.plan.landlock:
+            for secret in secrets_of(folders.hidden()):
+                if can_read(secret):
+                    raise LayerFailed("landlock", f"{secret.name} of the course can be read")
         alone = self.plan.namespaces  # then the first process is this one
         if self.plan.landlock and not alone and can_read(Path("/proc/1/environ")):
             raise LayerFailed("landlock", "other processes can be looked into")
@@ -333,6 +333,12 @@ def children_of_this_process() -> set[int]:
             if int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1]) == me:
                 found.add(int(entry))
     return found
+
+
+def secrets_of(hidden: Iterable[str]) -> Iterator[Path]:
+    """Files that lie in labkit's folders, in a package or in a clone."""
+    names = ("__init__.py", "challenges/__init__.py", "solutions/05_temperature.py")
+    return (Path(folder) / name for folder in hidden for name in names)
 
 
 def can_read(path: Path) -> bool:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.grading.jail import linux
-from labkit.grading.jail.folders import DEVICES, WORK, hidden, is_inside, readable
+from labkit.grading.jail.folders import (
+    DEVICES,
+    WORK,
+    aliases,
+    hidden,
+    is_inside,
+    outermost,
+    readable,
+)
 
 MAX_FILES = 2_000
 OURS = linux.NOSUID | linux.NODEV
@@ -25,7 +33,6 @@ class Source:
 
     path: str
     descriptor: int
-    link: str | None  # where it leads, if it is a symbolic link
 
     def is_folder(self) -> bool:
         return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
@@ -34,15 +41,21 @@ class Source:
 def enter_new_root() -> None:
     """Move this process (in a mount namespace of its own) into a root made for children."""
     linux.mount("none", "/", None, linux.REC | linux.PRIVATE)
-    root, sources = tempfile.gettempdir(), opened([*readable(), *DEVICES, "/proc"])
+    root, sources, links = (
+        tempfile.gettempdir(),
+        opened([*readable(), *DEVICES, "/proc"]),
+        aliases(),
+    )
     linux.mount("tmpfs", root, "tmpfs", OURS, "size=1m,mode=0755")
     covered = [hole for source in sources for hole in show(root, source)]
+    for path, there in sorted(links.items()):
+        link(root + path, there)
     for hole in covered:
         linux.mount("none", root + hole, None, linux.REMOUNT | linux.BIND | linux.RDONLY | OURS)
     for source in sources:
         os.close(source.descriptor)
     os.makedirs(root + WORK)
-    if not any(is_inside(source.path, "/tmp") for source in sources):
+    if not os.path.lexists(root + "/tmp"):
         os.symlink(WORK, root + "/tmp")
     linux.pivot_into(root)
     linux.mount("none", "/", None, linux.REMOUNT | linux.BIND | linux.RDONLY | OURS)
@@ -51,11 +64,7 @@ def enter_new_root() -> None:
 def opened(wanted: Iterable[str]) -> list[Source]:
     """All that is there of these, folders before what lies in them."""
     return [
-        Source(
-            path,
-            os.open(path, os.O_PATH | os.O_CLOEXEC),
-            os.readlink(path) if os.path.islink(path) else None,
-        )
+        Source(path, os.open(path, os.O_PATH | os.O_CLOEXEC))
         for path in sorted(set(wanted))
         if os.path.exists(path)
     ]
@@ -65,9 +74,6 @@ def show(root: str, source: Source) -> list[str]:
     """Put a file or folder in the new root, at its own place; the holes covered up in it."""
     target = root + source.path
     Path(target).parent.mkdir(parents=True, exist_ok=True)
-    if source.link is not None:
-        os.symlink(source.link, target)
-        return []
     if not os.path.lexists(target):
         os.mkdir(target) if source.is_folder() else Path(target).touch()
     flags = linux.BIND | linux.REC
@@ -79,12 +85,22 @@ def show(root: str, source: Source) -> list[str]:
 
 
 def cover(root: str, path: str) -> list[str]:
-    """Hide labkit's own folders where they lie in a folder that has just been shown."""
+    """Hide labkit's own folders where they lie in a folder that has just been shown.
+
+    One that lies in another is hidden with that: in the empty folder over it there is no place.
+    """
     holes = [hole for hole in hidden() if is_inside(hole, path) and hole != path]
-    holes = [hole for hole in holes if os.path.isdir(root + hole)]
+    holes = [hole for hole in outermost(holes) if os.path.isdir(root + hole)]
     for hole in holes:
         linux.mount("tmpfs", root + hole, "tmpfs", OURS, "size=1m,mode=0755")
     return holes
+
+
+def link(name: str, there: str) -> None:
+    """Another name for what is shown, unless it is there with the folder around it."""
+    if not os.path.lexists(name):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(there, name)
 
 
 def own_folders(owner: int, group: int, megabytes: int) -> None:
