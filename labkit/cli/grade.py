@@ -7,8 +7,11 @@ labkit grade 'hand-ins/*/05_*.ipynb' --jobs 4      four at a time
 
 A learner is called as their folder (alice/05_temperature.ipynb), else as their file says
 (alice_05_temperature.ipynb, or what Moodle, Canvas and Blackboard make of it). With --out, a run
-that was stopped goes on where it was. Exit code: 0 when all were graded, whatever their marks,
-1 when one could not be read, 2 when nothing could be done.
+that was stopped goes on where it was. What the checks ask is drawn anew for each run, from a seed
+that is written into the rows; given with --seed it repeats them. Marks or pages of an earlier run
+keep their place: they are given their date as part of their name. Exit code: 0 when all were
+graded, whatever their marks, 1 when one could not be read or a page not be written, 2 when nothing
+could be done.
 """
 
 from __future__ import annotations
@@ -24,12 +27,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labkit.course.feedback import Pages
     from labkit.course.grading_journal import Journal
     from labkit.course.grading_run import Engine, Graded, Report
     from labkit.course.grading_worker import Settings
     from labkit.grading.intake import Found
 
-KINDS = (".csv", ".json")
+JOURNAL = ".journal"
+MOST_LINES = 5  # about pages that could not be written
 # One thread, or the process can't be forked; and a learner's sets in the same order every time.
 SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
@@ -43,10 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="notebooks, folders, zips, globs")
     add("--out", type=Path, metavar="FILE", help="write the rows to FILE (.csv or .json)")
+    add("--excel", action="store_true", help="mark the .csv as UTF-8, which Excel needs to be told")
     add("--feedback", type=Path, metavar="DIR", help="write a page for each learner into DIR")
     add("--jobs", type=int, metavar="N", help="this many at a time (one for each processor)")
     add("--lesson", metavar="ID", help="grade all as this lesson, whatever they say they are")
     add("--trusted", action="store_true", help="I know these people: grade without a full jail")
+    add("--seed", type=int, metavar="N", help="repeat a run: the seed that stands in its rows")
     add("--engine", choices=("pool", "dask"), default="pool", help="this machine, or a cluster")
     add("--scheduler", metavar="ADDRESS", help="of the cluster, such as tcp://10.0.0.1:8786")
 
@@ -62,25 +69,48 @@ def main(args: argparse.Namespace) -> int:
         need_cluster()
     try:
         check(args)
-        report = grade(args)
+        report, pages = grade(args)
     except (Usage, NothingFound, InUse, EngineError, ZygoteError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(closing(report), file=sys.stderr)
-    return 0 if report.all_read else 1
+    if not args.out:
+        print(table(report))
+    print("\n".join([closing(report), *about_files(pages)]), file=sys.stderr)
+    return 0 if report.all_read and not pages.failed else 1
 
 
 def check(args: argparse.Namespace) -> None:
-    """Usage for what can't be meant, before anything starts."""
+    """Usage for what can't be meant or written, before anything starts."""
+    from labkit.course.result_files import NotWritable, check_file, check_folder
+
     if args.jobs is not None and args.jobs < 1:
         raise Usage(f"--jobs must be 1 or more, got {args.jobs}")
-    if args.out and args.out.suffix.casefold() not in KINDS:
-        raise Usage(f"--out must end in .csv or .json, got {args.out.name!r}")
-    if args.out and not args.out.absolute().parent.is_dir():
-        raise Usage(f"--out: there is no folder {args.out.parent}")
+    if args.seed is not None and not 0 <= args.seed < 2**63:
+        raise Usage(f"--seed must be a number from 0 to 2^63 - 1, got {args.seed}")
+    check_kind(args)
+    for option, path, writable in (
+        ("--out", args.out, check_file),
+        ("--feedback", args.feedback, check_folder),
+    ):
+        try:
+            if path:
+                writable(path)
+        except NotWritable as error:
+            raise Usage(f"{option}: {error}") from None
     if (args.engine == "dask") != bool(args.scheduler):
         raise Usage("--engine dask and --scheduler tcp://… go together: give both or neither")
     args.lesson = lesson_named(args.lesson) if args.lesson else None
+
+
+def check_kind(args: argparse.Namespace) -> None:
+    """Usage where the result file is neither CSV nor JSON, or what is to be for Excel is no CSV."""
+    from labkit.course.grading_rows import CSV, KINDS
+
+    kind = args.out.suffix.casefold() if args.out else ""
+    if args.out and kind not in KINDS:
+        raise Usage(f"--out must end in .csv or .json, got {args.out.name!r}")
+    if args.excel and kind != CSV:
+        raise Usage("--excel is about a .csv file: name it with --out, such as --out marks.csv")
 
 
 def need_cluster() -> None:
@@ -104,31 +134,57 @@ def lesson_named(asked: str) -> str:
     raise Usage(f"No lesson {asked!r} has challenges: {nearest(asked, known_lessons())}")
 
 
-def grade(args: argparse.Namespace) -> Report:
+def grade(args: argparse.Namespace) -> tuple[Report, Pages]:
     """Grade and write. The workers start first: they must not know who has handed in."""
     from labkit.course.grading_journal import Journal
     from labkit.course.grading_run import Batch
-    from labkit.course.grading_worker import Settings, known_lessons
-    from labkit.grading.intake import gather
+    from labkit.course.grading_worker import Settings
 
     settings = Settings(args.lesson, args.trusted)
     with engine(args, settings) as workers:
-        found = gather(args.paths, known_lessons())
-        with Journal(journal_path(args.out)) as journal:
-            with bar(found) as tell, said_if_stopped(journal):
-                report = Batch(found, journal, settings).grade(workers, tell)
-            write(report, args)
-            journal.remove()
-    return report
+        found = handed_in(args)
+        with Journal(journal_path(args.out)) as journal, said_if_stopped(journal):
+            with bar(found) as tell:
+                report = Batch(found, journal, settings, args.seed).grade(workers, tell)
+            pages = write(report, args)
+            if not pages.failed:
+                journal.remove()
+    return report, pages
+
+
+def handed_in(args: argparse.Namespace) -> list[Found]:
+    """What there is to grade, less what this command has written among it."""
+    from labkit.course.grading_worker import known_lessons
+    from labkit.grading.intake import NothingFound, gather
+
+    everything = gather(args.paths, known_lessons())
+    for one in everything:
+        if is_result(one.path, args) and not one.problem:
+            raise Usage(f"--feedback: {one.where} was handed in there; give a folder of its own")
+    found = [one for one in everything if not is_result(one.path, args)]
+    if not found:
+        raise NothingFound(f"There are only results of earlier runs in {', '.join(args.paths)}.")
+    return found
+
+
+def is_result(path: Path, args: argparse.Namespace) -> bool:
+    """Whether a file is a page, or the marks or the journal of this or an earlier run."""
+    path = path.absolute()
+    if args.feedback and path.is_relative_to(args.feedback.absolute()):
+        return True
+    if not args.out or path.parent != args.out.absolute().parent:
+        return False
+    named = path.name.startswith(f"{args.out.stem}.")
+    return named and path.suffix in (args.out.suffix, JOURNAL)
 
 
 @contextmanager
 def said_if_stopped(journal: Journal) -> Iterator[None]:
-    """Tell whoever presses Ctrl-C what is kept."""
+    """Tell whoever presses Ctrl-C, or has a full disk, what is kept."""
     try:
         yield
-    except KeyboardInterrupt:
-        if journal.path:
+    except BaseException:
+        if journal.path and journal.entries:
             kept = f"\n{journal.path} keeps what is graded: the same command goes on from there."
             print(kept, file=sys.stderr)
         raise
@@ -158,7 +214,7 @@ def processors() -> int:
 
 def journal_path(out: Path | None) -> Path | None:
     """Beside the result file: marks.csv.journal."""
-    return out.with_name(f"{out.name}.journal") if out else None
+    return out.with_name(f"{out.name}{JOURNAL}") if out else None
 
 
 @contextmanager
@@ -176,24 +232,45 @@ def bar(found: list[Found]) -> Iterator[Callable[[int], None]]:
         yield tell
 
 
-def write(report: Report, args: argparse.Namespace) -> None:
-    """The pages, and the result file or a table."""
-    from labkit.course.feedback import write_pages
+def write(report: Report, args: argparse.Namespace) -> Pages:
+    """The result file first, for which all was done, then the pages: one that fails costs no marks.
+
+    Usage where the result file can't be written.
+    """
+    from labkit.course.feedback import Pages, write_pages
     from labkit.course.grading_rows import write as write_rows
 
-    if args.feedback:
-        write_pages(report, args.feedback)
+    kept = None
     if args.out:
-        write_rows(report.rows(), args.out)
-    else:
-        print(table(report))
+        try:
+            kept = write_rows(report.rows(), args.out, excel=args.excel)
+        except OSError as error:
+            raise Usage(f"{args.out} can't be written: {error.strerror or error}.") from None
+    pages = write_pages(report, args.feedback) if args.feedback else Pages()
+    pages.kept[:0] = [kept] if kept else []
+    return pages
+
+
+def about_files(pages: Pages) -> list[str]:
+    """What the instructor must know of the files: older ones that were kept, pages that failed."""
+    lines = []
+    if pages.kept:
+        more = f" and {len(pages.kept) - 1} more" if len(pages.kept) > 1 else ""
+        lines.append(f"Kept from before, under its date: {pages.kept[0]}{more}.")
+    if pages.failed:
+        lines.append(f"{len(pages.failed)} pages could not be written (the marks are all there):")
+        lines += [f"  {said}" for said in pages.failed[:MOST_LINES]]
+        lines += ["  …"] if len(pages.failed) > MOST_LINES else []
+    return lines
 
 
 def table(report: Report) -> str:
     """One line per learner and lesson: challenges passed and points, or the problem."""
     from labkit.course.grading_run import told_apart
+    from labkit.grading.plain_text import plain_line
 
-    lines = [(one.found.learner, *result(one)) for one in told_apart(report.graded)]
+    graded = told_apart(report.graded)
+    lines = [tuple(map(plain_line, (one.found.learner, *result(one)))) for one in graded]
     widths = [max(len(line[column]) for line in lines) for column in range(2)]
     return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in sorted(lines))
 

@@ -51,7 +51,7 @@ def say_hello(settings: dict[str, Any]) -> Reply:
 
 
 def grade_batch(
-    settings: dict[str, Any], hello: Reply, jobs: list[tuple[str, str, bytes]]
+    settings: dict[str, Any], hello: Reply, jobs: list[tuple[str, str, bytes, int]]
 ) -> list[Reply]:
     """The replies to a batch, in order. A process that is not like the others refuses."""
     with _one_at_a_time:
@@ -107,7 +107,7 @@ class Cluster:
         """Hand a batch over, under a name made of what is in it."""
         name = f"labkit-grade-{fingerprints.of_text(*(job.key for job in batch))}"
         waiting[name] = batch
-        plain = [(job.key, job.file, job.data) for job in batch]
+        plain = [(job.key, job.file, job.data, job.seed) for job in batch]
         arguments = (asdict(self.settings), self.hello, plain)
         return self.client.submit(grade_batch, *arguments, key=name, retries=RETRIES, pure=True)
 

@@ -36,11 +36,13 @@ GOODBYE = 10.0
 
 @dataclass(frozen=True)
 class Job:
-    """One submission to grade: the key it is kept under, its file's name, its bytes."""
+    """One submission to grade: the key it is kept under, its file's name, its bytes, and the seed
+    of what is drawn to check it. Workers learn the seed with the job: their zygote never does."""
 
     key: str
     file: str
     data: bytes
+    seed: int
 
 
 class Lost(Exception):
@@ -87,8 +89,8 @@ class Worker:
         """The reply to one job; a fault where the process ends, or takes longer than any may."""
         alarm = self.alarm(PATIENCE)
         try:
-            header = json.dumps({"file": job.file, "size": len(job.data)}).encode() + b"\n"
-            self.writer.write(header + job.data)
+            header = {"file": job.file, "size": len(job.data), "seed": job.seed}
+            self.writer.write(json.dumps(header).encode() + b"\n" + job.data)
             self.writer.flush()
             return self.listen()
         except (Lost, OSError, ValueError) as error:

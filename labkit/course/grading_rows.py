@@ -9,15 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from labkit.course.result_files import write_whole
+from labkit.grading.plain_text import plain_lines
+
 
 @dataclass(frozen=True, order=True)
 class Row:
-    """One mark. The last three are SHA-256 fingerprints: of the notebook, the checks, labkit."""
+    """One mark, with SHA-256 fingerprints of the notebook, the checks and labkit, and the seed of
+    what was drawn to check it."""
 
     learner: str
     lesson: str
@@ -30,10 +34,15 @@ class Row:
     submission: str
     checks: str
     package: str
+    seed: int
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
-FORMULA = ("=", "+", "-", "@", "\t")  # what a spreadsheet would compute
+CSV = ".csv"
+KINDS = (CSV, ".json")
+# What a spreadsheet would compute, at the start of a cell: of ours, or of one that it begins after
+# a semicolon, where that parts the cells and our quotes don't count.
+FORMULA = re.compile(r'(^|;)(?=[\s"]*[=+\-@＝＋－＠])')
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
@@ -43,38 +52,38 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
 
 def as_json(rows: Sequence[Row]) -> str:
     """A list of objects."""
-    return json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False) + "\n"
+    return json.dumps([cells(row) for row in rows], indent=1, ensure_ascii=False) + "\n"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A table with a header; what a spreadsheet would take for a formula gets a quote before it."""
+    """A table with a header, every cell quoted and each row on one line."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow(harmless(value) for value in asdict(row).values())
+        writer.writerow(harmless(value) for value in cells(row).values())
     return text.getvalue()
 
 
+def cells(row: Row) -> dict[str, str | float]:
+    """The columns of a row; text as it can be written anywhere."""
+    return {
+        name: plain_lines(value) if isinstance(value, str) else value
+        for name, value in asdict(row).items()
+    }
+
+
 def harmless(value: str | float) -> str | float:
-    """Text that stays text, and in its row, in a spreadsheet."""
+    """Text that stays text, and in its row, in a spreadsheet: a quote stands before a formula."""
     if not isinstance(value, str):
         return value
-    text = value.replace("\r", " ")
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return FORMULA.sub(r"\1'", value.replace("\n", " "))
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
-    """Write the rows, as CSV where the name ends so, by way of a draft: whole or not at all."""
-    text = as_csv(rows) if path.suffix.casefold() == ".csv" else as_json(rows)
-    write_whole(path, text)
+def write(rows: Sequence[Row], path: Path, *, excel: bool = False) -> Path | None:
+    """Write the rows, as CSV where the name ends so, in UTF-8 with a mark in front for Excel.
 
-
-def write_whole(path: Path, text: str) -> None:
-    """The text under its final name once it is on the disk, never half of it."""
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    Returns where an earlier file of that name lies now; None where there was none.
+    """
+    text = as_csv(rows) if path.suffix.casefold() == CSV else as_json(rows)
+    return write_whole(path, text.encode("utf-8-sig" if excel else "utf-8"))

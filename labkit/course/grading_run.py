@@ -7,7 +7,8 @@ stopped, and equal notebooks are graded once.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import secrets
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -18,8 +19,10 @@ from labkit.course.grading_rows import Row, in_order
 from labkit.course.grading_worker import Reply, Settings, known_lessons
 from labkit.grading import fingerprints
 from labkit.grading.intake import Contents, Found, Unreadable, lesson_in_name
+from labkit.grading.plain_text import without_places
 
 ERROR = "error"
+SEEDS = 10**12  # far too many to record the checks under each; a spreadsheet keeps all digits
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Graded:
             return f"It could not be graded: {fault}. Please report it; the next run tries again."
         return str(self.reply.get("problem", ""))
 
+    @property
+    def place(self) -> str:
+        """Where it lay below what was given: rows and pages go to others, so not the whole path."""
+        return self.found.below or self.found.file
+
 
 @dataclass
 class Report:
@@ -49,6 +57,7 @@ class Report:
     graded: list[Graded] = field(default_factory=list)
     isolation: str = ""
     package: str = ""
+    seed: int = 0
 
     @property
     def all_read(self) -> bool:
@@ -62,7 +71,7 @@ class Report:
     def rows_of(self, one: Graded) -> Iterator[Row]:
         """The rows of one submission."""
         if one.problem:
-            message = f"{one.found.where}: {one.problem}"
+            message = f"{one.place}: {one.problem}"
             yield self.row(one, one.lesson, "", ERROR, 0, message, 0.0, "")
             return
         for mark in one.reply["marks"]:
@@ -82,9 +91,9 @@ class Report:
         checks: str,
     ) -> Row:
         """A row with what is the same for the whole batch."""
-        about = (self.isolation, one.submission, checks, self.package)
-        learner = one.found.learner
-        return Row(learner, lesson, challenge, outcome, points, message, seconds, *about)
+        about = (self.isolation, one.submission, checks, self.package, self.seed)
+        learner, said = one.found.learner, without_places(message)
+        return Row(learner, lesson, challenge, outcome, points, said, seconds, *about)
 
 
 def told_apart(graded: Sequence[Graded]) -> Iterator[Graded]:
@@ -99,13 +108,17 @@ def told_apart(graded: Sequence[Graded]) -> Iterator[Graded]:
         groups[one.found.learner, lesson, bool(one.problem)].append(one)
     for group in groups.values():
         once = list({one.submission or one.found.where: one for one in reversed(group)}.values())
-        yield from once if len(once) == 1 else map(with_file, once)
+        yield from once if len(once) == 1 else with_places(once)
 
 
-def with_file(one: Graded) -> Graded:
-    """The submission with its place beside the learner's name."""
-    learner = f"{one.found.learner} [{one.found.where}]"
-    return replace(one, found=replace(one.found, learner=learner))
+def with_places(group: Sequence[Graded]) -> Iterator[Graded]:
+    """Submissions with their places beside the learner's name, and bytes' fingerprints where even
+    those are the same, as below two folders that were given."""
+    places = Counter(one.place for one in group)
+    for one in group:
+        mark = f", {one.submission[:8]}" if places[one.place] > 1 else ""
+        learner = f"{one.found.learner} [{one.place}{mark}]"
+        yield replace(one, found=replace(one.found, learner=learner))
 
 
 class EngineError(Exception):
@@ -124,12 +137,24 @@ class Engine(Protocol):
 
 
 class Batch:
-    """Grades what was found; keeps each reply in the journal before it goes on."""
+    """Grades what was found; keeps each reply in the journal before it goes on.
 
-    def __init__(self, found: Sequence[Found], journal: Journal, settings: Settings) -> None:
+    What the checks ask is drawn from one seed, a new one for each run that nobody knows before:
+    what is recorded from the checks in a lesson earns nothing. It is written with the marks, and
+    given again it repeats them. A run that was stopped goes on with its own.
+    """
+
+    def __init__(
+        self,
+        found: Sequence[Found],
+        journal: Journal,
+        settings: Settings,
+        seed: int | None = None,
+    ) -> None:
         self.found = found
         self.journal = journal
         self.settings = settings
+        self.seed = seed_of_run(journal) if seed is None else seed
         self.asked: dict[str, list[Graded]] = defaultdict(list)
         self.replies: dict[str, Reply] = dict(journal.entries)
         self.unread: list[Graded] = []
@@ -140,13 +165,14 @@ class Batch:
         with Contents() as contents:
             for job, reply in engine.run(self.jobs(contents, hello, tell)):
                 if "fault" not in reply:
-                    self.journal.add(job.key, reply)
+                    self.journal.add(job.key, {**reply, "seed": self.seed})
                 self.replies[job.key] = reply
                 tell(1)
         graded = [
             replace(one, reply=self.replies[key]) for key, who in self.asked.items() for one in who
         ]
-        return Report([*self.unread, *graded], hello["isolation"], hello["package"])
+        every = [*self.unread, *graded]
+        return Report(every, hello["isolation"], hello["package"], self.seed)
 
     def jobs(self, contents: Contents, hello: Reply, tell: Callable[[int], None]) -> Iterator[Job]:
         """What is left to do. What can't be read, or is done or asked already, is put down."""
@@ -165,9 +191,16 @@ class Batch:
             if known:
                 tell(1)
             else:
-                yield Job(key, one.file, data)
+                yield Job(key, one.file, data, self.seed)
 
     def key_of(self, submission: str, lesson: str, hello: Reply) -> str:
         """Names everything that the reply to one submission rests on."""
-        asked = self.settings.lesson or ""
-        return fingerprints.of_text(submission, lesson, asked, hello["package"], hello["isolation"])
+        asked = (self.settings.lesson or "", str(self.seed))
+        where = (hello["package"], hello["isolation"])
+        return fingerprints.of_text(submission, lesson, *asked, *where)
+
+
+def seed_of_run(journal: Journal) -> int:
+    """The seed of the run that was stopped; a secret one where a run begins."""
+    kept = (entry["seed"] for entry in journal.entries.values() if type(entry.get("seed")) is int)
+    return next(kept, None) or 1 + secrets.randbelow(SEEDS)

@@ -13,22 +13,23 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from functools import cache
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from labkit.course.solutions import names
-from labkit.grading import fingerprints
+from labkit.grading import Challenge, cells, fingerprints
 from labkit.grading.checking import check_through
 from labkit.grading.intake import Notebook, Unreadable, lesson_of, read_notebook
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.remote import Limits, Zygote, ZygoteError
-from labkit.paths import solutions_dir
+from labkit.grading.remote import Limits, RemoteTransport, Work, Zygote, ZygoteError
+from labkit.paths import lessons_dir, solutions_dir
 
 Reply = dict[str, Any]
+TELLING = [Outcome.PASS, Outcome.FAIL, Outcome.ERROR, Outcome.NOT_ATTEMPTED]  # the most first
 WARM = ("torch", "numpy", "transformers", "transformers.generation.logits_process")
 
 
@@ -55,7 +56,7 @@ class Grader:
         self.zygote = zygote
         self.lessons = known_lessons()
 
-    def grade(self, data: bytes, file: str) -> Reply:
+    def grade(self, data: bytes, file: str, seed: int) -> Reply:
         """The marks of one notebook, or the problem for which it has none."""
         try:
             notebook = read_notebook(data)
@@ -66,29 +67,72 @@ class Grader:
                 )
         except Unreadable as error:
             return {"problem": str(error)}
-        return self.mark(notebook, lesson)
+        return self.mark(notebook, lesson, seed)
 
-    def mark(self, notebook: Notebook, lesson: str) -> Reply:
+    def mark(self, notebook: Notebook, lesson: str, seed: int) -> Reply:
         """Every challenge of the lesson, each within limits of its own."""
         from labkit.challenges import challenges_of
 
         challenges = challenges_of(lesson)
         seconds = max(challenge.limit_seconds for challenge in challenges.values())
-        limits = Limits(seconds=seconds)
-        transport = self.zygote.open(notebook.cells, list(challenges), limits)
-        marks = []
-        try:
-            for name, challenge in challenges.items():
-                transport.begin(name)
-                marks.append(as_mark(check_through(challenge, transport), challenge))
-            notes = [str(note) for note in transport.notes]
-        finally:
-            transport.close()
-        return {"lesson": lesson, "checks": checks_of(lesson), "marks": marks, "notes": notes}
+        tries = Tries(self.zygote, notebook, lesson, list(challenges), Limits(seconds=seconds))
+        with closing(tries):
+            marks = [as_mark(tries.verdict(each, seed), each) for each in challenges.values()]
+        return {
+            "lesson": lesson,
+            "checks": checks_of(lesson),
+            "marks": marks,
+            "notes": list(tries.notes),
+        }
 
 
-def as_mark(verdict: Verdict, challenge: Any) -> dict[str, Any]:
-    """What is kept of a verdict. The failing case is not: it holds what the check asks."""
+class Tries:
+    """One notebook's answers: each with what it needs, and on failure with all that was written.
+
+    What is run is chosen in labkit.grading.selection, where it says why.
+    """
+
+    def __init__(
+        self, zygote: Zygote, notebook: Notebook, lesson: str, names: list[str], limits: Limits
+    ) -> None:
+        self.work = Work(notebook.cells, notebook.prose, statements_of(lesson))
+        self.open = partial(zygote.open, names=names, limits=limits)
+        self.narrow = self.open(self.work)
+        self.notes: dict[str, None] = {}  # what was left out, and what went wrong when it was run
+
+    @cached_property
+    def wide(self) -> RemoteTransport:
+        """For the second tries."""
+        return self.open(replace(self.work, wide=True))
+
+    def verdict(self, challenge: Challenge, seed: int) -> Verdict:
+        """The better of the two verdicts; the second is asked for only where it can differ."""
+        self.narrow.begin(challenge.name)
+        verdict, told = check_through(challenge, self.narrow, seed=seed), self.narrow
+        if verdict.outcome is not Outcome.PASS and self.narrow.left_something_out:
+            self.wide.begin(challenge.name)
+            second = check_through(challenge, self.wide, seed=seed)
+            if TELLING.index(second.outcome) < TELLING.index(verdict.outcome):
+                verdict, told = second, self.wide
+        self.notes |= dict.fromkeys(told.notes)
+        return verdict
+
+    def close(self) -> None:
+        """Both children end."""
+        self.narrow.close()
+        if "wide" in self.__dict__:
+            self.wide.close()
+
+
+@cache
+def statements_of(lesson: str) -> frozenset[str]:
+    """The fingerprints of the lesson's own statements, as learners get them."""
+    notebook = read_notebook((lessons_dir() / f"{lesson}.ipynb").read_bytes())
+    return cells.fingerprints(notebook.cells)
+
+
+def as_mark(verdict: Verdict, challenge: Challenge) -> dict[str, Any]:
+    """What is kept of a verdict. The case may be shown: under another seed others are asked."""
     return {
         "challenge": challenge.name,
         "title": challenge.title,
@@ -97,6 +141,7 @@ def as_mark(verdict: Verdict, challenge: Any) -> dict[str, Any]:
         "worth": challenge.points,
         "message": plain(verdict.message),
         "line": plain(verdict.line or ""),
+        "case": plain(verdict.case or ""),
         "seconds": round(verdict.seconds, 3),
     }
 
@@ -130,19 +175,19 @@ def serve(reader: BinaryIO, writer: BinaryIO, grader: Grader) -> None:
         send(writer, hello_of(grader.zygote, grader.settings))
         while header := reader.readline():
             job = json.loads(header)
-            reply = in_any_case(grader, reader.read(job["size"]), job["file"])
+            reply = in_any_case(grader, reader.read(job["size"]), job["file"], job["seed"])
             send(writer, reply)
             if "fault" in reply:
                 break
 
 
-def in_any_case(grader: Grader, data: bytes, file: str) -> Reply:
+def in_any_case(grader: Grader, data: bytes, file: str, seed: int) -> Reply:
     """A reply, or the fault that prevents one; it ends this process, whose zygote may be lost.
 
     No new zygote is forked here: it would inherit the checks.
     """
     try:
-        return grader.grade(data, file)
+        return grader.grade(data, file, seed)
     except Exception as error:
         return {"fault": f"{type(error).__name__}: {error}"}
 
@@ -180,9 +225,6 @@ def warm_up() -> None:
 
 
 def command(settings: Settings) -> list[str]:
-    """The command line that starts a worker afresh."""
-    return [sys.executable, "-m", "labkit.course.grading_worker", json.dumps(asdict(settings))]
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    """The command line that starts a worker afresh, to be given a clean environment."""
+    code = "from labkit.course.grading_worker import main; main(sys.argv[1:])"
+    return [*python(code), json.dumps(asdict(settings))]

@@ -287,6 +287,11 @@ class RemoteTransport:
         self.starved = 0.0  # of which this many without a processor
         self.loss: CutOff | Died | None = None  # of the child, in this question
 
+    @property
+    def left_something_out(self) -> bool:
+        """Whether a wider choice of statements may come to another verdict."""
+        return self.loaded.more or self.unloadable is not None
+
     # ---- questions
 
     def begin(self, name: str) -> None:

@@ -63,10 +63,10 @@ class OpenZygote:
     def __init__(self) -> None:
         self.opened = 0
 
-    def open(self, cells, names, limits):
+    def open(self, work, names, limits):
         self.opened += 1
         space = {"__name__": "__main__"}
-        for cell in cells:
+        for cell in work.cells:
             exec(compile(cell, "<cell>", "exec"), space)
         functions = {name: space[name] for name in names if name in space}
         return OpenTransport(functions, limits.seconds)
@@ -76,6 +76,7 @@ class OpenTransport(LocalTransport):
     """A local transport with what a remote one has in addition."""
 
     notes: tuple[str, ...] = ("a note",)
+    left_something_out = False
 
     def begin(self, name: str) -> None:
         self.left = self.limit_seconds

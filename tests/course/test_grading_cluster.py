@@ -35,7 +35,7 @@ def test_a_killed_process_loses_nothing_doubles_nothing_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr("labkit.course.grading_cluster.BATCH", 2)
     wrong = "def apply_temperature(logits, temperature): return 1"
-    jobs = [Job(f"k{n}", "05_temperature.ipynb", notebook(wrong, f"# {n}")) for n in range(12)]
+    jobs = [Job(f"k{n}", "05_temperature.ipynb", notebook(wrong, f"# {n}"), 0) for n in range(12)]
     got: Counter[str] = Counter()
     family: list[psutil.Process] = []
     with (
@@ -94,7 +94,7 @@ def test_processes_that_differ_do_not_grade() -> None:
 
 
 def test_batches_hold_every_job_once() -> None:
-    jobs = [Job(str(n), "x", b"") for n in range(2 * BATCH + 1)]
+    jobs = [Job(str(n), "x", b"", 0) for n in range(2 * BATCH + 1)]
 
     batches = list(in_batches(jobs))
 

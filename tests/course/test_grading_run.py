@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from dataclasses import asdict, replace
@@ -13,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.course import grading_pool, grading_rows
+from labkit.challenges import challenges_of
+from labkit.course import grading_pool, solutions
 from labkit.course.grading_journal import InUse, Journal, read_entries
 from labkit.course.grading_pool import Job, begin_fresh, pool
-from labkit.course.grading_rows import Row, as_csv, as_json, in_order
 from labkit.course.grading_run import Batch, Report
 from labkit.course.grading_worker import Grader, Settings, in_any_case, known_lessons
 from labkit.grading import check
 from labkit.grading.intake import Found, gather
+from labkit.grading.recording import recorded_table
+from labkit.paths import PACKAGE
 from tests.course.handed_in import (
     CHALLENGES,
     LESSON,
@@ -48,13 +48,13 @@ class HereEngine:
             if len(self.graded) == self.stop_after:
                 raise KeyboardInterrupt
             self.graded.append(job.key)
-            yield job, in_any_case(self.grader, job.data, job.file)
+            yield job, in_any_case(self.grader, job.data, job.file, job.seed)
 
 
-def run(path, engine=None, journal=None, **options) -> Report:
+def run(path, engine=None, journal=None, seed=None, **options) -> Report:
     found = gather([str(path)], known_lessons())
     with Journal(journal) as kept:
-        return Batch(found, kept, Settings(**options)).grade(engine or HereEngine())
+        return Batch(found, kept, Settings(**options), seed).grade(engine or HereEngine())
 
 
 def marks(report: Report) -> dict[tuple[str, str], str]:
@@ -140,59 +140,35 @@ def test_two_different_notebooks_of_one_learner_have_rows_of_their_own(tmp_path)
     learners = [row.learner for row in run(tmp_path).rows() if row.challenge == CHALLENGES[0]]
 
     assert learners[-1] == "bob", "the same bytes twice count once"
-    assert [name.split(" [")[0] for name in learners] == ["alice", "alice", "bob"]
-    assert len(set(learners)) == 3
+    assert learners[:2] == [f"alice [alice/{LESSON}{copy}.ipynb]" for copy in ("-Copy1", "")]
 
 
-def test_json_and_csv_say_the_same(tmp_path):
-    hand_in(tmp_path, alice=notebook(*right()))
-    rows = run(tmp_path).rows()
+def test_two_hand_ins_of_one_name_in_two_folders_that_are_given_stay_two(tmp_path):
+    for number in (1, 2):
+        hand_in(tmp_path / str(number), alice=notebook(f"x = {number}"))
+    found = gather([str(tmp_path / "1"), str(tmp_path / "2")], known_lessons())
+    found = [replace(one, learner="alice") for one in found]
 
-    from_json = json.loads(as_json(rows))
-    from_csv = list(csv.DictReader(io.StringIO(as_csv(rows))))
+    with Journal(None) as journal:
+        report = Batch(found, journal, Settings()).grade(HereEngine())
 
-    assert list(from_json[0]) == list(from_csv[0]) == list(grading_rows.COLUMNS)
-    assert grading_rows.COLUMNS[:8] == tuple(
-        "learner lesson challenge outcome points message seconds isolation".split()
-    )
-    assert [{key: str(value) for key, value in row.items()} for row in from_json] == from_csv
-
-
-ROW = Row("alice", LESSON, "f", "pass", 1, "Right.", 0.1, "none", "s", "c", "p")
+    rows = report.rows()
+    assert len({(row.learner, row.challenge) for row in rows}) == len(rows) == 2 * len(CHALLENGES)
 
 
-@pytest.mark.parametrize("start", "= + - @ \t".split(" "))
-def test_a_spreadsheet_computes_nothing(start):
-    (line,) = csv.DictReader(io.StringIO(as_csv([replace(ROW, learner=f"{start}cmd|x")])))
+def test_no_row_tells_where_the_instructor_keeps_things(tmp_path):
+    mine = f"def apply_temperature(*_): raise ValueError({str(PACKAGE / 'x.py')!r})"
+    hand_in(tmp_path, alice=notebook(mine), bob=b"no notebook", carol=b"{")
+    (tmp_path / "alice" / "copy.ipynb").write_bytes(notebook("x = 1"))
+    engine = HereEngine()
+    engine.grader.lessons = None  # a fault of the grader's own
+    faulty = run(tmp_path / "alice", engine)
 
-    assert line["learner"] == f"'{start}cmd|x"
+    said = str(run(tmp_path).rows())
 
-
-def test_a_table_keeps_its_rows_whatever_a_message_holds():
-    message = 'a,b"c\nd\re\0'
-    (line,) = csv.DictReader(io.StringIO(as_csv([replace(ROW, message=message)])))
-
-    assert line["message"] == 'a,b"c\nd e\0' and line["package"] == "p"
-
-
-def test_order_does_not_depend_on_where_rows_come_from():
-    rows = [replace(ROW, learner=name, challenge=c) for name in "cab" for c in "gf"]
-    assert in_order(rows) == in_order(reversed(rows))
-
-
-def test_a_result_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    out = tmp_path / "marks.csv"
-    grading_rows.write([ROW], out)
-    before = out.read_bytes()
-
-    def full(handle):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(grading_rows.os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        grading_rows.write([ROW] * 9, out)
-
-    assert out.read_bytes() == before
+    assert "…" in said and "bob/05_temperature.ipynb: " in said
+    for place in (tmp_path, PACKAGE.parent):
+        assert str(place) not in said and str(place) not in str(faulty.rows())
 
 
 # ---- going on after a stop -----------------------------------------------------------------------
@@ -219,7 +195,7 @@ def test_a_stopped_run_goes_on_and_repeats_nothing(tmp_path):
 
     assert len(first.graded) == 3 and len(second.graded) == 2
     assert not set(first.graded) & set(second.graded)
-    assert without_seconds(report) == without_seconds(run(work))
+    assert without_seconds(report) == without_seconds(run(work, seed=report.seed))
     third = HereEngine()
     run(work, third, journal)
     assert not third.graded
@@ -316,7 +292,7 @@ def stand_in(monkeypatch):
 
 
 def test_every_job_has_its_reply(stand_in):
-    jobs = [Job(str(number), "x", b"x" * number * 1000) for number in range(50)]
+    jobs = [Job(str(number), "x", b"x" * number * 1000, 0) for number in range(50)]
     with pool(Settings(), 3) as workers:
         replies = list(workers.run(jobs))
 
@@ -327,11 +303,11 @@ def test_every_job_has_its_reply(stand_in):
 
 def test_a_lost_worker_is_replaced_and_the_job_tried_once_more(stand_in, tmp_path):
     jobs = [
-        Job("a", "x", b"fine"),
-        Job("b", str(tmp_path / "was here"), b"dies once"),
-        Job("c", "x", b"dies"),
-        Job("d", "x", b"faults"),
-        Job("e", "x", b"fine"),
+        Job("a", "x", b"fine", 0),
+        Job("b", str(tmp_path / "was here"), b"dies once", 0),
+        Job("c", "x", b"dies", 0),
+        Job("d", "x", b"faults", 0),
+        Job("e", "x", b"fine", 0),
     ]
     with pool(Settings(), 1) as workers:
         replies = {job.key: reply for job, reply in workers.run(jobs)}
@@ -348,7 +324,7 @@ def test_a_worker_that_takes_too_long_is_ended(stand_in, monkeypatch):
     monkeypatch.setattr(grading_pool, "GOODBYE", 0.2)
     monkeypatch.setattr(grading_pool, "command", lambda _: [sys.executable, "-c", SLEEPER])
     with pool(Settings(), 1) as workers:
-        ((_, reply),) = workers.run([Job("a", "x", b"")])
+        ((_, reply),) = workers.run([Job("a", "x", b"", 0)])
 
     assert "ended" in reply["fault"]
 
@@ -362,7 +338,7 @@ time.sleep(600)
 
 def test_jobs_that_cannot_be_read_stop_the_run_with_the_reason(stand_in):
     def jobs():
-        yield Job("a", "x", b"")
+        yield Job("a", "x", b"", 0)
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"), pool(Settings(), 2) as workers:
@@ -374,7 +350,7 @@ def test_a_fresh_worker_grades_through_the_real_transport():
     worker = begin_fresh(Settings(trusted=True))
     try:
         hello = worker.listen()
-        reply = worker.ask(Job("k", f"{LESSON}.ipynb", notebook("print('noise')", *right())))
+        reply = worker.ask(Job("k", f"{LESSON}.ipynb", notebook("print('noise')", *right()), 0))
     finally:
         worker.close()
 
@@ -382,9 +358,50 @@ def test_a_fresh_worker_grades_through_the_real_transport():
     assert [mark["outcome"] for mark in reply["marks"]] == ["pass"] * 4
 
 
+# ---- the seed ------------------------------------------------------------------------------------
+
+
+def table_of(name: str, seed: int) -> str:
+    """A cell whose function knows what the reference answers under a seed, and nothing else."""
+    challenge = challenges_of(LESSON)[name]
+    table = recorded_table(challenge, solutions.reference(LESSON, name), [seed])
+    TABLES[name] = table
+    return f"from {__name__} import TABLES\n{name} = TABLES[{name!r}]"
+
+
+TABLES: dict[str, object] = {}
+
+
+def test_a_recorded_table_earns_its_points_under_its_own_seed_only(tmp_path):
+    hand_in(tmp_path, mallory=notebook(*(table_of(name, 0) for name in CHALLENGES)))
+
+    assert {row.outcome for row in run(tmp_path, seed=0).rows()} == {"pass"}
+    assert sum(row.points for row in run(tmp_path).rows()) == 0
+
+
+def test_each_run_has_a_seed_of_its_own_that_repeats_it(tmp_path):
+    hand_in(tmp_path, alice=notebook(*right()))
+
+    first, second = run(tmp_path), run(tmp_path)
+    again = run(tmp_path, seed=first.seed)
+
+    assert first.seed != second.seed and {row.seed for row in first.rows()} == {first.seed}
+    assert without_seconds(again) == without_seconds(first)
+
+
+def test_a_stopped_run_keeps_its_seed_and_another_seed_begins_anew(tmp_path):
+    work, journal = class_of(tmp_path / "in", 3), tmp_path / "marks.json.journal"
+    with pytest.raises(KeyboardInterrupt):
+        run(work, HereEngine(stop_after=1), journal, seed=7)
+    engine = HereEngine()
+
+    assert run(work, engine, journal).seed == 7 and len(engine.graded) == 2
+    assert run(work, engine, journal, seed=8).seed == 8 and len(engine.graded) == 5
+
+
 def test_a_found_problem_needs_no_reading(tmp_path):
     found = Found("alice", tmp_path / "none", "there", "x.ipynb", problem="It is a link.")
     with Journal(None) as journal:
         report = Batch([found], journal, Settings()).grade(HereEngine())
 
-    assert report.rows()[0].message == "there: It is a link."
+    assert report.rows()[0].message == "x.ipynb: It is a link."
