@@ -1,8 +1,8 @@
 """The process that grades: trusted, it holds the checks; learners' code runs in its zygote's jail.
 
 Takes one submission after another from a pipe, as a line of JSON and the notebook's bytes, and
-answers each with a line of JSON. `python -m labkit.course.grading_worker` starts one afresh, where
-none can be forked from a warm process.
+answers each with a line of JSON. One is started afresh where none can be forked from a warm
+process.
 """
 
 from __future__ import annotations
@@ -11,25 +11,24 @@ import gc
 import json
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property, partial
+from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from labkit.course.solutions import names
 from labkit.grading import Challenge, cells, fingerprints
-from labkit.grading.checking import check_through
 from labkit.grading.intake import Notebook, Unreadable, lesson_of, read_notebook
+from labkit.grading.launching import python
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.remote import Limits, RemoteTransport, Work, Zygote, ZygoteError
+from labkit.grading.remote import Limits, Work, Zygote, ZygoteError
+from labkit.grading.tries import Tries
 from labkit.paths import lessons_dir, solutions_dir
 
 Reply = dict[str, Any]
-TELLING = [Outcome.PASS, Outcome.FAIL, Outcome.ERROR, Outcome.NOT_ATTEMPTED]  # the most first
 WARM = ("torch", "numpy", "transformers", "transformers.generation.logits_process")
 
 
@@ -75,7 +74,8 @@ class Grader:
 
         challenges = challenges_of(lesson)
         seconds = max(challenge.limit_seconds for challenge in challenges.values())
-        tries = Tries(self.zygote, notebook, lesson, list(challenges), Limits(seconds=seconds))
+        work = Work(notebook.cells, notebook.prose, statements_of(lesson))
+        tries = Tries(self.zygote, work, list(challenges), Limits(seconds=seconds))
         with closing(tries):
             marks = [as_mark(tries.verdict(each, seed), each) for each in challenges.values()]
         return {
@@ -84,44 +84,6 @@ class Grader:
             "marks": marks,
             "notes": list(tries.notes),
         }
-
-
-class Tries:
-    """One notebook's answers: each with what it needs, and on failure with all that was written.
-
-    What is run is chosen in labkit.grading.selection, where it says why.
-    """
-
-    def __init__(
-        self, zygote: Zygote, notebook: Notebook, lesson: str, names: list[str], limits: Limits
-    ) -> None:
-        self.work = Work(notebook.cells, notebook.prose, statements_of(lesson))
-        self.open = partial(zygote.open, names=names, limits=limits)
-        self.narrow = self.open(self.work)
-        self.notes: dict[str, None] = {}  # what was left out, and what went wrong when it was run
-
-    @cached_property
-    def wide(self) -> RemoteTransport:
-        """For the second tries."""
-        return self.open(replace(self.work, wide=True))
-
-    def verdict(self, challenge: Challenge, seed: int) -> Verdict:
-        """The better of the two verdicts; the second is asked for only where it can differ."""
-        self.narrow.begin(challenge.name)
-        verdict, told = check_through(challenge, self.narrow, seed=seed), self.narrow
-        if verdict.outcome is not Outcome.PASS and self.narrow.left_something_out:
-            self.wide.begin(challenge.name)
-            second = check_through(challenge, self.wide, seed=seed)
-            if TELLING.index(second.outcome) < TELLING.index(verdict.outcome):
-                verdict, told = second, self.wide
-        self.notes |= dict.fromkeys(told.notes)
-        return verdict
-
-    def close(self) -> None:
-        """Both children end."""
-        self.narrow.close()
-        if "wide" in self.__dict__:
-            self.wide.close()
 
 
 @cache

@@ -170,17 +170,29 @@ class Selection:
     def wide(self) -> list[Group]:
         """One group: all of the learner's statements, and of the lesson's what those need."""
         chosen = set(self.learners)
-        seen = {name for index in self.learners for name in bound_by(self.statements[index])}
-        waiting = [*self.names, *(n for i in self.learners for n in used_by(self.statements[i]))]
+        bound = {name for index in self.learners for name in bound_by(self.statements[index])}
+        waiting = [*self.last_of_lesson(), *self.learners]
         while waiting:
-            name = waiting.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            fresh = {*self.binders[name], *self.changers[name]} - chosen
-            chosen |= fresh
-            waiting += [used for index in fresh for used in used_by(self.statements[index])]
+            index = waiting.pop()
+            above = range(self.next_check(index))
+            for name in used_by(self.statements[index]) - bound:
+                giving = {*self.binders[name], *self.changers[name]}
+                fresh = {each for each in giving if each in above} - chosen
+                chosen |= fresh
+                waiting += fresh
+        chosen.update(self.last_of_lesson())
         return [Group(list(self.names), {"": frozenset(chosen)})]
+
+    def last_of_lesson(self) -> list[int]:
+        """The lesson's own definitions of functions that the learner has not defined: stubs."""
+        last = [self.binders[name][-1] for name in self.names if self.binders[name]]
+        mine = {name for index in self.learners for name in bound_by(self.statements[index])}
+        return [i for i in last if not mine & bound_by(self.statements[i])]
+
+    def next_check(self, index: int) -> int:
+        """Where something is checked next after a place: what stands below was not there yet."""
+        below = range(index + 1, len(self.statements))
+        return next((i for i in below if any(checked_in(self.statements[i]))), len(self.statements))
 
 
 def is_star(node: ast.stmt) -> bool:
