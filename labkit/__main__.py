@@ -37,10 +37,41 @@ def unfit(version, others):  # type: (tuple[int, ...], list[str]) -> str
     )
 
 
-if __name__ == "__main__":
+def import_nothing_strange():  # type: () -> None
+    """Import no more from the folder where the command was given, nor from PYTHONPATH.
+
+    Whose files lie there is not known: among hand-ins, a random.py may be a learner's.
+    """
+    import site
+
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    strange = {os.path.abspath(folder) for folder in named if folder}.difference(
+        site.getsitepackages(), [site.getusersitepackages()]
+    )
+    first = 0 if sys.flags.safe_path else 1  # it is that folder, or the one of a script
+    sys.path[:] = [path for path in sys.path[first:] if path not in strange]
+
+
+def find_own_package():  # type: () -> None
+    """Where this file is run by its path: import labkit from there and from nowhere else."""
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    import labkit  # noqa: F401
+
+    del sys.path[0]
+
+
+def main():  # type: () -> int
+    """Hand over to the command line; returns its exit code."""
     trouble = unfit(tuple(sys.version_info[:3]), fitting_pythons())
     if trouble:
         sys.exit(trouble)
-    from labkit.cli import main
+    import_nothing_strange()
+    if not __package__:
+        find_own_package()
+    from labkit.cli import main as command_line
 
+    return command_line()
+
+
+if __name__ == "__main__":
     sys.exit(main())

@@ -63,7 +63,8 @@ class Children:
 def clean_environment() -> dict[str, str]:
     """The caller's environment, less what would send packages elsewhere or keep no bytecode."""
     unwanted = {
-        *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH"),
+        *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"),
+        *("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE"),
         *("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONDONTWRITEBYTECODE"),
     }
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}

@@ -27,6 +27,9 @@ from labkit.paths import PACKAGE, in_checkout
 
 BARE = True
 ENTERED = "LABKIT_ENTERED"
+FOR_KERNELS = ("PYTHONPATH", "PYTHONSTARTUP")
+FOR_PYTHON = (*FOR_KERNELS, "PYTHONHOME", "PYTHONUSERBASE", "PYTHONINSPECT")
+HELD = "LABKIT_HELD_"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +54,7 @@ def main(args: argparse.Namespace) -> int:
 
 def enter(words: list[str], extra: str | None = None) -> None:
     """Return if this interpreter can run the course; else go on, with `words`, in one that can."""
+    give_back()
     extras = {extra} if extra else set()
     if stands_here(declared(), extras):
         return
@@ -192,8 +196,12 @@ def only_one(folder: Path, screen: Screen) -> Iterator[tuple[int, ...]]:
 
 
 def go_on_in(python: Path, words: list[str]) -> None:
-    """Run the same command with another interpreter, in place of this process where that exists."""
-    command = [str(python), "-m", "labkit", *words]
+    """Run the same command with another interpreter, in place of this process where that exists.
+
+    Nothing is imported from the current folder there, nor from where PYTHONPATH says.
+    """
+    command = [str(python), "-P", str(PACKAGE / "__main__.py"), *words]
+    hold_back()
     # Without kept bytecode torch and transformers are compiled at every start: half a minute.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.stdout.flush()
@@ -202,3 +210,19 @@ def go_on_in(python: Path, words: list[str]) -> None:
         sys.exit(subprocess.call(command))
     os.environ[ENTERED] = str(os.getpid())  # exec keeps the process id
     os.execv(command[0], command)
+
+
+def hold_back() -> None:
+    """Take out of the environment what would have an interpreter run other people's files."""
+    for name in FOR_PYTHON:
+        value = os.environ.pop(name, None)
+        if value and name in FOR_KERNELS:
+            os.environ[HELD + name] = value
+
+
+def give_back() -> None:
+    """The learner's own settings again, for their kernels: this process has started without."""
+    for name in FOR_KERNELS:
+        value = os.environ.pop(HELD + name, None)
+        if value:
+            os.environ.setdefault(name, value)

@@ -20,7 +20,7 @@ from labkit.cli.children import Children
 from labkit.cli.pins import Locked, Pins, closure, normalise, read_lock, split
 from labkit.cli.screen import Screen, megabytes
 from labkit.cli.trouble import SetupError, disk_full, installer_failed, tail
-from labkit.cli.venv_folder import CUDA_BYTES, Seen, VenvFolder
+from labkit.cli.venv_folder import CUDA_BYTES, PIP, Seen, VenvFolder
 
 RAW_PROGRESS = (24, 1)  # the first pip with `--progress-bar raw`
 
@@ -69,7 +69,7 @@ class Installer:
         if self.seen.versions.get("pip") == split(pin)[1]:
             return
         self.screen.step("Getting the installer")
-        command = [self.venv.python, "-m", "pip", "install", "--no-compile", pin]
+        command = [self.venv.python, *PIP, "install", "--no-compile", pin]
         answer = self.children.run(command)
         if answer.returncode != 0:
             raise installer_failed(answer.stdout, self.venv.path)
@@ -101,7 +101,7 @@ class Installer:
         """True if the torch that pip finds asks for CUDA packages (read from its metadata)."""
         report = self.venv.path / "torch-report.json"
         options = ["--dry-run", "--no-deps", "--ignore-installed", "--report", str(report)]
-        answer = self.children.run([self.venv.python, "-m", "pip", "install", *options, torch])
+        answer = self.children.run([self.venv.python, *PIP, "install", *options, torch])
         if answer.returncode != 0:
             raise installer_failed(answer.stdout, self.venv.path)
         try:
@@ -111,7 +111,15 @@ class Installer:
 
     def fetch_uv(self) -> bool:
         """uv knows where the CPU builds are; True if pip can bring it."""
-        command = [self.venv.python, "-m", "pip", "install", "--no-compile", self.pins.tool("uv")]
+        command = [
+            self.venv.python,
+            "-P",
+            "-m",
+            "pip",
+            "install",
+            "--no-compile",
+            self.pins.tool("uv"),
+        ]
         if self.children.run(command).returncode != 0:
             return False
         self.uv = str(self.venv.python.with_name("uv.exe" if os.name == "nt" else "uv"))
@@ -181,7 +189,7 @@ class Installer:
 
         bar = "raw" if numbers(self.seen.versions["pip"]) >= RAW_PROGRESS else "off"
         options = ["--no-compile", "--progress-bar", bar, "--disable-pip-version-check"]
-        command = [self.venv.python, "-m", "pip", *arguments, *options]
+        command = [self.venv.python, *PIP, *arguments, *options]
         code, output = self.children.watch(command, show)
         if code != 0:
             self.screen.done("  failed")

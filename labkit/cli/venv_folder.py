@@ -17,6 +17,7 @@ from labkit.cli.screen import Screen
 from labkit.cli.trouble import SetupError, disk_full, not_writable
 
 STAMP = "labkit.json"
+PIP = ("-P", "-m", "pip")  # and nothing is imported from the current folder
 CPU_BYTES = 2_500_000_000  # the whole environment, test tools too, and what the download needs
 CUDA_BYTES = 9_000_000_000
 
@@ -126,12 +127,12 @@ class VenvFolder:
 
     def create(self) -> None:
         """`python -m venv`; where Debian left out ensurepip, pip comes another way."""
-        made = self.children.run([sys.executable, "-m", "venv", self.path])
+        made = self.children.run([sys.executable, "-P", "-m", "venv", self.path])
         if made.returncode == 0:
             return
         if "No space left" in made.stdout:
             raise disk_full(self.path)
-        bare = self.children.run([sys.executable, "-m", "venv", "--without-pip", self.path])
+        bare = self.children.run([sys.executable, "-P", "-m", "venv", "--without-pip", self.path])
         if bare.returncode == 0 and self.bring_pip():
             return
         raise SetupError(
@@ -145,8 +146,8 @@ class VenvFolder:
         """Give the environment a pip, from whatever this machine has one from."""
         pip = ["pip", "install", "--no-compile", self.pip_pin]
         ways: list[list[str | Path]] = [
-            [self.python, "-m", "ensurepip", "--default-pip"],
-            [sys.executable, "-m", "pip", "--python", self.python, *pip[1:]],
+            [self.python, "-P", "-m", "ensurepip", "--default-pip"],
+            [sys.executable, *PIP, "--python", self.python, *pip[1:]],
         ]
         if uv := shutil.which("uv"):
             ways.append([uv, "pip", "install", "--python", self.python, self.pip_pin])

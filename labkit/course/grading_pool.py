@@ -27,9 +27,9 @@ from labkit.course.grading_worker import (
     serve,
     warm_up,
 )
+from labkit.grading.launching import clean_environment
 from labkit.grading.remote import Zygote, ZygoteError, can_fork
 
-SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 PATIENCE = 600.0  # seconds for one submission; every question has a limit of its own far below
 GOODBYE = 10.0
 
@@ -139,9 +139,8 @@ class Worker:
 
 def begin_fresh(settings: Settings) -> Worker:
     """A worker from nothing; it says hello once it is ready."""
-    environment = {**os.environ, **SETTINGS}
     process = subprocess.Popen(
-        command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment()
     )
     assert process.stdin and process.stdout
     return Worker(process, process.stdout, process.stdin, {})  # type: ignore[arg-type]

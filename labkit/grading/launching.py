@@ -13,7 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = str(Path(__file__).resolve().parents[2])  # where `import labkit` finds this one
-KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "TMPDIR")
+KEPT_VARIABLES = (
+    *("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "TMPDIR", "SYSTEMROOT"),
+)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 SETTINGS = {
     "CUDA_VISIBLE_DEVICES": "",
@@ -98,8 +100,12 @@ def end_process(pid: int) -> None:
 
 
 def python(code: str) -> list[str]:
-    """The command that runs code in a new interpreter, which finds this labkit and no other."""
-    return [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {ROOT!r}); {code}"]
+    """The command that runs code in a new interpreter, which finds this labkit and no other.
+
+    To be given a clean environment: then nothing is imported from a folder that is not Python's.
+    """
+    found = f"import sys; sys.path.insert(0, {ROOT!r}); import labkit; del sys.path[0]"
+    return [sys.executable, "-P", "-c", f"{found}; {code}"]
 
 
 def clean_environment() -> dict[str, str]:
