@@ -10,6 +10,7 @@ import linecache
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 import torch
 
 from labkit.grading.comparison import difference
+
+MOST_LAYERS = 100  # of partials around a function; an object can claim more without end
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,12 @@ def line_at(filename: str, number: int) -> Line:
 
 def code_of(function: Callable[..., Any]) -> CodeType | None:
     """The code object under decorators, methods and partials; None for built-in functions."""
-    while (inner := getattr(function, "func", None)) is not None and callable(inner):
+    for _ in range(MOST_LAYERS):
+        if not callable(inner := getattr(function, "func", None)):
+            break
         function = inner
-    function = inspect.unwrap(function)
+    with suppress(ValueError):  # a wrapper that wraps itself
+        function = inspect.unwrap(function)
     function = getattr(function, "__func__", function)
     if not hasattr(function, "__code__"):  # an instance with a method __call__
         function = inspect.getattr_static(type(function), "__call__", function)

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from labkit.grading.lines import definition_line, is_learners
+from labkit.grading.lines import code_of, definition_line, is_learners
 from labkit.grading.transport import LocalTransport
 
 
@@ -93,3 +93,16 @@ def test_library_code_is_not_the_learners(module):
 @pytest.mark.parametrize("filename", ["/tmp/ipykernel_7/123.py", "<ipython-input-1>", __file__])
 def test_cells_and_files_are(filename):
     assert is_learners(filename)
+
+
+def test_an_object_that_claims_endless_layers_has_no_code():
+    class Endless:
+        def __call__(self):
+            return self
+
+        def __getattr__(self, name):
+            if name in ("func", "__wrapped__"):
+                return Endless()
+            raise AttributeError(name)
+
+    assert code_of(Endless()) is code_of(Endless.__call__)

@@ -13,7 +13,7 @@ import torch
 
 from labkit.grading import Challenge, Mistake, Outcome, check, check_through, remote
 from labkit.grading.link import Link, Patience
-from labkit.grading.remote import Limits, NotIsolated, RemoteTransport, Zygote
+from labkit.grading.remote import Limits, NotIsolated, RemoteTransport, Work, Zygote
 from labkit.grading.transport import CutOff, Died, Raised, Returned
 from labkit.grading.wire import Channel, Late, Message
 from tests.gallery.hostile import SPEAK
@@ -145,6 +145,31 @@ def test_a_stub_is_untouched_and_so_is_nothing(zygote):
     transport = zygote.open(["def f(x):\n    '''Words.'''\n    ..."], ["f", "g"], QUICK)
 
     assert transport.is_untouched("f") and transport.is_untouched("g")
+    transport.close()
+
+
+def test_what_is_a_stub_and_what_is_not_there_are_told_apart(zygote):
+    cells = ["def f(x): ...", "class C:\n    def h(self, x): return x"]
+    work = Work(cells, prose=[("Markdown", "def k(x): return x")])
+    transport = zygote.open(work, ["f", "g", "h", "k"], QUICK)
+
+    transport.begin("f")
+    assert transport.why_untouched("f") == "f is still the stub: write its body, then check again."
+    assert transport.is_untouched("g")
+    assert transport.why_untouched("g").startswith("The notebook has no function `g`: take its")
+    assert not transport.is_untouched("h") and not transport.is_untouched("k")
+    assert "in the class `C` (cell 2, line 2)" in transport.call("h", (1,)).reason
+    assert "it stands in a Markdown cell" in transport.call("k", (1,)).reason
+    transport.close()
+
+
+def test_a_stub_with_the_answer_elsewhere_names_that_place(zygote):
+    transport = zygote.open(["def f_one(x): ...", "def my_f_one(x): return x"], ["f_one"], QUICK)
+
+    assert transport.is_untouched("f_one")
+    assert transport.why_untouched("f_one").endswith(
+        "Besides: cell 2, line 1 has `my_f_one`: if that is it, call it `f_one`."
+    )
     transport.close()
 
 
