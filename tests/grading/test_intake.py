@@ -28,7 +28,8 @@ from labkit.grading.intake import (
     read_notebook,
 )
 from labkit.grading.intake.found import MAX_NOTEBOOK
-from labkit.grading.intake.learners import name_learners, readable_name
+from labkit.grading.intake.learners import owners_of
+from labkit.grading.intake.names import readable_name
 
 LESSONS = {"05_temperature": ("top_p", "min_p"), "06_tokens": ("merge", "min_p", "split")}
 
@@ -90,7 +91,9 @@ def test_code_cells_in_order_and_the_lesson_they_state():
         }
     ).encode()
 
-    assert read_notebook(data) == Notebook(("a = 1", "b = 2\nc = 3"), "05_temperature")
+    assert read_notebook(data) == Notebook(
+        ("a = 1", "b = 2\nc = 3"), "05_temperature", (("Markdown", "# words"),)
+    )
 
 
 def test_format_3_has_its_cells_in_worksheets():
@@ -234,7 +237,8 @@ def test_the_lesson_by_statement_then_functions_then_name(cells, stated, file, e
     ],
 )
 def test_whose_it_is_from_folders_first(paths, expected):
-    assert name_learners([tuple(path.split("/")) for path in paths], "ROOT", LESSONS) == expected
+    owners = owners_of([tuple(path.split("/")) for path in paths], "ROOT", LESSONS)
+    assert [owner.name for owner in owners] == expected
 
 
 @settings(deadline=None)
@@ -325,8 +329,8 @@ def test_names_are_shown_without_what_a_terminal_would_obey(tmp_path):
 
     (found,) = found_in(tmp_path)
 
-    assert (found.learner, found.file) == ("[2Jali?ce", "�[2Jali�ce�.ipynb")
-    assert found.where.isprintable() and read_all(tmp_path) == [("[2Jali?ce", "a = 1")]
+    assert (found.learner, found.file) == ("[2Jaliÿce", "�[2Jali�ce�.ipynb")
+    assert found.where.isprintable() and read_all(tmp_path) == [("[2Jaliÿce", "a = 1")]
 
 
 # ---- zips ----------------------------------------------------------------------------------------
@@ -398,7 +402,7 @@ def test_bombs_are_not_unpacked(tmp_path):
 
     assert "zip bomb" in said["alice"]
     assert "larger than 32 MB" in said["bob"]
-    assert "a zip in it is not opened" in said["carol"]
+    assert "A zip in it is not opened" in said["carol"]
 
 
 def test_a_member_that_lies_about_its_size_is_cut(tmp_path):

@@ -9,6 +9,10 @@ from typing import BinaryIO
 
 from labkit.grading.intake.found import MEGABYTE, Unreadable
 
+MAX_DEPTH = 50  # folders in each other
+TOO_DEEP = (
+    f"It lies more than {MAX_DEPTH} folders deep, so it is not looked at. Ask for the notebook."
+)
 # A named pipe would make an ordinary open wait for ever; neither flag is known on Windows.
 CAREFULLY = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -42,6 +46,15 @@ def read_bounded(file: BinaryIO, most: int) -> bytes:
     data = file.read(most + 1)
     refuse_above(most, len(data))
     return data
+
+
+def head_of_file(path: Path, size: int) -> bytes:
+    """The first bytes of a plain file, b"" where it can't be read."""
+    try:
+        with open_plain(path) as file:
+            return file.read(size)
+    except (Unreadable, OSError):
+        return b""
 
 
 def refuse_above(most: int, size: int) -> None:

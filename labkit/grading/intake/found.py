@@ -1,4 +1,4 @@
-"""One notebook that was handed in: whose it is, where it lies, and what is wrong with it if so."""
+"""One notebook that was handed in, or a learner without one: whose, where, and what is wrong."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ class Found:
     file      its own file name, which may name the lesson
     problem   why it will not be read; "" where nothing speaks against it
     below     `where` below what was given, for learners' eyes: "alice/05_temperature.ipynb"
+    home      the same for two notebooks only where they are one person's for certain; "" where the
+              learner's name is a guess
+    missing   whether there is no notebook, so that this one stands for the learner
+    aside     what else of this learner's was not opened, and why
     """
 
     learner: str
@@ -37,3 +41,6 @@ class Found:
     members: tuple[int, ...] = ()
     problem: str = ""
     below: str = ""
+    home: str = ""
+    missing: bool = False
+    aside: tuple[str, ...] = ()

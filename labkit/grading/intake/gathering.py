@@ -1,50 +1,67 @@
 """From the paths on a command line to every notebook below them, each with its learner.
 
 A zip that is given itself holds a class; a zip found in a folder or in another zip holds the work
-of one learner, whose name is the zip's, whatever stands inside.
+of one learner, whose name is the zip's, whatever stands inside. Every learner comes out at least
+once: one who handed in no notebook as a `Found` whose problem says what is there instead.
 """
 
 from __future__ import annotations
 
-import glob
 import os
-import zipfile
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from labkit.grading.intake.archives import fault_of, is_bomb, open_zip
-from labkit.grading.intake.contents import MAX_LEARNERS_ZIP, inner_zip
-from labkit.grading.intake.files import open_plain
-from labkit.grading.intake.found import MAX_NOTEBOOK, Found, NothingFound, Unreadable
-from labkit.grading.intake.learners import Parts, name_learners
-from labkit.grading.plain_text import plain_line
+from labkit.grading.intake.archives import is_bomb
+from labkit.grading.intake.found import Found, NothingFound, Unreadable
+from labkit.grading.intake.learners import (
+    Folder,
+    Owner,
+    Parts,
+    are_learners,
+    holds_class,
+    joined,
+    named_apart,
+    owners_of,
+    tree,
+)
+from labkit.grading.intake.missing import telling, without_notebook
+from labkit.grading.intake.names import (
+    is_group,
+    is_nobody,
+    kind_of,
+    name_of_root,
+    readable_name,
+    stem,
+    told_apart,
+)
+from labkit.grading.intake.pieces import (
+    Piece,
+    below,
+    given,
+    in_class_zip,
+    in_learners_zip,
+)
+from labkit.grading.intake.walking import expand
 
 MAX_NOTEBOOKS = 100  # of one learner
-SKIPPED = {"__MACOSX", "__pycache__"}
-OTHER_ARCHIVES = {".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz"}
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Something that may be graded: a file, or a member of a zip, not named after a learner yet."""
+class Root:
+    """What is named together: `name` is for where nothing else tells, "" where it tells nothing."""
 
-    parts: Parts
     path: Path
-    members: tuple[int, ...] = ()
-    problem: str = ""
+    name: str
+    pieces: Sequence[Piece]
 
     @property
-    def kind(self) -> str:
-        return PurePosixPath(self.parts[-1]).suffix.casefold()
-
-    def found(self, learner: str, within: str = "", around: Parts = ()) -> Found:
-        """The piece with its learner; `within` are the places in the zips around it, `around` the
-        parts of the learner's zip that it lies in."""
-        where = plain_line(": ".join(filter(None, [str(self.path), within])))
-        file = plain_line(self.parts[-1])
-        below = plain_line(": ".join("/".join(parts) for parts in (around, self.parts) if parts))
-        return Found(learner, self.path, where, file, self.members, self.problem, below)
+    def group(self) -> str:
+        """The part of the class that the whole root is, if it is called as one."""
+        name = self.path.stem if kind_of(self.path.name) == ".zip" else self.path.name
+        return name if is_group(name) else ""
 
 
 def gather(paths: Iterable[str], lessons: Collection[str] = ()) -> list[Found]:
@@ -52,163 +69,208 @@ def gather(paths: Iterable[str], lessons: Collection[str] = ()) -> list[Found]:
 
     `lessons` are the ids that may stand in a file's name, such as 05_temperature.
     """
-    given = [path for pattern in paths for path in expand(pattern)]
-    found = [
-        one for root, pieces in groups(given) for one in with_learners(root, list(pieces), lessons)
+    paths = list(paths)
+    owned = [
+        each for root in roots_of(existing(paths), lessons) for each in by_owner(root, lessons)
     ]
-    once = {(os.path.abspath(one.path), one.members): one for one in reversed(found)}
+    names = shown_names(owner for _, owner, _ in owned)
+    found = [
+        one for root, owner, pieces in owned for one in found_of(root, owner, pieces, names[owner])
+    ]
+    once = {(os.path.abspath(one.path), one.members, one.where): one for one in reversed(found)}
     if not once:
         raise NothingFound(f"No notebook (.ipynb) and no zip was found in {', '.join(paths)}.")
-    return sorted(once.values(), key=lambda one: (one.learner, one.where))
+    return numbered(sorted(once.values(), key=lambda one: (one.learner, one.where)))
 
 
-def expand(pattern: str) -> list[Path]:
-    """A path as it is, or what a glob matches; NothingFound if there is neither."""
-    if os.path.lexists(pattern):
-        return [Path(pattern)]
-    matches = sorted(glob.glob(pattern, recursive=True))
-    if not matches:
-        raise NothingFound(f"There is nothing at {pattern}. Expected notebooks, folders or zips.")
-    return [Path(match) for match in matches]
+def existing(patterns: Iterable[str]) -> list[Path]:
+    """What paths and globs lead to; NothingFound where one leads to nothing."""
+    found = []
+    for pattern in patterns:
+        matches = expand(pattern)
+        if not matches:
+            raise NothingFound(
+                f"There is nothing at {pattern}. Expected notebooks, folders or zips."
+            )
+        found += matches
+    return found
 
 
-# Groups: everything that is named below one root
+def numbered(found: list[Found]) -> list[Found]:
+    """Each with a `where` of its own: a zip may list one name twice."""
+    times: Counter[str] = Counter()
+    for place, one in enumerate(found):
+        times[one.where] += 1
+        if times[one.where] > 1:
+            mark = f" ({times[one.where]})"
+            found[place] = replace(one, where=one.where + mark, below=one.below + mark)
+    return found
 
 
-def groups(given: Sequence[Path]) -> Iterator[tuple[str, Iterable[Piece]]]:
-    """A root's name and its pieces: all single files together, each folder, each zip."""
-    files = [path for path in given if not is_folder(path) and not is_zip(path)]
+# Roots: everything that is named together
+
+
+def roots_of(paths: Iterable[Path], lessons: Collection[str]) -> Iterator[Root]:
+    """Learners' folders, zips and files side by side together; each class; all other files."""
+    found = list({os.path.abspath(path): path for path in paths}.values())
+    files = by_parent(path for path in found if not is_holder(path))
+    for parent, those in by_parent(path for path in found if is_holder(path)).items():
+        inside = {path: pieces_at(path, (own_name(path),)) for path in those}
+        if len(those) > 1 and are_learners(map(folder_of, inside.values()), lessons):
+            beside = [given(path, parent) for path in files.pop(parent, [])]
+            listed = [one for path in those for one in as_learners(path, inside[path], lessons)]
+            yield Root(parent, "", [*listed, *beside])
+        else:
+            yield from (class_at(path, lessons) for path in those)
     if files:
-        root = Path(os.path.commonpath([os.path.abspath(path.parent) for path in files]))
-        yield root.name, (piece_at(path, root) for path in files if is_given_work(path))
-    for path in given:
-        if is_folder(path):
-            yield path.resolve().name, in_folder(path)
-        elif is_zip(path):
-            yield path.stem, in_zip(path)
+        root = Path(os.path.commonpath(files))
+        pieces = [given(path, root) for those in files.values() for path in those]
+        yield Root(root, name_of_root(root, lessons), pieces)
 
 
-def is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+def by_parent(paths: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Paths by the folder that they are in."""
+    found: dict[Path, list[Path]] = defaultdict(list)
+    for path in paths:
+        found[Path(os.path.abspath(path)).parent].append(path)
+    return found
 
 
-def is_zip(path: Path) -> bool:
-    return path.suffix.casefold() == ".zip"
+def is_holder(path: Path) -> bool:
+    """Whether hand-ins lie in it: a folder that is no link, or a zip."""
+    return kind_of(path.name) == ".zip" or (os.path.isdir(path) and not os.path.islink(path))
 
 
-def is_work(name: str) -> bool:
-    """Whether a file is a notebook or an archive; hidden files and copies of editors are not."""
-    kind = PurePosixPath(name).suffix.casefold()
-    return not name.startswith(".") and kind in {".ipynb", ".zip", *OTHER_ARCHIVES}
+def own_name(path: Path) -> str:
+    """The name of a file or a folder, of "." too."""
+    return Path(os.path.abspath(path)).name
 
 
-def is_given_work(path: Path) -> bool:
-    """Whether a file that was named is to have a row; a link has one, which says so."""
-    return is_work(path.name) or path.is_symlink()
-
-
-def piece_at(path: Path, root: Path) -> Piece:
-    """A file below a root; one that is reached through a link is a piece with that problem."""
-    parts = Path(os.path.abspath(path)).relative_to(root).parts
-    steps = [root.joinpath(*parts[: count + 1]) for count in range(len(parts))]
-    linked = any(step.is_symlink() for step in steps)
-    return Piece(parts, path, problem="It is reached by a link, which is not followed." * linked)
-
-
-def in_folder(root: Path) -> Iterator[Piece]:
-    """The notebooks and archives below a folder, in order; linked folders are not entered."""
-    closed: list[OSError] = []
-    for folder, inner, files in os.walk(root, onerror=closed.append):
-        inner[:] = sorted(name for name in inner if not is_skipped(name))
-        linked = [name for name in inner if Path(folder, name).is_symlink()]
-        for name in sorted([*linked, *filter(is_work, files)]):
-            path = Path(folder, name)
-            yield Piece(path.relative_to(root).parts, path, problem=fault_at(path))
-    for error in closed:
-        path = Path(str(error.filename))
-        yield Piece(
-            path.relative_to(root).parts or (path.name,), path, problem=f"{error.strerror}."
-        )
-
-
-def is_skipped(folder: str) -> bool:
-    return folder.startswith(".") or folder in SKIPPED
-
-
-def fault_at(path: Path) -> str:
-    return "It is a link, and links are not followed." if path.is_symlink() else ""
-
-
-def in_zip(path: Path) -> Iterator[Piece]:
-    """The notebooks and archives in the zip of a class; the zip itself if it can't be read."""
+def pieces_at(path: Path, above: Parts = ()) -> list[Piece]:
+    """All that lies in a folder or in the zip of a class; the zip itself if it can't be read."""
+    if kind_of(path.name) != ".zip" or os.path.isdir(path):
+        return list(below(path, above))
     try:
-        with open_plain(path) as file, open_zip(file) as archive:
-            yield from pieces_in(archive, path)
+        return in_class_zip(path, above)
     except Unreadable as error:
-        yield Piece((path.name,), path, problem=str(error))
+        return [Piece(above or (path.name,), path, problem=str(error))]
 
 
-def pieces_in(archive: zipfile.ZipFile, path: Path, around: tuple[int, ...] = ()) -> list[Piece]:
-    """What may be graded in an open zip, each with what speaks against it."""
-    return [
-        Piece(parts, path, (*around, place), fault_of(member, bound_for(parts[-1])))
-        for place, member in enumerate(archive.infolist())
-        if not member.is_dir() and (parts := member_parts(member)) and is_work(parts[-1])
-        if not any(is_skipped(part) for part in parts[:-1])
-    ]
+def folder_of(pieces: Iterable[Piece]) -> Folder:
+    """What lies in the folder or the zip that all these pieces are in."""
+    return tree(piece.parts[1:] for piece in pieces if len(piece.parts) > 1)
 
 
-def member_parts(member: zipfile.ZipInfo) -> Parts:
-    """The folders and the file in a member's name."""
-    return tuple(part for part in PurePosixPath(member.filename).parts if part not in ("/", ".."))
+def as_learners(path: Path, inside: list[Piece], lessons: Collection[str]) -> list[Piece]:
+    """What lies in one of several folders and zips; a learner's zip is one piece."""
+    if os.path.isdir(path):
+        return inside or [Piece((own_name(path), ""), path)]
+    return opened([Piece((path.name,), path)], lessons)
 
 
-def bound_for(name: str) -> int:
-    return MAX_LEARNERS_ZIP if PurePosixPath(name).suffix.casefold() == ".zip" else MAX_NOTEBOOK
+def class_at(path: Path, lessons: Collection[str]) -> Root:
+    """A folder or a zip on its own: a class, or one learner's."""
+    full = Path(os.path.abspath(path))
+    if os.path.isdir(path):
+        return Root(full, name_of_root(full, lessons), opened(pieces_at(path), lessons))
+    return Root(full, "" if is_nobody(full.stem, lessons) else full.stem, pieces_at(path))
+
+
+def opened(pieces: Iterable[Piece], lessons: Collection[str]) -> list[Piece]:
+    """The pieces, and in place of each zip that is a class's what lies in it."""
+    return [inner for piece in pieces for inner in in_place_of(piece, lessons)]
+
+
+def in_place_of(piece: Piece, lessons: Collection[str]) -> list[Piece]:
+    """What lies in a zip that is called as nobody is and holds several learners' work."""
+    if len(piece.parts) == 1 and piece.is_zip and is_nobody(stem(piece.file), lessons):
+        inside = pieces_at(piece.path, piece.parts)
+        if holds_class(folder_of(inside), lessons):
+            return inside
+    return [piece]
 
 
 # From pieces to what was found
 
 
-def with_learners(root: str, pieces: list[Piece], lessons: Collection[str]) -> Iterator[Found]:
-    """The pieces of one root with their learners; zips are replaced by their notebooks."""
-    names = name_learners([piece.parts for piece in pieces], root, lessons)
-    for piece, learner in zip(pieces, names, strict=True):
-        within = "/".join(piece.parts) if piece.members else ""
-        if piece.kind == ".zip" and not piece.problem:
-            yield from in_learners_zip(piece, learner, within)
-        elif piece.kind in OTHER_ARCHIVES:
-            problem = f"A {piece.kind} archive is not read: unpack it, or ask for a zip."
-            yield replace(piece, problem=problem).found(learner, within)
-        else:
-            yield piece.found(learner, within)
+def by_owner(root: Root, lessons: Collection[str]) -> Iterator[tuple[Root, Owner, list[Piece]]]:
+    """A root's pieces by learner, each with the part of the class that they are in."""
+    owners = owners_of([piece.parts for piece in root.pieces], root.name, lessons)
+    found: dict[Owner, list[Piece]] = defaultdict(list)
+    for piece, owner in zip(root.pieces, owners, strict=True):
+        if piece.problem:  # has a row in any case
+            owner = owner or Owner(stem(piece.file), piece.parts, guessed=True)
+        if owner:
+            found[replace(owner, group=joined(root.group, owner.group))].append(piece)
+    yield from ((root, owner, pieces) for owner, pieces in found.items())
 
 
-def in_learners_zip(piece: Piece, learner: str, within: str) -> Iterator[Found]:
-    """The notebooks in one learner's zip, or the one reason why it is not read."""
-    try:
-        inner = learners_notebooks(piece)
-    except Unreadable as error:
-        yield replace(piece, problem=str(error)).found(learner, within)
-        return
-    for notebook in inner:
-        inside = ": ".join(filter(None, [within, "/".join(notebook.parts)]))
-        yield notebook.found(learner, inside, piece.parts)
+def shown_names(owners: Iterable[Owner]) -> dict[Owner, str]:
+    """A name for each that can be shown, the same for two only where theirs were the same."""
+    written = named_apart(owners)
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in written.values():
+        alike[readable_name(name)].add(name)
+    return {
+        owner: shown if shown == name or len(alike[shown]) == 1 else told_apart(name)
+        for owner, name in written.items()
+        if (shown := readable_name(name))
+    }
+
+
+def found_of(root: Root, owner: Owner, pieces: list[Piece], learner: str) -> list[Found]:
+    """All notebooks of one learner, or why there is none."""
+    home = "" if owner.guessed else f"{root.path}: {'/'.join(owner.home)}"
+    notebooks: list[Found] = []
+    closed: list[Found] = []
+    for piece in pieces:
+        try:
+            notebooks += [one.found(learner, home, outer) for one, outer in notebooks_in(piece)]
+        except Unreadable as error:
+            closed.append(replace(piece, problem=str(error)).found(learner, home))
+    if any(not one.problem for one in notebooks):
+        aside = tuple(f"{one.below}: {one.problem}" for one in closed)
+        notebooks[0] = replace(notebooks[0], aside=aside)
+        closed = []
+    rows = [*notebooks, *closed] or [missing(pieces).found(learner, home)]
+    return rows if len(rows) <= MAX_NOTEBOOKS or owner.guessed else [too_many(rows)]
+
+
+def notebooks_in(piece: Piece) -> Iterable[tuple[Piece, Piece | None]]:
+    """A notebook itself, or those in a learner's zip; Unreadable for what may hold some."""
+    if piece.is_notebook:
+        return [(piece, None)]
+    if piece.problem:
+        raise Unreadable(piece.problem)
+    if piece.is_other_archive:
+        raise Unreadable(
+            f"A {kind_of(piece.file)} archive is not read: unpack it, or ask for a zip."
+        )
+    return [(one, piece) for one in learners_notebooks(piece)] if piece.is_zip else []
 
 
 def learners_notebooks(piece: Piece) -> list[Piece]:
-    """The notebooks in a learner's zip; Unreadable where it has none, too many, or is a bomb."""
-    with open_plain(piece.path) as file:
-        archive = open_zip(file)
-        for place in piece.members:
-            archive = inner_zip(archive, archive.infolist()[place])
-        inner = pieces_in(archive, piece.path, piece.members)
-        infos = archive.infolist()
-    notebooks = [one for one in inner if one.kind == ".ipynb"]
-    if not notebooks:
-        raise Unreadable("The zip holds no notebook (a zip in it is not opened).")
+    """The notebooks in a learner's zip; Unreadable where it has too many, or is a bomb."""
+    inner, infos = in_learners_zip(piece)
+    notebooks = [one for one in inner if one.is_notebook]
     if len(notebooks) > MAX_NOTEBOOKS:
         raise Unreadable(f"It holds {len(notebooks):,} notebooks; {MAX_NOTEBOOKS} is the most.")
     if is_bomb([infos[one.members[-1]] for one in notebooks if not one.problem]):
         raise Unreadable("It would unpack to far more than its size: a zip bomb, so not read.")
     return notebooks
+
+
+def missing(pieces: Sequence[Piece]) -> Piece:
+    """A piece that stands for a learner without a notebook, and says what is there."""
+    most = telling(pieces)
+    problem = without_notebook(pieces, "folder")
+    if most.is_zip and len(pieces) == 1:
+        with suppress(Unreadable):  # it could be read a moment ago
+            problem = without_notebook(in_learners_zip(most)[0], "zip")
+    return replace(most, members=(), problem=problem, without=True)
+
+
+def too_many(found: list[Found]) -> Found:
+    """One row in place of more than anybody hands in."""
+    problem = f"There are {len(found):,} notebooks and archives; {MAX_NOTEBOOKS} is the most."
+    return replace(found[0], problem=problem)

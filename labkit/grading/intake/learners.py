@@ -1,4 +1,4 @@
-"""Whose notebook it is, from where it lies.
+"""Whose each piece is, from where it lies.
 
 The outermost folder below what was given decides, since a learner chooses the names inside their
 own folder and their file's, but not their folder's:
@@ -6,118 +6,313 @@ own folder and their file's, but not their folder's:
     alice/05_temperature.ipynb                         alice
     05_temperature/alice/work.ipynb                    alice   (a lesson's name is nobody's)
     submitted/alice/ps1/05_temperature.ipynb           alice   (nbgrader)
-    Jane Doe_123_assignsubmission_file_/05….ipynb      Jane Doe (123)   (Moodle)
+    alice/submitted/bob/05_temperature.ipynb           alice
+    section1/bob/…, section2/bob/…                     bob (section1), bob (section2)
+    Jane Doe_123_assignsubmission_file_/05….ipynb      Jane Doe (123)
 
-Without a folder, the file's name:
-
-    alice_05_temperature.ipynb, 05_temperature-alice.ipynb, alice.ipynb    alice
-    Jane Doe_123_assignsubmission_file_05….ipynb       Jane Doe (123)   (Moodle)
-    doejane_LATE_123_456_05….ipynb                     doejane (123)    (Canvas)
-    Lab 5_jdoe_attempt_2026-11-20-10-00-00_05….ipynb   jdoe             (Blackboard)
-
-A folder around all the others is stripped first, and so is one folder that holds several files
-which each name somebody: both are the class.
+Without a folder, the file's name. Folders that are not a learner's but hold several are opened:
+those that are called so (names.py), one around all the others, and folders side by side of which
+most hold several learners' work. Where nothing tells, a name is guessed; whoever reads on must not
+take two pieces with a guessed name for one person's.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Collection, Sequence
-from pathlib import PurePosixPath
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from labkit.grading.intake.lessons import beside, lesson_in_name
-
-LMS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?P<name>.+?)_(?P<number>\d+)_assignsubmission_\w+?(?:_.*)?",
-        r"(?P<name>[^_]+)(?:_LATE)?_(?P<number>\d+)_\d+_.+",
-        r".*?_(?P<name>[^_]+)_attempt_\d{4}(?:-\d\d){5}(?:_.*)?",
-    )
+from labkit.grading.intake.lessons import lesson_in_name
+from labkit.grading.intake.names import (
+    ASIDE,
+    from_lms,
+    in_file_name,
+    is_group,
+    is_hidden,
+    is_instead,
+    is_nobody,
+    is_work,
+    stem,
+    words_of,
 )
-NO_LEARNERS = {"submissions", "notebooks", "work", "files"}
-# What a browser or Jupyter puts behind the name of a copy.
-COPY = re.compile(r"(?:[ ._-]*(?:\(\d+\)|copy\d*|new|\d[\d-]*))+", re.IGNORECASE)
-LONGEST = 80
 
-Parts = tuple[str, ...]  # the folders below what was given, then the file
+SUBMITTED = (
+    "submitted"  # nbgrader's; each folder in it is a learner's, those beside it are nobody's
+)
+BESIDE_SUBMITTED = {"autograded", "feedback", "release", "source"}
 
-
-def name_learners(paths: Sequence[Parts], root: str, lessons: Collection[str]) -> list[str]:
-    """The learner of each path below one root; the root's own name where nothing else tells."""
-    around = common_folders(paths)
-    if is_flat_class(paths, lessons):
-        around = paths[0][:-1]
-    fallback = around[-1] if around else root
-    return [readable_name(learner_of(path[len(around) :], fallback, lessons)) for path in paths]
+Parts = tuple[str, ...]  # the folders below what was given, then the file; "" in an empty folder
 
 
-def common_folders(paths: Sequence[Parts]) -> Parts:
-    """The folders that all paths begin with, as long as each has another folder below them."""
-    shortest = min((len(path) for path in paths), default=0)
-    count = 0
-    while count < shortest - 2 and len({path[count] for path in paths}) == 1:
-        count += 1
-    return paths[0][:count] if len(paths) > 1 else ()
+@dataclass(frozen=True)
+class Owner:
+    """A learner: the name as it is written, and the folder that is theirs (or the name, in a folder
+    of files). `group` are the parts of the class that they are in, such as "section1"."""
+
+    name: str
+    home: Parts
+    group: str = ""
+    guessed: bool = False
 
 
-def is_flat_class(paths: Sequence[Parts], lessons: Collection[str]) -> bool:
-    """Whether one folder holds several files, each of which names somebody else."""
-    if len(paths) < 2 or len({path[:-1] for path in paths}) > 1:
-        return False
-    named = [in_file_name(path[-1], lessons) for path in paths]
-    return all(named) and len(set(named)) == len(named)
+@dataclass
+class Folder:
+    """A folder: its files, those further in, and the places of all of them in the whole list."""
+
+    files: list[tuple[int, str]] = field(default_factory=list)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    all: list[int] = field(default_factory=list)
 
 
-def learner_of(parts: Parts, fallback: str, lessons: Collection[str]) -> str:
-    """One learner, from the folders below the root and the file's name."""
-    *folders, file = parts
-    if "submitted" in folders[:-1]:
-        return folders[folders.index("submitted") + 1]
-    telling = [name for name in folders if says_somebody(name, lessons)]
-    if telling:
-        return from_lms(telling[0]) or telling[0]
-    named = in_file_name(file, lessons)
-    if named is None:
-        return stem(file)
-    return named or fallback
+def owners_of(
+    paths: Sequence[Parts], fallback: str, lessons: Collection[str]
+) -> list[Owner | None]:
+    """The learner of each path below one root, None for what is nobody's.
+
+    `fallback` is the root's own name, for where nothing else tells; "" where it tells nothing.
+    """
+    sorting = Sorting(lessons)
+    sorting.open(tree(paths), (), "")
+    sorting.guess(fallback)
+    found = [sorting.owners.get(place) for place in range(len(paths))]
+    alone = len({owner.home for owner in found if owner}) == 1  # and may hold a whole class
+    return [replace(owner, guessed=True) if owner and alone else owner for owner in found]
 
 
-def says_somebody(folder: str, lessons: Collection[str]) -> bool:
-    """Whether a folder can be a learner's: it is not called as a lesson, or as folders are."""
-    return folder.casefold() not in NO_LEARNERS and folder not in lessons
+def tree(paths: Iterable[Parts]) -> Folder:
+    """The folders and files of these paths."""
+    root = Folder()
+    for place, (*above, file) in enumerate(paths):
+        folder = root
+        folder.all.append(place)
+        for name in above:
+            folder = folder.folders.setdefault(name, Folder())
+            folder.all.append(place)
+        folder.files.append((place, file))
+    return root
 
 
-def in_file_name(file: str, lessons: Collection[str]) -> str | None:
-    """The learner in a file's name; "" where it names a lesson only, None where not even that."""
-    if found := from_lms(stem(file)):
+class Sorting:
+    """Finds the owners of all that lies below one root."""
+
+    def __init__(self, lessons: Collection[str]) -> None:
+        self.lessons = lessons
+        self.topics = {word for lesson in lessons for word in words_of(lesson)}
+        self.owners: dict[int, Owner] = {}
+        self.unnamed: list[tuple[int, Parts, str]] = []
+        self.doubtful: list[tuple[Folder, Owner]] = []
+
+    def open(self, folder: Folder, path: Parts, group: str) -> None:
+        """A folder that holds several learners' work, or may."""
+        for place, file in folder.files:
+            self.take_file(place, file, folder, (path, group))
+        opened = () if SUBMITTED in (path[-1:] or ("",)) else self.classes_in(folder)
+        for name, inner in folder.folders.items():
+            if SUBMITTED in folder.folders and name in BESIDE_SUBMITTED:
+                continue
+            if learner := from_lms(name):
+                self.own(inner, Owner(learner, (*path, learner), group))
+            elif is_nobody(name, self.lessons):
+                self.open_nobodys(inner, (*path, name), group)
+            elif name in opened:
+                alone = len(opened) == 1 and len(folder.folders) == 1
+                self.open(inner, (*path, name), group if alone else joined(group, name))
+            else:
+                self.own(inner, Owner(name, (*path, name), group))
+
+    def open_nobodys(self, folder: Folder, path: Parts, group: str) -> None:
+        """A folder with a usual name. One that holds nobody's work may be a learner's after all."""
+        before = len(self.owners)
+        self.open(folder, path, joined(group, path[-1]) if is_group(path[-1]) else group)
+        if len(self.owners) == before and not self.holds_work(folder):
+            self.doubtful.append((folder, Owner(path[-1], path, group, guessed=True)))
+
+    def own(self, folder: Folder, owner: Owner) -> None:
+        """All of it is one learner's."""
+        self.owners |= dict.fromkeys(folder.all, owner)
+
+    # Files
+
+    def take_file(self, place: int, file: str, folder: Folder, at: tuple[Parts, str]) -> None:
+        """A file beside learners' folders, or in a folder of files."""
+        path, group = at
+        if not file or is_hidden(file):
+            return
+        if name := self.name_in(file, folder):
+            self.owners[place] = Owner(name, (*path, name), group)
+        else:
+            self.unnamed.append((place, path, file))
+
+    def name_in(self, file: str, folder: Folder) -> str:
+        """The learner in a file's name; "" where it names nobody, or only may."""
+        named = in_file_name(file, self.lessons)
+        if named is not None:
+            return named
+        handed = is_work(file) or (is_instead(file) and self.is_like_those_beside(folder))
+        return stem(file) if handed and self.is_own_name(file) else ""
+
+    def is_own_name(self, file: str) -> bool:
+        """Whether a file's name without a lesson in it may be a learner's."""
+        words = set(filter(str.isalpha, words_of(stem(file))))
+        about_lessons = bool(words) and words <= self.topics
+        return not about_lessons and not is_nobody(stem(file), self.lessons)
+
+    def is_like_those_beside(self, folder: Folder) -> bool:
+        """Whether a file that is no notebook lies among files that are called as people are."""
+        beside = any(is_work(file) and self.is_own_name(file) for file in files_in(folder))
+        return beside and not folder.folders
+
+    def guess(self, fallback: str) -> None:
+        """Name what has no name yet: like the root, if that is not a whole class."""
+        a_class = bool(self.owners)
+        for folder, owner in self.doubtful:
+            if not a_class and fallback:
+                self.own(folder, Owner(fallback, (), guessed=True))
+            elif owner.name.casefold() not in ASIDE:
+                self.own(folder, owner)
+        for place, path, file in self.unnamed:
+            renamed = ".ipynb" in file.casefold() and not is_work(file)
+            if place in self.owners:
+                continue
+            if not a_class and fallback:
+                home = (*path, file) if renamed else ()
+                self.owners[place] = Owner(fallback, home, guessed=True)
+            elif renamed or is_work(file):
+                name = path[-1] if path else stem(file)
+                self.owners[place] = Owner(name, (*path, file), guessed=True)
+
+    # What folders hold
+
+    def classes_in(self, folder: Folder) -> Collection[str]:
+        """The folders in this one that hold several learners' work each, instead of one's."""
+        within = {
+            name: inner
+            for name, inner in folder.folders.items()
+            if not is_nobody(name, self.lessons) and self.is_handed_in(inner)
+        }
+        if any(map(from_lms, folder.folders)) or self.are_learners_files(folder.files):
+            return ()
+        if len(within) == 1:
+            return [name for name, inner in within.items() if self.may_be_class(inner)]
+        return within if self.are_classes(within.values()) else ()
+
+    def are_classes(self, folders: Collection[Folder]) -> bool:
+        """Whether none is clearly one learner's, and at least half are clearly several's."""
+        several = sum(map(self.is_class, folders))
+        alone = any(self.is_one_learners(folder) for folder in folders)
+        return several > 0 and not alone and 2 * several >= len(folders)
+
+    def are_learners_files(self, files: Sequence[tuple[int, str]]) -> bool:
+        """Whether files say that learners' work lies side by side in their folder."""
+        named = [file for _, file in files if is_work(file)]
+        plain = [file for file in named if self.is_own_name(file)]
+        by_lesson = any(in_file_name(file, self.lessons) for file in named)
+        zips = any(file.casefold().endswith(".zip") for file in plain)
+        return by_lesson or zips or len(plain) > 1
+
+    def may_be_class(self, folder: Folder) -> bool:
+        """Whether the only folder of all holds several learners' work: it need not be clear."""
+        within = self.members(folder)
+        return self.is_class(folder) or (len(within) > 1 and not self.loose(folder))
+
+    def is_class(self, folder: Folder) -> bool:
+        """Whether a folder clearly holds several learners' work: of one lesson, or by an LMS."""
+        within = self.members(folder)
+        times = Counter(about for abouts in within.values() for about in abouts)
+        shared = any(count > 1 for count in times.values())
+        return shared or any(map(from_lms, [*folder.folders, *files_in(folder)]))
+
+    def is_one_learners(self, folder: Folder) -> bool:
+        """Whether a folder has work directly in it that names nobody."""
+        return bool(self.loose(folder)) and not self.is_class(folder)
+
+    def loose(self, folder: Folder) -> list[str]:
+        """The work that lies in a folder itself and names nobody else."""
+        return [
+            file
+            for file in files_in(folder)
+            if is_work(file) and not in_file_name(file, self.lessons)
+        ]
+
+    def members(self, folder: Folder) -> dict[str, set[str]]:
+        """Who may have work in a folder, each with the lessons or the names of their files."""
+        found: dict[str, set[str]] = {}
+        for file in files_in(folder):
+            zip_of = stem(file) if is_work(file) and file.casefold().endswith(".zip") else ""
+            named = in_file_name(file, self.lessons)
+            if named or (named is None and zip_of and self.is_own_name(file)):
+                found.setdefault(named or zip_of, set()).add(self.about(file) if named else "")
+        for name, inner in folder.folders.items():
+            if not is_nobody(name, self.lessons) or from_lms(name):
+                if self.is_handed_in(inner):
+                    found.setdefault(name, set()).update(self.all_about(inner))
+            elif name != SUBMITTED:
+                for member, about in self.members(inner).items():
+                    found.setdefault(member, set()).update(about)
         return found
-    lesson = lesson_in_name(stem(file), lessons)
-    sides = beside(stem(file), lesson) if lesson else None
-    if sides is None:
-        return None
-    before, behind = (side.strip(" ._-") for side in sides)
-    return before or COPY.sub("", sides[1]).strip(" ._-") if before or behind else ""
+
+    def about(self, file: str) -> str:
+        """The lesson in a file's name, else its name."""
+        return lesson_in_name(stem(file), self.lessons) or stem(file)
+
+    def all_about(self, folder: Folder) -> Iterator[str]:
+        """What each telling file in and below a folder is about."""
+        yield from (self.about(file) for file in files_in(folder) if self.is_telling(file))
+        for inner in folder.folders.values():
+            yield from self.all_about(inner)
+
+    def is_handed_in(self, folder: Folder) -> bool:
+        """Whether something in or below a folder looks like a hand-in, of whatever kind."""
+        return any(map(self.is_telling, files_in(folder))) or any(
+            map(self.is_handed_in, folder.folders.values())
+        )
+
+    def holds_work(self, folder: Folder) -> bool:
+        """Whether a notebook or an archive lies in or below a folder."""
+        return any(map(is_work, files_in(folder))) or any(
+            map(self.holds_work, folder.folders.values())
+        )
+
+    def is_telling(self, file: str) -> bool:
+        """Whether a file is work, or is called like it."""
+        return bool(
+            is_work(file) or ".ipynb" in file.casefold() or lesson_in_name(file, self.lessons)
+        )
 
 
-def from_lms(name: str) -> str | None:
-    """The learner in a name as Moodle, Canvas or Blackboard makes it, with their number there."""
-    for pattern in LMS:
-        if match := pattern.fullmatch(name):
-            number = match.groupdict().get("number")
-            return f"{match['name']} ({number})" if number else match["name"]
-    return None
+def files_in(folder: Folder) -> list[str]:
+    """The names of the files in a folder."""
+    return [file for _, file in folder.files]
 
 
-def stem(file: str) -> str:
-    """A file's name without .ipynb or .zip."""
-    return PurePosixPath(file).stem
+def joined(*groups: str) -> str:
+    """A part of a class in a part of a class."""
+    return ", ".join(filter(None, groups))
 
 
-def readable_name(name: str) -> str:
-    """A name that can be shown: no control characters, no reversed text, not too long."""
-    name = name.encode("utf-8", "replace").decode("utf-8")
-    name = unicodedata.normalize("NFC", name)
-    shown = (" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in name)
-    return " ".join("".join(shown).split())[:LONGEST] or "unnamed"
+def named_apart(owners: Iterable[Owner]) -> dict[Owner, str]:
+    """The name of each, with the group where two of one name are in different groups."""
+    known = list(dict.fromkeys(owners))
+    groups: dict[str, set[str]] = {}
+    for owner in known:
+        groups.setdefault(owner.name, set()).add(owner.group)
+    return {
+        owner: f"{owner.name} ({owner.group})"
+        if owner.group and len(groups[owner.name]) > 1
+        else owner.name
+        for owner in known
+    }
+
+
+def are_learners(folders: Iterable[Folder], lessons: Collection[str]) -> bool:
+    """Whether folders that were given side by side are a learner's each, rather than a class's."""
+    sorting, folders = Sorting(lessons), list(folders)
+    several = sum(map(sorting.is_class, folders))
+    alone = any(map(sorting.is_one_learners, folders))
+    many = any(len(sorting.members(folder)) > 1 for folder in folders)
+    return not many or (alone and 2 * several < len(folders))
+
+
+def holds_class(folder: Folder, lessons: Collection[str]) -> bool:
+    """Whether a folder on its own holds several learners' work."""
+    return Sorting(lessons).may_be_class(folder)
