@@ -93,8 +93,8 @@ class LearnersFunction:
         return self.result(self.submission.ask(self.name, arguments))
 
     def gradient(self, wrt: int, *arguments: Any) -> Result:
-        """The gradient of the sum of what it returns, with respect to argument number `wrt`, which
-        must be a tensor of floats; no tensor at all where none leads back."""
+        """The gradient of the sum of what it returns, with respect to argument number `wrt`, a
+        tensor of floats or a list of them; no tensor at all where none leads back."""
         return self.result(self.submission.ask(self.name, arguments, wrt))
 
     def result(self, case: Case) -> Result:

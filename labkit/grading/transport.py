@@ -21,6 +21,7 @@ from labkit.grading.untouched import is_untouched
 from labkit.grading.values import Foreign, copy_arguments, copy_value, describe
 
 Arguments = tuple[Any, ...]
+Sources = torch.Tensor | list[torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -157,15 +158,14 @@ def call_once(
 ) -> Returned | Raised:
     """One call; whatever the learner raises, SystemExit included, becomes a reply.
 
-    wrt  with respect to which argument the gradient of the result's sum is returned, in place of
-         the result: so a loss shows that a model can learn from it
+    wrt  with respect to which argument, a tensor or a list of them, the gradient of the result's
+         sum is returned, in place of the result: so a loss shows that a model can learn from it
     """
     try:
-        if wrt is not None:
-            inputs[wrt].requires_grad_()
+        sources = None if wrt is None else tracked(inputs[wrt])
         value = function(*inputs)
-        if wrt is not None:
-            value = gradient(value, inputs[wrt])
+        if sources is not None:
+            value = gradient(value, sources)
     except TimeLimitReached:
         raise
     except BaseException as error:
@@ -173,12 +173,21 @@ def call_once(
     return Returned(copy_value(value), copy_arguments(inputs))
 
 
-def gradient(value: Any, source: torch.Tensor) -> torch.Tensor | Foreign:
-    """d sum(value) / d source, of the source's shape; or why there is none, in words."""
+def tracked(argument: Sources) -> Sources:
+    """The same tensors, told to remember what is made of them; a list is a new one."""
+    if isinstance(argument, list):
+        return [tensor.requires_grad_() for tensor in argument]
+    return argument.requires_grad_()
+
+
+def gradient(value: Any, sources: Sources) -> Any:
+    """d sum(value) / d source, of the source's shape, a list for a list; or why there is none."""
     if type(value) is not torch.Tensor or not value.requires_grad:
         return Foreign(f"{describe(copy_value(value))} that no gradient leads back from")
-    (found,) = torch.autograd.grad(value.sum(), source, allow_unused=True)
-    return Foreign("a tensor that does not depend on this input") if found is None else found
+    unused = Foreign("a tensor that does not depend on this input")
+    found = torch.autograd.grad(value.sum(), sources, allow_unused=True)
+    each = [unused if one is None else one for one in found]
+    return each if isinstance(sources, list) else each[0]
 
 
 def raised(

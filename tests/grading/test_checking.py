@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from labkit.grading import Challenge, Mistake, Outcome, Verdict, check
-from labkit.grading.transport import LocalTransport
+from labkit.grading.comparison import difference
+from labkit.grading.transport import LocalTransport, call_once
+from labkit.grading.values import Foreign
 
 
 def check_halve(s):
@@ -297,3 +299,17 @@ def test_a_result_that_no_gradient_leads_back_from_is_wrong():
     assert "that does not depend on this input" in elsewhere.message
     assert "that no gradient leads back from" in number.message
     assert "changed" not in number.message
+
+
+def test_a_gradient_for_a_list_has_a_part_for_each_of_its_tensors():
+    x, y = torch.tensor([1.0, 2.0]), torch.tensor(3.0)
+
+    both = call_once(lambda pair: (pair[0] * pair[1]).sum(), ([x.clone(), y.clone()],), 0)
+    one = call_once(lambda pair: pair.pop(0).sum(), ([x.clone(), y.clone()],), 0)
+    none = call_once(lambda pair: 1.0, ([x.clone(), y.clone()],), 0)
+
+    assert difference(both.value, [torch.tensor([3.0, 3.0]), torch.tensor(3.0)]) is None
+    assert difference(one.value[0], torch.ones(2)) is None
+    assert one.value[1] == Foreign("a tensor that does not depend on this input")
+    assert len(one.arguments[0]) == 1, "it shows that the list was changed"
+    assert none.value == Foreign("float that no gradient leads back from")
