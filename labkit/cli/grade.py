@@ -19,7 +19,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -286,9 +287,27 @@ def result(one: Graded) -> tuple[str, str]:
 
 
 def closing(report: Report) -> str:
-    """The last lines: how many were graded, how isolated, and what the instructor must look at."""
-    bad = [one for one in report.graded if one.problem]
-    lines = [f"  {one.found.learner}: {one.found.where}: {one.problem}" for one in bad]
-    done = f"{len(report.graded) - len(bad)} of {len(report.graded)} submissions graded"
-    head = f"{done}; isolation: {report.isolation}."
-    return "\n".join([head, *(["Not graded:", *lines] if lines else [])])
+    """What the instructor must look at; in the last line what came in, and what came of it."""
+    from labkit.course.grading_run import told_apart
+
+    once = list(told_apart(report.graded))
+    bad = [
+        f"  {one.found.learner}: {one.found.where}: {one.problem}" for one in once if one.problem
+    ]
+    aside = [f"  {one.found.learner}: {what}" for one in once for what in one.found.aside]
+    lines = [*(["Not graded:"] * bool(bad)), *bad]
+    lines += [*(["Not opened, beside notebooks that were:"] * bool(aside)), *aside]
+    return "\n".join([*lines, f"{counted(report, once)}; isolation: {report.isolation}."])
+
+
+def counted(report: Report, once: Sequence[Graded]) -> str:
+    """How many came in, were graded, were not and why, and were left out as copies."""
+    reasons = Counter(one.reason for one in once if one.reason)
+    bad, copies = reasons.total(), len(report.graded) - len(once)
+    said = [f"{len(once) - bad} of {len(report.graded)} submissions graded"]
+    if bad:
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        said.append(f"{bad} not ({why})")
+    if copies:
+        said.append(f"{copies} left out, the same again from the same learner")
+    return ", ".join(said)

@@ -45,6 +45,22 @@ class Graded:
         return str(self.reply.get("problem", ""))
 
     @property
+    def reason(self) -> str:
+        """The kind of problem, to be counted; "" where there is none."""
+        if self.found.missing:
+            return "without a notebook"
+        if "fault" in self.reply:
+            return "stopped by a fault of the grader's"
+        return "unreadable" if self.problem else ""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The same for two only where one person handed in the same bytes twice."""
+        if self.found.home and self.submission:
+            return self.found.home, self.submission
+        return self.found.where, self.submission
+
+    @property
     def place(self) -> str:
         """Where it lay below what was given: rows and pages go to others, so not the whole path."""
         return self.found.below or self.found.file
@@ -99,25 +115,29 @@ class Report:
 def told_apart(graded: Sequence[Graded]) -> Iterator[Graded]:
     """Submissions with learners that differ within a lesson.
 
-    Who handed in the same bytes twice counts once. Who handed in two different notebooks of one
-    lesson has both, each with the file beside the name: the instructor decides, not the grader.
+    Who handed in the same bytes twice counts once, if it is one person for certain. Who handed in
+    two different notebooks of one lesson has both, each with the file beside the name: the
+    instructor decides, not the grader.
     """
     groups: dict[tuple[str, str, bool], list[Graded]] = defaultdict(list)
     for one in sorted(graded, key=lambda one: (one.found.learner, one.found.where)):
         lesson = str(one.reply.get("lesson", ""))
         groups[one.found.learner, lesson, bool(one.problem)].append(one)
     for group in groups.values():
-        once = list({one.submission or one.found.where: one for one in reversed(group)}.values())
+        once = list({one.identity: one for one in reversed(group)}.values())
         yield from once if len(once) == 1 else with_places(once)
 
 
 def with_places(group: Sequence[Graded]) -> Iterator[Graded]:
     """Submissions with their places beside the learner's name, and bytes' fingerprints where even
-    those are the same, as below two folders that were given."""
+    those are the same, as below two folders that were given; numbers where the bytes are, too."""
     places = Counter(one.place for one in group)
+    times: Counter[str] = Counter()
     for one in group:
-        mark = f", {one.submission[:8]}" if places[one.place] > 1 else ""
-        learner = f"{one.found.learner} [{one.place}{mark}]"
+        mark = f", {one.submission[:8]}" if places[one.place] > 1 and one.submission else ""
+        times[one.place + mark] += 1
+        number = f", {times[one.place + mark]}" if times[one.place + mark] > 1 else ""
+        learner = f"{one.found.learner} [{one.place}{mark}{number}]"
         yield replace(one, found=replace(one.found, learner=learner))
 
 
