@@ -41,6 +41,16 @@ def wrong_answers():
                 yield pytest.param(topic, challenge, function, mistake, id=name)
 
 
+def refused_answers():
+    """Those that leave the whole task to a library."""
+    for topic, module in TOPICS.items():
+        for challenge, functions in getattr(module, "REFUSED", {}).items():
+            for function in functions:
+                yield pytest.param(
+                    topic, challenge, function, id=f"{challenge}-{function.__name__}"
+                )
+
+
 @pytest.mark.parametrize(("topic", "challenge", "function"), right_answers())
 def test_a_right_answer_passes(topic, challenge, function):
     with warnings.catch_warnings(record=True):  # one of them warns, and that costs nothing
@@ -60,6 +70,14 @@ def test_a_wrong_answer_is_named(topic, challenge, function, mistake):
     assert verdict.line.startswith("line "), "the learner's own line is shown"
     if mistake:
         assert verdict.message == known.mistake(mistake).message
+
+
+@pytest.mark.parametrize(("topic", "challenge", "function"), refused_answers())
+def test_an_answer_that_a_library_gives_is_refused(topic, challenge, function):
+    verdict = check(challenges_of(topic)[challenge], function)
+
+    assert verdict.outcome is Outcome.FAIL
+    assert "is to be written by you" in verdict.message
 
 
 def test_every_topic_has_a_gallery():
