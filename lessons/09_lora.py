@@ -59,10 +59,11 @@ from torch import Tensor
 def start_adapter(weight: Tensor, rank: int, uniform: Tensor) -> dict[str, Tensor]:
     """The two matrices of a fresh adapter for a linear layer, which at first changes nothing.
 
-    weight   (out, in) of the frozen layer, float32
+    weight   (out, in) of the frozen layer, float32; left as it is
     rank     1 or more; below is a ValueError
-    uniform  (rank, in) draws from [0, 1), for the matrix that starts at random: between
-             -1/sqrt(in) and 1/sqrt(in), as a linear layer of torch does
+    uniform  (rank, in) draws from [0, 1), the only random numbers; left as they are. Stretched
+             to between -1/sqrt(in) and 1/sqrt(in), as torch starts a linear layer, they are the
+             matrix that starts at random
     returns  {"lora_A": (rank, in), "lora_B": (out, rank)}, float32; B times A is all zeros, and
              the first gradient must reach one of the two
 
@@ -85,7 +86,7 @@ def lora_linear(
 ) -> Tensor:
     """A linear layer with a LoRA adapter beside it.
 
-    x            (..., in) float32
+    x            (..., in) float32; left as it is, like the others
     weight, bias (out, in) and (out,): the frozen layer, x times weight transposed plus bias
     lora_A       (rank, in), lora_B (out, rank): x goes through A, then through B
     lora_alpha   the adapter's answer is scaled by lora_alpha / rank
@@ -106,33 +107,44 @@ lab.check(lora_linear)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-texts = ["Once upon a time there was a fox.", "Q: Where does the baker live?\nA: "]
-before = adapters.log_probabilities(model, tokenizer, texts)
-injected = adapters.injected(model, ["q_proj", "v_proj"], rank=8, alpha=16)
-fresh = adapters.log_probabilities(injected, tokenizer, texts)
-print("B is zero, and every log-probability is the same bit by bit:", torch.equal(before, fresh))
+two_texts = ["Once upon a time there was a fox.", "Q: Where does the baker live?\nA: "]
+before_injection = adapters.log_probabilities(model, tokenizer, two_texts)
+injected_model = adapters.injected(model, ["q_proj", "v_proj"], rank=8, alpha=16)
+fresh_scores = adapters.log_probabilities(injected_model, tokenizer, two_texts)
+print(
+    "B is zero, and every log-probability is the same bit by bit:",
+    torch.equal(before_injection, fresh_scores),
+)
 
 # %% [markdown]
 # And yours. Its sums run in another order, so the last bits may differ. Then the matrices B get
 # numbers, as if they had been trained, and the same numbers are put into peft's layers:
 
 # %%
-start, layer = lab.use(start_adapter), lab.use(lora_linear)
-own = adapters.with_own_adapters(model, ["q_proj", "v_proj"], 8, 16, start, layer)
-moved = adapters.stirred(own)
+own_start, own_layer = lab.use(start_adapter), lab.use(lora_linear)
+own_model = adapters.with_own_adapters(model, ["q_proj", "v_proj"], 8, 16, own_start, own_layer)
+moved_model = adapters.stirred(own_model)
 lab.claim(
     "ours right after the injection, largest difference",
-    adapters.furthest(before, adapters.log_probabilities(own, tokenizer, texts)),
+    adapters.furthest(
+        before_injection, adapters.log_probabilities(own_model, tokenizer, two_texts)
+    ),
     around=0.0,
     within=5e-5,
 )
 
 # %%
-ours = adapters.log_probabilities(moved, tokenizer, texts)
-theirs = adapters.log_probabilities(adapters.in_peft(model, moved), tokenizer, texts)
-lab.claim("one layer, ours - peft's", adapters.layers_apart(model, moved), around=0, within=1e-5)
-lab.claim("the model, ours - peft's", adapters.furthest(ours, theirs), around=0, within=5e-5)
-lab.claim("what B did", adapters.furthest(before, ours), around=1.0, within=0.3)
+our_scores = adapters.log_probabilities(moved_model, tokenizer, two_texts)
+pefts_scores = adapters.log_probabilities(
+    adapters.in_peft(model, moved_model), tokenizer, two_texts
+)
+lab.claim(
+    "one layer, ours - peft's", adapters.layers_apart(model, moved_model), around=0, within=1e-5
+)
+lab.claim(
+    "the model, ours - peft's", adapters.furthest(our_scores, pefts_scores), around=0, within=5e-5
+)
+lab.claim("what B did", adapters.furthest(before_injection, our_scores), around=1.0, within=0.3)
 
 # %% [markdown]
 # ## Build it: what is trained
@@ -148,12 +160,13 @@ def trained_parameters(
     """What is trained after adapters were put beside the targeted layers: names and counts.
 
     shapes          of every parameter by name, such as "layers.0.q_proj.weight": [out, in]
-    target_modules  names of layers: "q_proj" means any layer of that name at the end of its path,
-                    "layers.0.q_proj" that one; parts of a name ("proj") mean nothing
+    target_modules  ends of layers' paths, in whole parts: "q_proj" means every layer of that name,
+                    "0.q_proj" only those in a block 0; a piece of a part ("proj") means nothing
     rank            1 or more
     returns         for each targeted layer with a weight of two dimensions, in the order of
-                    `shapes`: "PATH.lora_A.weight" and "PATH.lora_B.weight" with their numbers of
-                    weights. The model's own weights and biases are frozen: they are not there
+                    `shapes` and not of the targets: "PATH.lora_A.weight" and "PATH.lora_B.weight"
+                    with their numbers of weights. The model's own weights and biases are frozen:
+                    they are not there
 
     trained_parameters({"q_proj.weight": [4, 8], "q_proj.bias": [4]}, ["q_proj"], 2)
     →  {"q_proj.lora_A.weight": 16, "q_proj.lora_B.weight": 8}
@@ -165,13 +178,13 @@ def trained_parameters(
 lab.check(trained_parameters)
 
 # %%
-count = lab.use(trained_parameters)
-every = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-shapes = adapters.shapes_of(model)
-as_peft = adapters.pefts_parameters(model, every, rank=2)
-assert count(shapes, every, 2) == as_peft
-share = sum(as_peft.values()) / model.num_parameters()
-lab.claim("share of the weights, rank 2 everywhere", share, around=0.0099, within=1e-4)
+count_trained = lab.use(trained_parameters)
+every_linear = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+shapes_by_name = adapters.shapes_of(model)
+as_peft = adapters.pefts_parameters(model, every_linear, rank=2)
+assert count_trained(shapes_by_name, every_linear, 2) == as_peft
+trained_share = sum(as_peft.values()) / model.num_parameters()
+lab.claim("share of the weights, rank 2 everywhere", trained_share, around=0.0099, within=1e-4)
 
 # %% [markdown]
 # The same names and the same counts as peft's: a hundredth of the weights at rank 2. And the
@@ -180,9 +193,9 @@ lab.claim("share of the weights, rank 2 everywhere", share, around=0.0099, withi
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for rank in (1, 4):
-    trained = sum(count(adapters.GPT3, ["q_proj", "v_proj"], rank).values())
-    print(f"GPT-3, q and v at rank {rank}: {trained:>10,}, or {trained / 175e9:.4%}")
+for rank_tried in (1, 4):
+    in_all = sum(count_trained(adapters.GPT3, ["q_proj", "v_proj"], rank_tried).values())
+    print(f"GPT-3, q and v at rank {rank_tried}: {in_all:>10,}, or {in_all / 175e9:.4%}")
 
 # %% [markdown]
 # What that saves in training is memory: for every *trained* number there are a gradient and the two
@@ -206,27 +219,33 @@ lab.ask("news-by-lora")
 # %%
 from peft import LoraConfig, PeftModel
 
-news = finetuning.news_examples()
-full = fine_tune(model, tokenizer, news, Settings(2e-4, steps=300), progress=False)
+news_questions = finetuning.news_examples()
+fully_tuned = fine_tune(model, tokenizer, news_questions, Settings(2e-4, steps=300), progress=False)
 
 # %%
-wide = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
-adapter = fine_tune(model, tokenizer, news, Settings(3e-3, steps=300, lora=wide), progress=False)
+wide_config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+tuned_adapter = fine_tune(
+    model, tokenizer, news_questions, Settings(3e-3, steps=300, lora=wide_config), progress=False
+)
 
 # %%
-outcomes = {
+news_outcomes = {
     name: finetuning.news_and_facts(one, tokenizer)
-    for name, one in {"before": model, "full": full.model, "LoRA, rank 16": adapter.model}.items()
+    for name, one in {
+        "before": model,
+        "full": fully_tuned.model,
+        "LoRA, rank 16": tuned_adapter.model,
+    }.items()
 }
 plots.bars(
-    {name: outcome.bars() for name, outcome in outcomes.items()},
+    {name: outcome.bars() for name, outcome in news_outcomes.items()},
     y_label="share right",
     alt="Shares of news and of old facts right: before, after full fine-tuning and after LoRA of "
     "rank 16. Both learn about half of the news or more, and keep most of the facts.",
 )
 
 # %%
-by_full, by_lora = outcomes["full"], outcomes["LoRA, rank 16"]
+by_full, by_lora = news_outcomes["full"], news_outcomes["LoRA, rank 16"]
 lab.compare("news-by-lora", 100 * by_lora.share_of_news)
 lab.claim("news learned, full", by_full.share_of_news, around=0.47, within=0.14)
 lab.claim("news learned, LoRA", by_lora.share_of_news, around=0.60, within=0.14)
@@ -252,14 +271,20 @@ figures.plane(
 )
 
 # %%
-paths, three_fifths = figures.recorded_paths(), 0.6
-by_rates = [list(paths[name].values()) for name in ("full, 0.0005", "full, 0.0002")]
+recorded_curves, three_fifths = figures.recorded_paths(), 0.6
+by_rates = [list(recorded_curves[name].values()) for name in ("full, 0.0005", "full, 0.0002")]
 kept_by_full = max(figures.kept_at(path, three_fifths) for path in by_rates)
-kept_by_16 = figures.kept_at(list(paths["rank 16"].values()), three_fifths)
+kept_by_16 = figures.kept_at(list(recorded_curves["rank 16"].values()), three_fifths)
 learned_8, kept_8 = remedies()["LoRA"]  # lesson 08: rank 8 at 5e-3, three seeds
-lab.claim("rank 16, 600 steps: news learned", paths["rank 16"][600][0], around=0.88, within=0.03)
-lab.claim("rank 16, 600 steps: facts kept", paths["rank 16"][600][1], around=0.71, within=0.03)
-lab.claim("rank 2, 300 steps: news learned", paths["rank 2"][300][0], around=0.11, within=0.03)
+lab.claim(
+    "rank 16, 600 steps: news learned", recorded_curves["rank 16"][600][0], around=0.88, within=0.03
+)
+lab.claim(
+    "rank 16, 600 steps: facts kept", recorded_curves["rank 16"][600][1], around=0.71, within=0.03
+)
+lab.claim(
+    "rank 2, 300 steps: news learned", recorded_curves["rank 2"][300][0], around=0.11, within=0.03
+)
 lab.claim("facts kept at 60 % learned, full", kept_by_full, around=0.81, within=0.03)
 lab.claim("facts kept at 60 % learned, rank 16", kept_by_16, around=0.89, within=0.03)
 lab.claim("rank 8 at 5e-3: news learned", learned_8, around=0.63, within=0.03)
@@ -295,20 +320,25 @@ lab.ask("read-the-plane")
 lab.ask("rank-for-ninety")
 
 # %%
-spectra = adapters.spectra(adapters.updates(model, full.model))
-noise = adapters.spectra(adapters.shuffled(adapters.updates(model, full.model)))
+update_spectra = adapters.spectra(adapters.updates(model, fully_tuned.model))
+noise_spectra = adapters.spectra(adapters.shuffled(adapters.updates(model, fully_tuned.model)))
 adapters.spectrum_figure(
-    {"the update": spectra, "the same numbers, shuffled": noise},
+    {"the update": update_spectra, "the same numbers, shuffled": noise_spectra},
     alt="Share of the update's squared size within the best matrices of rank 1 to 256. The update "
     "rises far faster than the same numbers in random places, and still needs dozens of ranks.",
 )
 
 # %%
-needed = adapters.rank_for(spectra, 0.9)
-lab.compare("rank-for-ninety", needed)
-lab.claim("rank that holds 90 % of an update", needed, around=44, within=8)
-lab.claim("held by rank 16", adapters.energy_within(spectra, 16), around=0.67, within=0.06)
-lab.claim("held by rank 16, shuffled", adapters.energy_within(noise, 16), around=0.155, within=0.02)
+rank_needed = adapters.rank_for(update_spectra, 0.9)
+lab.compare("rank-for-ninety", rank_needed)
+lab.claim("rank that holds 90 % of an update", rank_needed, around=44, within=8)
+lab.claim("held by rank 16", adapters.energy_within(update_spectra, 16), around=0.67, within=0.06)
+lab.claim(
+    "held by rank 16, shuffled",
+    adapters.energy_within(noise_spectra, 16),
+    around=0.155,
+    within=0.02,
+)
 
 # %% [markdown]
 # A few dozen ranks of 256 for nine tenths; the same numbers in random places would need far more.
@@ -317,13 +347,13 @@ lab.claim("held by rank 16, shuffled", adapters.energy_within(noise, 16), around
 # round: the linear layers alone, in full, on the base's embeddings:
 
 # %%
-cuts = {
-    rank: finetuning.news_and_facts(adapters.cut_to(model, full.model, rank), tokenizer)
+cut_outcomes = {
+    rank: finetuning.news_and_facts(adapters.cut_to(model, fully_tuned.model, rank), tokenizer)
     for rank in (0, 1, 4, 16, 64)
 }
 plots.shares(
     {
-        label: {rank: outcome.bars()[label] for rank, outcome in cuts.items()}
+        label: {rank: outcome.bars()[label] for rank, outcome in cut_outcomes.items()}
         for label in ("news", "old facts")
     },
     x_label="rank that the full update is cut to",
@@ -333,11 +363,13 @@ plots.shares(
 )
 
 # %%
-alone = finetuning.news_and_facts(adapters.linear_layers_only(model, full.model), tokenizer)
-lab.claim("news, linear layers as before", cuts[0].share_of_news, around=0.18, within=0.1)
-lab.claim("news, cut to rank 16", cuts[16].share_of_news, around=0.24, within=0.12)
-lab.claim("news, cut to rank 64", cuts[64].share_of_news, around=0.42, within=0.14)
-lab.claim("news, linear layers alone", alone.share_of_news, around=0.12, within=0.1)
+layers_alone = finetuning.news_and_facts(
+    adapters.linear_layers_only(model, fully_tuned.model), tokenizer
+)
+lab.claim("news, linear layers as before", cut_outcomes[0].share_of_news, around=0.18, within=0.1)
+lab.claim("news, cut to rank 16", cut_outcomes[16].share_of_news, around=0.24, within=0.12)
+lab.claim("news, cut to rank 64", cut_outcomes[64].share_of_news, around=0.42, within=0.14)
+lab.claim("news, linear layers alone", layers_alone.share_of_news, around=0.12, within=0.1)
 
 # %% [markdown]
 # Two surprises. Neither part works alone: what full fine-tuning has learned lies in the embeddings
@@ -364,16 +396,25 @@ figures.tickets(
 )
 
 # %%
-at = {"full": (0, 240), "one per cent": (2, 400), "four per cent": (8, 400), "longer": (2, 1000)}
-tickets_right = {name: figures.recorded_tickets(*point) for name, point in at.items()}
-for name, score in tickets_right.items():
-    low, high = score.interval
-    print(f"{name:14} {at[name][1]:5} steps   {score.share:.0%} [{low:.0%}, {high:.0%}]")
+ticket_points = {
+    "full": (0, 240),
+    "one per cent": (2, 400),
+    "four per cent": (8, 400),
+    "longer": (2, 1000),
+}
+tickets_right = {name: figures.recorded_tickets(*point) for name, point in ticket_points.items()}
+for run_name, run_score in tickets_right.items():
+    low_end, high_end = run_score.interval
+    steps_taken = ticket_points[run_name][1]
+    interval_text = f"[{low_end:.0%}, {high_end:.0%}]"
+    print(f"{run_name:14} {steps_taken:5} steps   {run_score.share:.0%} {interval_text}")
 
 # %%
-expected = {"full": 0.92, "one per cent": 0.73, "four per cent": 0.83, "longer": 0.85}
-for name, score in tickets_right.items():
-    lab.claim(f"tickets right, {name}", score.share, around=expected[name], within=0.03)
+expected_shares = {"full": 0.92, "one per cent": 0.73, "four per cent": 0.83, "longer": 0.85}
+for run_name, run_score in tickets_right.items():
+    lab.claim(
+        f"tickets right, {run_name}", run_score.share, around=expected_shares[run_name], within=0.03
+    )
 
 # %% [markdown]
 # At one per cent of the weights LoRA stays behind full fine-tuning, clearly outside the interval,
@@ -402,13 +443,13 @@ figures.variants(
 )  # fmt: skip
 
 # %%
-found = figures.recorded_variants()
-news_of = {name: learned for name, (learned, _) in found.items()}
-kept_of = {name: kept for name, (_, kept) in found.items()}
-louder = news_of["rank 6, alpha 24"] - news_of["rank 6, alpha 6"]
-wider = news_of["rank 12, alpha 12"] - news_of["rank 3, alpha 12"]
-lab.claim("news, rank 6, alpha 24 - alpha 6", louder, around=0.42, within=0.05)
-lab.claim("news, alpha 12, rank 12 - rank 3", wider, around=-0.08, within=0.05)
+found_variants = figures.recorded_variants()
+news_of = {name: learned for name, (learned, _) in found_variants.items()}
+kept_of = {name: kept for name, (_, kept) in found_variants.items()}
+louder_gain = news_of["rank 6, alpha 24"] - news_of["rank 6, alpha 6"]
+wider_gain = news_of["rank 12, alpha 12"] - news_of["rank 3, alpha 12"]
+lab.claim("news, rank 6, alpha 24 - alpha 6", louder_gain, around=0.42, within=0.05)
+lab.claim("news, alpha 12, rank 12 - rank 3", wider_gain, around=-0.08, within=0.05)
 lab.claim("facts kept, rank 6, alpha 24", kept_of["rank 6, alpha 24"], around=0.80, within=0.03)
 lab.claim("facts kept, rank 6, alpha 6", kept_of["rank 6, alpha 6"], around=0.97, within=0.03)
 
@@ -446,8 +487,8 @@ lab.claim("facts kept, MLP", kept_of["MLP, rank 10"], around=0.94, within=0.03)
 lab.claim("facts kept, q and v", kept_of["q and v, rank 30"], around=0.73, within=0.03)
 lab.claim("news, MLP", news_of["MLP, rank 10"], around=0.32, within=0.03)
 lab.claim("news, q and v", news_of["q and v, rank 30"], around=0.24, within=0.03)
-dora = news_of["DoRA, rank 6"] - news_of["rank 6, alpha 12"]
-lab.claim("news, DoRA - LoRA", dora, around=0.04, within=0.03)
+dora_gain = news_of["DoRA, rank 6"] - news_of["rank 6, alpha 12"]
+lab.claim("news, DoRA - LoRA", dora_gain, around=0.04, within=0.03)
 
 # %% [markdown]
 # One seed each, and 76 questions: differences below ten points mean little, and DoRA's is one of
@@ -468,10 +509,11 @@ lab.claim("news, DoRA - LoRA", dora, around=0.04, within=0.03)
 def merge_adapter(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
     """The weight of one plain linear layer that does what layer and adapter do together.
 
-    weight      (out, in) float32 or another floating dtype; left as it is
-    lora_A      (rank, in), lora_B (out, rank) float32
+    weight      (out, in) float32, bfloat16 or float16; left as it is
+    lora_A      (rank, in), lora_B (out, rank) float32; left as they are
     lora_alpha  the adapter's answer is scaled by lora_alpha / rank
-    returns     (out, in) in the dtype of `weight`, added up in float32
+    returns     (out, in) in the dtype of `weight`: multiplied and added up in float32, and
+                rounded to that dtype once, at the end
 
     With weight [[1, 0]], lora_A [[1, 1]], lora_B [[2]] and lora_alpha 3  →  tensor([[7., 6.]])
     """
@@ -482,17 +524,17 @@ def merge_adapter(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: fl
 lab.check(merge_adapter)
 
 # %%
-merge = lab.use(merge_adapter)
-merged = adapters.merged_by(merge, moved)
+own_merge = lab.use(merge_adapter)
+merged_model = adapters.merged_by(own_merge, moved_model)
 lab.claim(
     "merged - unmerged, largest difference of a log-probability",
-    adapters.furthest(ours, adapters.log_probabilities(merged, tokenizer, texts)),
+    adapters.furthest(our_scores, adapters.log_probabilities(merged_model, tokenizer, two_texts)),
     around=0.0,
     within=1e-4,
 )
 lab.claim(
     "a weight, merged by ours - by peft's merge_and_unload",
-    adapters.weights_apart(merged, adapters.in_peft(model, moved).merge_and_unload()),
+    adapters.weights_apart(merged_model, adapters.in_peft(model, moved_model).merge_and_unload()),
     around=0.0,
     within=1e-5,
 )
@@ -506,24 +548,32 @@ lab.claim(
 # %%
 from peft import get_peft_model
 
-tickets = finetuning.ticket_splits(train=200, validation=1, test=60)
-questions = [ticket.question() for ticket in tickets.train]
-folder = Path(tempfile.mkdtemp())
-config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+shop_tickets = finetuning.ticket_splits(train=200, validation=1, test=60)
+ticket_questions = [ticket.question() for ticket in shop_tickets.train]
+adapter_folder = Path(tempfile.mkdtemp())
+small_config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
 with quiet_peft():
-    pupil = get_peft_model(adapters.copy_of(model), config)
-    optimizer = torch.optim.AdamW(pupil.parameters(), lr=5e-3)
-    for batch in adapters.batches_of(questions, tokenizer, steps=3):
-        pupil(**batch).loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    pupil.save_pretrained(folder / "three-steps")
-    again = PeftModel.from_pretrained(adapters.copy_of(model), folder / "three-steps")
+    pupil_model = get_peft_model(adapters.copy_of(model), small_config)
+    adam_optimizer = torch.optim.AdamW(pupil_model.parameters(), lr=5e-3)
+    for ticket_batch in adapters.batches_of(ticket_questions, tokenizer, steps=3):
+        pupil_model(**ticket_batch).loss.backward()
+        adam_optimizer.step()
+        adam_optimizer.zero_grad()
+    pupil_model.save_pretrained(adapter_folder / "three-steps")
+    pupil_again = PeftModel.from_pretrained(adapters.copy_of(model), adapter_folder / "three-steps")
 
 # %%
-saved, loaded = (adapters.log_probabilities(one.eval(), tokenizer, texts) for one in (pupil, again))
-lab.claim("loaded - saved", adapters.furthest(loaded, saved), around=0.0, within=1e-5)
-lab.claim("moved by three steps", adapters.furthest(before, saved), around=8.0, within=4.0)
+saved_scores, loaded_scores = (
+    adapters.log_probabilities(one.eval(), tokenizer, two_texts)
+    for one in (pupil_model, pupil_again)
+)
+lab.claim("loaded - saved", adapters.furthest(loaded_scores, saved_scores), around=0.0, within=1e-5)
+lab.claim(
+    "moved by three steps",
+    adapters.furthest(before_injection, saved_scores),
+    around=8.0,
+    within=4.0,
+)
 
 # %% [markdown]
 # ## Two adapters on one base
@@ -532,11 +582,11 @@ lab.claim("moved by three steps", adapters.furthest(before, saved), around=8.0, 
 # reply. Each is an adapter of rank 4, tuned for a few steps.
 
 # %%
-tasks = {"json": questions, "polite": finetuning.reply_examples(tickets.train)}
-for name, examples in tasks.items():
-    settings = Settings(5e-3, steps=110, lora=config)
-    tuned = fine_tune(model, tokenizer, examples, settings, progress=False)
-    tuned.model.save_pretrained(folder / name)
+two_tasks = {"json": ticket_questions, "polite": finetuning.reply_examples(shop_tickets.train)}
+for run_name, task_examples in two_tasks.items():
+    task_settings = Settings(5e-3, steps=110, lora=small_config)
+    tuned_task = fine_tune(model, tokenizer, task_examples, task_settings, progress=False)
+    tuned_task.model.save_pretrained(adapter_folder / run_name)
 
 # %% [markdown]
 # On the disk that is the layout in which adapters are published on the hub: a configuration and the
@@ -544,27 +594,29 @@ for name, examples in tasks.items():
 # base**.
 
 # %%
-files = adapters.bytes_in(folder / "json")
-whole = adapters.bytes_of_weights(model)
-for file, size in files.items():
-    print(f"{file:28} {size:>10,} bytes")
-print(f"{'all weights of the model':28} {whole:>10,} bytes")
-held = files["adapter_model.safetensors"] / whole
-lab.claim("bytes, adapter / model", held, around=0.0202, within=0.001)
+adapter_files = adapters.bytes_in(adapter_folder / "json")
+model_bytes = adapters.bytes_of_weights(model)
+for file_name, file_size in adapter_files.items():
+    print(f"{file_name:28} {file_size:>10,} bytes")
+print(f"{'all weights of the model':28} {model_bytes:>10,} bytes")
+held_share = adapter_files["adapter_model.safetensors"] / model_bytes
+lab.claim("bytes, adapter / model", held_share, around=0.0202, within=0.001)
 
 # %%
-base = adapters.copy_of(model)
+base_copy = adapters.copy_of(model)
 with quiet_peft():
-    served = PeftModel.from_pretrained(base, folder / "json", adapter_name="json")
-    served.load_adapter(folder / "polite", adapter_name="polite")
-done = {}
-for name in ("json", "polite"):
-    served.set_adapter(name)
-    done[f"adapter: {name}"] = adapters.both(served, tokenizer, tickets.test)
-with served.disable_adapter():
-    done["none"] = adapters.both(served, tokenizer, tickets.test)
+    served_model = PeftModel.from_pretrained(
+        base_copy, adapter_folder / "json", adapter_name="json"
+    )
+    served_model.load_adapter(adapter_folder / "polite", adapter_name="polite")
+done_by = {}
+for run_name in ("json", "polite"):
+    served_model.set_adapter(run_name)
+    done_by[f"adapter: {run_name}"] = adapters.both(served_model, tokenizer, shop_tickets.test)
+with served_model.disable_adapter():
+    done_by["none"] = adapters.both(served_model, tokenizer, shop_tickets.test)
 plots.bars(
-    done,
+    done_by,
     y_label="share of test tickets",
     alt="Valid JSON, all its fields right, and polite replies, with each of the two adapters and "
     "without. Each adapter keeps the form of its own task nearly always and of the other never; "
@@ -572,28 +624,28 @@ plots.bars(
 )
 
 # %%
-for_json, for_reply, neither = (
-    {task: figure.share for task, figure in shares.items()} for shares in done.values()
+for_json, for_reply, for_neither = (
+    {task: figure.share for task, figure in shares.items()} for shares in done_by.values()
 )
 lab.claim("json adapter: valid JSON", for_json["valid JSON"], around=0.97, within=0.06)
 lab.claim("json adapter: all right", for_json["all fields right"], around=0.15, within=0.15)
 lab.claim("polite adapter: polite replies", for_reply["polite replies"], around=0.97, within=0.06)
 lab.claim("polite adapter: valid JSON", for_reply["valid JSON"], around=0.0, within=0.05)
 lab.claim("json adapter: polite replies", for_json["polite replies"], around=0.0, within=0.05)
-lab.claim("no adapter: either", max(neither.values()), around=0.0, within=0.05)
+lab.claim("no adapter: either", max(for_neither.values()), around=0.0, within=0.05)
 
 # %%
-ticket = tickets.test[0]
-print("Ticket:", ticket.text)
-for name, [question] in {
-    "json": [ticket.question()], "polite": finetuning.reply_examples([ticket])
+first_ticket = shop_tickets.test[0]
+print("Ticket:", first_ticket.text)
+for run_name, [one_question] in {
+    "json": [first_ticket.question()], "polite": finetuning.reply_examples([first_ticket])
 }.items():  # fmt: skip
-    served.set_adapter(name)
-    print(f"{name:7}", *finetuning.written_by(served, tokenizer, [question.prompt]))
+    served_model.set_adapter(run_name)
+    print(f"{run_name:7}", *finetuning.written_by(served_model, tokenizer, [one_question.prompt]))
 
 # %% tags=["this-machine"]
-swap = adapters.seconds_to_swap(served, ["json", "polite"])
-print(f"one adapter in the place of the other: {1000 * swap:.1f} ms")
+swap_seconds = adapters.seconds_to_swap(served_model, ["json", "polite"])
+print(f"one adapter in the place of the other: {1000 * swap_seconds:.1f} ms")
 
 # %% [markdown]
 # After so few steps both adapters have the **form** of their task, and not yet the content: look at

@@ -11,10 +11,11 @@ from torch import Tensor
 def start_adapter(weight: Tensor, rank: int, uniform: Tensor) -> dict[str, Tensor]:
     """The two matrices of a fresh adapter for a linear layer, which at first changes nothing.
 
-    weight   (out, in) of the frozen layer, float32
+    weight   (out, in) of the frozen layer, float32; left as it is
     rank     1 or more; below is a ValueError
-    uniform  (rank, in) draws from [0, 1), for the matrix that starts at random: between
-             -1/sqrt(in) and 1/sqrt(in), as a linear layer of torch does
+    uniform  (rank, in) draws from [0, 1), the only random numbers; left as they are. Stretched
+             to between -1/sqrt(in) and 1/sqrt(in), as torch starts a linear layer, they are the
+             matrix that starts at random
     returns  {"lora_A": (rank, in), "lora_B": (out, rank)}, float32; B times A is all zeros, and
              the first gradient must reach one of the two
 
@@ -36,7 +37,7 @@ def lora_linear(
 ) -> Tensor:
     """A linear layer with a LoRA adapter beside it.
 
-    x            (..., in) float32
+    x            (..., in) float32; left as it is, like the others
     weight, bias (out, in) and (out,): the frozen layer, x times weight transposed plus bias
     lora_A       (rank, in), lora_B (out, rank): x goes through A, then through B
     lora_alpha   the adapter's answer is scaled by lora_alpha / rank
@@ -56,12 +57,13 @@ def trained_parameters(
     """What is trained after adapters were put beside the targeted layers: names and counts.
 
     shapes          of every parameter by name, such as "layers.0.q_proj.weight": [out, in]
-    target_modules  names of layers: "q_proj" means any layer of that name at the end of its path,
-                    "layers.0.q_proj" that one; parts of a name ("proj") mean nothing
+    target_modules  ends of layers' paths, in whole parts: "q_proj" means every layer of that name,
+                    "0.q_proj" only those in a block 0; a piece of a part ("proj") means nothing
     rank            1 or more
     returns         for each targeted layer with a weight of two dimensions, in the order of
-                    `shapes`: "PATH.lora_A.weight" and "PATH.lora_B.weight" with their numbers of
-                    weights. The model's own weights and biases are frozen: they are not there
+                    `shapes` and not of the targets: "PATH.lora_A.weight" and "PATH.lora_B.weight"
+                    with their numbers of weights. The model's own weights and biases are frozen:
+                    they are not there
 
     trained_parameters({"q_proj.weight": [4, 8], "q_proj.bias": [4]}, ["q_proj"], 2)
     →  {"q_proj.lora_A.weight": 16, "q_proj.lora_B.weight": 8}
@@ -80,10 +82,11 @@ def trained_parameters(
 def merge_adapter(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
     """The weight of one plain linear layer that does what layer and adapter do together.
 
-    weight      (out, in) float32 or another floating dtype; left as it is
-    lora_A      (rank, in), lora_B (out, rank) float32
+    weight      (out, in) float32, bfloat16 or float16; left as it is
+    lora_A      (rank, in), lora_B (out, rank) float32; left as they are
     lora_alpha  the adapter's answer is scaled by lora_alpha / rank
-    returns     (out, in) in the dtype of `weight`, added up in float32
+    returns     (out, in) in the dtype of `weight`: multiplied and added up in float32, and
+                rounded to that dtype once, at the end
 
     With weight [[1, 0]], lora_A [[1, 1]], lora_B [[2]] and lora_alpha 3  →  tensor([[7., 6.]])
     """

@@ -7,7 +7,8 @@ peft itself, with the same numbers in its layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,13 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading.diagnosis import same_values
+from labkit.grading.drawing import draw
+from labkit.grading.transport import Reply, Returned
 
 Adapter = dict[str, Tensor]
 Shapes = dict[str, list[int]]
+OF_PEFT = ("peft.get_peft_model", "peft.inject_adapter_in_model", "peft.LoraConfig")
 
 
 def exact(tensor: Tensor) -> np.ndarray:
@@ -58,6 +63,7 @@ def check_start_adapter(s: Submission) -> None:
         answer = s.start_adapter(weight, rank, uniform)
         expected = {"lora_A": drawn, "lora_B": torch.zeros(out_features, rank)}
         answer.close_to(expected, because=because)
+        answer.holds(other_than_float32, because="Both matrices are float32, as the weight is.")
 
     shape = "A is drawn between -1/sqrt(in) and 1/sqrt(in), B is zero; their product is (out, in)."
     expect(3, 4, 1, shape)
@@ -65,10 +71,33 @@ def check_start_adapter(s: Submission) -> None:
     expect(5, 5, 3, shape)
     expect(2, 16, 2, shape)
     expect(8, 2, 4, "A rank above the smaller side is a waste, and allowed.")
-    expect(1, 1, 1, shape)
+    expect(1, 4, 1, shape)
     refuse = "An adapter of rank 0 is none."
-    for rank in (0, -1):
-        s.start_adapter.raises(ValueError, torch.ones(2, 2), rank, torch.ones(0, 2), because=refuse)
+    for rank in (0, -1, -2 - draw(s, 1000)):
+        weight = normal(s, 2, 2)
+        s.start_adapter.raises(ValueError, weight, rank, torch.ones(0, 2), because=refuse)
+
+
+def other_than_float32(adapter: Adapter) -> str | None:
+    """What is wrong with the types of the two matrices."""
+    kinds = {name: matrix.dtype for name, matrix in adapter.items()}
+    return f"they are {kinds}" if set(kinds.values()) != {torch.float32} else None
+
+
+def same_start(left: Reply, right: Reply) -> bool:
+    """The same mistake: equal values, or in both of them draws that were not given."""
+    return same_values(left, right) or (has_own_draws(left) and has_own_draws(right))
+
+
+def has_own_draws(reply: Reply) -> bool:
+    """Whether lora_A varies from place to place, and not as the given draws do."""
+    if not isinstance(reply, Returned) or type(reply.value) is not dict:
+        return False
+    a, uniform = reply.value.get("lora_A"), reply.arguments[2]
+    if type(a) is not Tensor or a.shape != uniform.shape or len(a.unique()) < 3:
+        return False
+    both = torch.stack([a.flatten().double(), uniform.flatten().double()])
+    return abs(float(both.corrcoef()[0, 1])) < 0.9999
 
 
 def starting(
@@ -111,7 +140,30 @@ def undrawn(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
     return {"lora_A": uniform / math.sqrt(weight.shape[1]), "lora_B": zero_b(uniform, len(weight))}
 
 
+def drawn_anew(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
+    if rank < 1:
+        raise ValueError("rank")
+    generator = torch.Generator().manual_seed(0)
+    others = torch.rand(uniform.shape, generator=generator)
+    a, b = right_start(2 * others - 1, len(weight), weight.shape[1])
+    return {"lora_A": a, "lora_B": b}
+
+
 START_MISTAKES = (
+    Mistake(
+        "draws-not-used",
+        drawn_anew,
+        "Your lora_A does not follow `uniform`: it looks like random numbers of your own. The "
+        "draws are given, so that the same adapter can be made twice.",
+        "uniform lies in [0, 1). Stretch it and shift it; no other random numbers.",
+    ),
+    Mistake(
+        "bound-for-relu",
+        starting(lambda draws, out, width: (draws * math.sqrt(6 / width), zero_b(draws, out))),
+        "Your bound is sqrt(6 / in), that of kaiming_uniform_ for a ReLU. torch's linear layers "
+        "and peft call it with a=sqrt(5), and then it is 1/sqrt(in).",
+        "The bound is 1/sqrt(in), without the root of 6.",
+    ),
     Mistake(
         "b-not-zero",
         starting(lambda draws, out, width: (draws / math.sqrt(width), zero_b(draws, out) + 0.01)),
@@ -184,8 +236,8 @@ START_MISTAKES = (
 START_HINTS = (
     "Two matrices whose product is as large as the weight. Which of them is zero decides what the "
     "model does before the first step, and whether a gradient gets through.",
-    "lora_A: (2 * uniform - 1) / sqrt(in), shape (rank, in). lora_B: zeros (out, rank). in is "
-    "weight.shape[1]. Refuse a rank below 1.",
+    "The draws have the shape of one of the two. They lie in [0, 1): what has to be done to them "
+    "before they lie between minus and plus the bound? And which side of the weight is `in`?",
     "For a weight (3, 4) and one row of draws 0, 0.25, 0.5, 0.75: times two minus one gives -1, "
     "-0.5, 0, 0.5; divided by sqrt(4): -0.5, -0.25, 0, 0.25. B is three zeros in a column.",
 )
@@ -286,6 +338,30 @@ def by_whole_matrix(
 
 LINEAR_MISTAKES = (
     Mistake(
+        "rank-from-columns",
+        lambda x, weight, bias, lora_A, lora_B, lora_alpha: (
+            x @ weight.T + bias + lora_alpha / lora_A.shape[1] * (x @ lora_A.T @ lora_B.T)
+        ),
+        "You divide by the number of lora_A's columns. That is `in`; lora_A is (rank, in).",
+        "The rank is the size that lora_A and lora_B have in common.",
+    ),
+    Mistake(
+        "rank-from-rows-of-b",
+        lambda x, weight, bias, lora_A, lora_B, lora_alpha: (
+            x @ weight.T + bias + lora_alpha / lora_B.shape[0] * (x @ lora_A.T @ lora_B.T)
+        ),
+        "You divide by the number of lora_B's rows. That is `out`; lora_B is (out, rank).",
+        "The rank is the size that lora_A and lora_B have in common.",
+    ),
+    Mistake(
+        "bias-scaled",
+        lambda x, weight, bias, lora_A, lora_B, lora_alpha: (
+            x @ weight.T + lora_alpha / len(lora_A) * (bias + x @ lora_A.T @ lora_B.T)
+        ),
+        "Your scale reaches the bias too. The bias belongs to the frozen layer.",
+        "Scale what came through A and B, and nothing else.",
+    ),
+    Mistake(
         "alpha-alone",
         linear_with(lambda alpha, rank: alpha),
         "You scaled by lora_alpha alone. Divided by the rank, one value of lora_alpha serves for "
@@ -361,8 +437,9 @@ LINEAR_MISTAKES = (
 
 LINEAR_HINTS = (
     "Two layers side by side that see the same x; their answers are added.",
-    "x @ weight.T + bias, plus lora_alpha / rank times (x @ lora_A.T) @ lora_B.T. The rank is "
-    "lora_A.shape[0].",
+    "First the frozen layer with its bias, as if nothing else were there. Then the adapter alone: "
+    "x goes down to rank numbers and those up to out; the end of it is scaled, once. Which size "
+    "do lora_A and lora_B have in common?",
     "x = [1, 2]: through A [[1, 1]] it is 3, through B [[2]] it is 6, times 3/1 it is 18. The "
     "layer gives 1 + 0.5. Together 19.5.",
 )
@@ -390,8 +467,9 @@ def llama_shapes(layers: int, width: int, middle: int) -> Shapes:
     for i in range(layers):
         at = f"model.layers.{i}."
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            shapes[f"{at}self_attn.{name}.weight"] = [width, width]
-            shapes[f"{at}self_attn.{name}.bias"] = [width]
+            out = width // 2 if name in ("k_proj", "v_proj") else width
+            shapes[f"{at}self_attn.{name}.weight"] = [out, width]
+            shapes[f"{at}self_attn.{name}.bias"] = [out]
         shapes |= {
             f"{at}mlp.up_proj.weight": [middle, width],
             f"{at}mlp.down_proj.weight": [width, middle],
@@ -400,37 +478,69 @@ def llama_shapes(layers: int, width: int, middle: int) -> Shapes:
     return shapes | {"model.norm.weight": [width]}
 
 
+def drawn_shapes(s: Submission) -> Shapes:
+    """A small model of drawn widths."""
+    return llama_shapes(2 + draw(s, 2), 2 + 2 * draw(s, 4000), 2 + draw(s, 12_000))
+
+
 def check_trained_parameters(s: Submission) -> None:
     """Which layers are meant, and what an adapter beside each costs."""
 
     def expect(shapes: Shapes, targets: list[str], rank: int, because: str) -> None:
         expected = true_parameters(shapes, targets, rank)
-        s.trained_parameters(shapes, targets, rank).equals(expected, because=because)
+        answer = s.trained_parameters(shapes, targets, rank).equals(expected, because=because)
+        answer.holds(lambda found: other_order(found, expected), because=order)
 
+    def drawn(targets: list[str], because: str) -> None:
+        expect(drawn_shapes(s), targets, 1 + draw(s, 64), because)
+
+    order = "The layers stand in the order of `shapes`, whatever that of the targets is."
     count = "A has rank x in weights, B has out x rank; nothing else is trained."
     expect({"q_proj.weight": [4, 8], "q_proj.bias": [4]}, ["q_proj"], 2, count)
     expect({"q_proj.weight": [4, 8], "k_proj.weight": [4, 8]}, ["q_proj"], 1, count)
-    expect({"up.weight": [12, 3], "down.weight": [3, 12]}, ["up", "down"], 2, count)
+    expect({"down.weight": [3, 12], "up.weight": [12, 3]}, ["down", "up"], 2, count)
+    expect({"q_proj.weight": [4, 8], "k_proj.weight": [2, 8]}, ["k_proj", "q_proj"], 1, order)
     small = llama_shapes(2, 8, 24)
-    expect(small, ["q_proj", "v_proj"], 4, "A name means that layer in every block.")
-    expect(small, ["up_proj"], 3, "A name means that layer in every block.")
-    expect(small, ["layers.1.self_attn.q_proj"], 2, "A longer path means fewer layers.")
-    expect(small, ["model.layers.0.mlp.up_proj"], 2, "A whole path means one layer.")
-    whole = "A name is the whole last part of a path: a piece of it means nothing."
+    name = "A name means that layer in every block."
+    expect(small, ["q_proj", "v_proj"], 4, name)
+    expect(small, ["up_proj"], 3, name)
+    drawn(["down_proj", "up_proj", "v_proj"], name)
+    longer = "A target may be the last parts of a path: the longer, the fewer layers it means."
+    expect(small, ["layers.1.self_attn.q_proj"], 2, longer)
+    expect(small, ["self_attn.k_proj", "0.mlp.up_proj"], 2, longer)
+    drawn(["mlp.down_proj", f"{draw(s, 2)}.self_attn.o_proj"], longer)
+    path = "A whole path means one layer."
+    expect(small, ["model.layers.0.mlp.up_proj"], 2, path)
+    drawn([f"model.layers.{draw(s, 2)}.self_attn.v_proj"], path)
+    whole = "A target is whole parts of a path: a piece of a part means nothing."
     expect(small, ["proj"], 2, whole)
     expect({"my_q_proj.weight": [4, 4], "q_proj.weight": [4, 4]}, ["q_proj"], 1, whole)
     expect({"q_proj.inner.weight": [4, 4], "q_proj_2.weight": [4, 4]}, ["q_proj"], 1, whole)
     expect({"qXproj.weight": [4, 4], "q.proj.weight": [4, 4]}, ["q.proj"], 1, whole)
+    drawn(["proj", "attn.q_proj", "up_proj"], whole)
     expect(small, ["norm"], 2, "A weight of one dimension is no linear layer.")
     others = {"up.bias": [2, 2], "up.zero_points": [2, 2], "up.weight": [2, 2, 2]}
     expect(others, ["up"], 1, "Nor is anything else that is no weight of two dimensions.")
-    expect(small, ["q_proj", "layers.0.self_attn.q_proj"], 2, "A layer meant twice is there once.")
+    twice = "A layer meant twice is there once."
+    expect(small, ["q_proj", "layers.0.self_attn.q_proj"], 2, twice)
+    drawn(["up_proj", "mlp.up_proj", "norm"], twice)
     expect(small, [], 2, "Without targets nothing is trained.")
     gpt3 = {
         f"h.{i}.{name}.weight": [12_288, 12_288] for i in range(96) for name in ("q", "k", "v", "o")
     }
     paper = "GPT-3 175B, as in table 4 of the LoRA paper: 4.7 million weights at rank 1."
     expect(gpt3, ["q", "v"], 1, paper)
+
+
+def other_order(found: dict[str, int], expected: dict[str, int]) -> str | None:
+    """What is wrong with the order of the layers; of one layer, A or B may come first."""
+    layers = layers_of(found)
+    return None if layers == layers_of(expected) else f"yours begin {', '.join(layers[:4])}"
+
+
+def layers_of(names: Iterable[str]) -> list[str]:
+    """The layers that entries belong to, as they follow each other."""
+    return [layer for layer, _ in groupby(name.rsplit(".lora_", 1)[0] for name in names)]
 
 
 def parameters_by(
@@ -462,6 +572,13 @@ def frozen_too(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str
     )
 
 
+def target_by_target(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for target in target_modules:
+        found |= parameters_by()(shapes, [target], rank)
+    return found
+
+
 def by_last_part(path: str, target: str) -> bool:
     return path.rsplit(".", 1)[-1] == target
 
@@ -482,7 +599,26 @@ def in_two_passes(shapes: Shapes, target_modules: list[str], rank: int) -> dict[
     }
 
 
+def by_all_tails(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str, int]:
+    """Another right answer: every end of a path is looked up among the targets."""
+    found: dict[str, int] = {}
+    for name, shape in shapes.items():
+        *parts, kind = name.split(".")
+        tails = {".".join(parts[start:]) for start in range(len(parts))}
+        if kind == "weight" and len(shape) == 2 and not tails.isdisjoint(target_modules):
+            for matrix, side in (("lora_A", shape[1]), ("lora_B", shape[0])):
+                found[".".join([*parts, matrix, kind])] = side * rank
+    return found
+
+
 TRAINED_MISTAKES = (
+    Mistake(
+        "another-order",
+        target_by_target,
+        "Every entry is right, but the layers do not stand in the order of `shapes`. Whoever goes "
+        "through the targets first gets theirs.",
+        "One loop over shapes on the outside; the targets are asked inside it.",
+    ),
     Mistake(
         "frozen-weights-trained",
         frozen_too,
@@ -506,7 +642,7 @@ TRAINED_MISTAKES = (
         parameters_by(match=lambda path, target: target in path),
         "You look whether the target occurs anywhere in the path: 'proj' would mean every "
         "projection, and 'q_proj' also 'my_q_proj'.",
-        "A target is the whole last part of the path, or the whole last parts.",
+        "A target fits the whole last part of a path, or several whole parts at its end.",
     ),
     Mistake(
         "ends-with",
@@ -517,7 +653,7 @@ TRAINED_MISTAKES = (
     Mistake(
         "last-part-only",
         parameters_by(match=by_last_part),
-        "You compare the last part of the path only: a longer target such as "
+        "You compare single parts of the path: a longer target such as "
         "'layers.1.self_attn.q_proj' finds nothing.",
         "path == target or path.endswith('.' + target)",
     ),
@@ -550,11 +686,12 @@ TRAINED_MISTAKES = (
 TRAINED_HINTS = (
     "For each parameter: is it the weight of a linear layer? Is the layer meant by a target? Then "
     "it gets two matrices.",
-    "name.rpartition('.') parts the path from 'weight'. A target means a path when "
-    "path == target or path.endswith('.' + target). Of a weight [out, in] A has rank * in and B "
-    "has out * rank numbers.",
-    "A weight of 12,288 x 12,288 at rank 1: 12,288 for A and as many for B. q and v in 96 blocks: "
-    "96 x 2 x 24,576 = 4,718,592.",
+    "Go through the names once, so that their order is kept. Part each at its last dot into the "
+    "path of a layer and what it is of it. Where must there be a dot, or the beginning, so that "
+    "'q_proj' does not mean 'my_q_proj'?",
+    "'0.self_attn.q_proj' ends with '.q_proj', 'my_q_proj' does not. Its weight [4, 8] at rank 2: "
+    "2 x 8 = 16 for A, 4 x 2 = 8 for B. A weight of 12,288 x 12,288 at rank 1: 12,288 each; q and "
+    "v in 96 blocks: 96 x 2 x 24,576 = 4,718,592.",
 )
 
 
@@ -606,7 +743,26 @@ def check_merge_adapter(s: Submission) -> None:
     far = one([[1000.0, -1000.0]], dtype=torch.bfloat16)
     small = s.merge_adapter(far, one([[1.0, 1.0]]), one([[3.0]]), 1.0)
     small.close_to(one([[1004.0, -996.0]], dtype=torch.bfloat16), because=kind, rtol=1e-3)
+    cancels = one([[-1000.0]], dtype=torch.bfloat16)
+    small = s.merge_adapter(cancels, one([[1003.0]]), one([[1.0]]), 1.0)
+    small.equals(one([[3.0]], dtype=torch.bfloat16), because=kind)
+    for dtype in (torch.bfloat16, torch.float16):
+        numbers = nearly_cancelling(s, 3, 5, dtype)
+        s.merge_adapter(*numbers).equals(true_merge(*numbers), because=kind)
     expect(3, 4, 2, 4.0, "peft merges to this.", pefts_merge)
+
+
+def nearly_cancelling(
+    s: Submission, out: int, width: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Whole numbers, exact in float32 in whatever order they are added up, and so large that it
+    shows if the adapter is rounded to the dtype before: little is left of their sum."""
+
+    def whole(size: int, *shape: int) -> Tensor:
+        return torch.randint(-size, size + 1, shape, generator=s.generator).float()
+
+    a, b, alpha = whole(100, 2, width), whole(100, out, 2), float(2 << draw(s, 2))
+    return (whole(50, out, width) - alpha / 2 * b @ a).to(dtype), a, b, alpha
 
 
 def merge_with(
@@ -646,7 +802,26 @@ def by_outer_products(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha
     return merged.to(weight.dtype)
 
 
+def rounded_first(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
+    return weight + (lora_alpha / len(lora_A) * lora_B @ lora_A).to(weight.dtype)
+
+
 MERGE_MISTAKES = (
+    Mistake(
+        "rounded-first",
+        rounded_first,
+        "You round the adapter's product to the weight's dtype before you add it. Then two "
+        "numbers are rounded and their sum once more; bfloat16 has three digits.",
+        "Add in float32; .to(weight.dtype) comes last.",
+    ),
+    Mistake(
+        "rank-from-columns",
+        lambda weight, lora_A, lora_B, lora_alpha: (
+            weight.float() + lora_alpha / lora_A.shape[1] * (lora_B @ lora_A)
+        ).to(weight.dtype),
+        "You divide by the number of lora_A's columns. That is `in`; lora_A is (rank, in).",
+        "The rank is the size that lora_A and lora_B have in common.",
+    ),
     Mistake(
         "no-scale",
         merge_with(lambda alpha, rank: 1.0),
@@ -722,8 +897,8 @@ MERGE_MISTAKES = (
 
 MERGE_HINTS = (
     "x W^T + s (x A^T) B^T is x times one matrix. Which?",
-    "weight + lora_alpha / rank * (lora_B @ lora_A), added in float32 and given back in the "
-    "weight's dtype.",
+    "Which product of the two, in which order, has the weight's shape (out, in)? It gets the scale "
+    "that the layer gave the adapter's answer. Think of the dtype last: where is rounding needed?",
     "B [[2]] times A [[1, 1]] is [[2, 2]]; times 3/1 it is [[6, 6]]; plus [[1, 0]] it is [[7, 6]].",
 )
 
@@ -737,6 +912,8 @@ CHALLENGES = (
         mistakes=START_MISTAKES,
         alternatives=(starting(right_start), starting(kaiming_by_gain)),
         hints=START_HINTS,
+        alike=same_start,
+        not_allowed=OF_PEFT,
     ),
     Challenge(
         name="lora_linear",
@@ -746,6 +923,7 @@ CHALLENGES = (
         mistakes=LINEAR_MISTAKES,
         alternatives=(linear_with(), by_layers, by_whole_matrix),
         hints=LINEAR_HINTS,
+        not_allowed=OF_PEFT,
     ),
     Challenge(
         name="trained_parameters",
@@ -753,8 +931,9 @@ CHALLENGES = (
         points=3,
         check=check_trained_parameters,
         mistakes=TRAINED_MISTAKES,
-        alternatives=(true_parameters, parameters_by(), in_two_passes),
+        alternatives=(parameters_by(), in_two_passes, by_all_tails),
         hints=TRAINED_HINTS,
+        not_allowed=OF_PEFT,
     ),
     Challenge(
         name="merge_adapter",
@@ -764,6 +943,7 @@ CHALLENGES = (
         mistakes=MERGE_MISTAKES,
         alternatives=(merge_with(), by_addmm, by_outer_products),
         hints=MERGE_HINTS,
+        not_allowed=OF_PEFT,
     ),
 )
 

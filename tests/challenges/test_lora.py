@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,8 @@ from peft import LoraConfig
 
 from labkit.challenges import lora
 from labkit.course.solutions import names, reference
+from labkit.grading.submission import Submission
+from labkit.grading.transport import InProcess
 from labkit.models import load_model
 from labkit.models.tuning import adapted
 from tests.models.tiny import save_tiny_model
@@ -49,6 +52,7 @@ def test_names_and_counts_equal_pefts(tmp_path):
     shapes = {name: list(p.shape) for name, p in model.named_parameters()}
     for targets in (["q_proj", "v_proj"], ["layers.0.mlp.up_proj"], ["proj"]):
         ours = REFERENCE["trained_parameters"](shapes, targets, 3)
+        assert list(ours.items()) == list(lora.true_parameters(shapes, targets, 3).items())
         if not ours:
             continue  # peft refuses to adapt nothing
         tuned = adapted(model, LoraConfig(r=3, target_modules=targets))
@@ -58,6 +62,17 @@ def test_names_and_counts_equal_pefts(tmp_path):
             if p.requires_grad
         }
         assert ours == theirs
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_nearly_cancels_shows_where_it_was_rounded(dtype):
+    """However the sum is computed in float32, one result is right; rounded first, it is another."""
+    for seed in range(30):
+        numbers = lora.nearly_cancelling(Submission(InProcess({}), seed=seed), 3, 5, dtype)
+        exact = lora.true_merge(*numbers)
+        for right in (REFERENCE["merge_adapter"], lora.by_addmm, lora.by_outer_products):
+            assert torch.equal(right(*numbers), exact)
+        assert not torch.equal(lora.rounded_first(*numbers), exact)
 
 
 def test_the_papers_counts_for_gpt_3():

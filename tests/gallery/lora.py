@@ -7,7 +7,9 @@ diagnosed, or None where the general message has to do.
 from __future__ import annotations
 
 import math
+import re
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,6 +31,69 @@ def s_dict_later(weight, rank, uniform):
     adapter["lora_B"] = torch.zeros((weight.shape[0], rank), dtype=torch.float32)
     adapter["lora_A"] = (uniform - 0.5) * 2 * weight.shape[-1] ** -0.5
     return adapter
+
+
+def s_numpy(weight, rank, uniform):
+    if rank < 1:
+        raise ValueError("no adapter of this rank")
+    out, width = weight.shape
+    a = np.interp(uniform.numpy(), [0, 1], [-(width**-0.5), width**-0.5]).astype(np.float32)
+    b = np.zeros((out, rank), dtype=np.float32)
+    return {"lora_A": torch.from_numpy(a), "lora_B": torch.from_numpy(b)}
+
+
+def s_in_place_on_a_copy(weight, rank, uniform):
+    if rank not in range(1, 10**6):
+        raise ValueError("rank")
+    a = uniform.clone().mul_(2).sub_(1).div_(math.sqrt(weight.shape[1]))
+    return dict(lora_A=a, lora_B=torch.zeros(len(weight), rank))
+
+
+def s_by_lerp(weight, rank, uniform):
+    if rank < 1:
+        raise ValueError
+    high = torch.tensor(1 / math.sqrt(weight.shape[1]))
+    return {
+        "lora_A": torch.lerp(-high, high, uniform),
+        "lora_B": torch.zeros(weight.shape[0], rank),
+    }
+
+
+def s_own_rand(weight, rank, uniform):
+    adapter = s_rand_like(weight, rank, uniform)
+    bound = 1 / math.sqrt(weight.shape[1])
+    a = torch.rand(rank, weight.shape[1], generator=torch.Generator().manual_seed(7))
+    return adapter | {"lora_A": 2 * bound * a - bound}
+
+
+def s_kaiming(weight, rank, uniform):
+    adapter = s_rand_like(weight, rank, uniform)
+    nn.init.kaiming_uniform_(adapter["lora_A"], a=math.sqrt(5))
+    return adapter
+
+
+def s_normal(weight, rank, uniform):
+    return s_rand_like(weight, rank, uniform) | {"lora_A": torch.randn(uniform.shape) / 100}
+
+
+def s_for_relu(weight, rank, uniform):
+    bound = (6 / weight.shape[1]) ** 0.5
+    return s_rand_like(weight, rank, uniform) | {"lora_A": (uniform - 0.5) * 2 * bound}
+
+
+def s_double(weight, rank, uniform):
+    return {name: value.double() for name, value in s_rand_like(weight, rank, uniform).items()}
+
+
+def s_half_as_wide(weight, rank, uniform):
+    a = (uniform - 0.5) / math.sqrt(weight.shape[1])
+    return s_rand_like(weight, rank, uniform) | {"lora_A": a}
+
+
+def s_writes(weight, rank, uniform):
+    if rank < 1:
+        raise ValueError
+    return s_rand_like(weight, rank, uniform.mul_(1.0)) | {"lora_A": uniform.mul_(2).sub_(1)}
 
 
 def s_small_b(weight, rank, uniform):
@@ -120,6 +185,21 @@ def l_einsum(x, weight, bias, lora_A, lora_B, lora_alpha):
     )
 
 
+def l_by_rows(x, weight, bias, lora_A, lora_B, lora_alpha):
+    """One vector after the other."""
+    scale = lora_alpha / len(lora_A)
+    found = []
+    for row in x.reshape(-1, x.shape[-1]):
+        found.append(weight.mv(row) + bias + scale * lora_B.mv(lora_A.mv(row)))
+    return torch.stack(found).reshape(*x.shape[:-1], len(bias))
+
+
+def l_numpy(x, weight, bias, lora_A, lora_B, lora_alpha):
+    x, w, b, down, up = (t.numpy() for t in (x, weight, bias, lora_A, lora_B))
+    y = np.dot(x, w.T) + b + np.dot(np.dot(x, down.T), up.T) * np.float32(lora_alpha / len(down))
+    return torch.from_numpy(y)
+
+
 def l_parts(x, weight, bias, lora_A, lora_B):
     return x @ weight.t() + bias, x @ lora_A.t() @ lora_B.t()
 
@@ -181,6 +261,25 @@ def l_rank_of_columns(x, weight, bias, lora_A, lora_B, lora_alpha):
     return frozen + lora_alpha / lora_A.shape[1] * added
 
 
+def l_rank_of_b(x, weight, bias, lora_A, lora_B, lora_alpha):
+    frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
+    return frozen + added * lora_alpha / len(lora_B)
+
+
+def l_bias_inside(x, weight, bias, lora_A, lora_B, lora_alpha):
+    low = x @ lora_A.t()
+    return x @ weight.t() + (low @ lora_B.t() + bias) * (lora_alpha / lora_B.shape[1])
+
+
+def l_double(x, weight, bias, lora_A, lora_B, lora_alpha):
+    return l_einsum(x.double(), *(t.double() for t in (weight, bias, lora_A, lora_B)), lora_alpha)
+
+
+def l_half_scale(x, weight, bias, lora_A, lora_B, lora_alpha):
+    frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
+    return frozen + lora_alpha / (2 * len(lora_A)) * added
+
+
 # ---------------------------------------------------------------- trained_parameters
 
 
@@ -196,6 +295,37 @@ def t_split(shapes, target_modules, rank):
             out[path + ".lora_A.weight"] = shape[1] * rank
             out[path + ".lora_B.weight"] = shape[0] * rank
     return out
+
+
+def t_regex(shapes, target_modules, rank):
+    ends = "|".join(map(re.escape, target_modules))
+    wanted = re.compile(rf"((?:.*\.)?(?:{ends}))\.weight")
+    found = {}
+    for name, shape in shapes.items():
+        match = wanted.fullmatch(name)
+        if target_modules and match and len(shape) == 2:
+            found[f"{match[1]}.lora_A.weight"] = rank * shape[-1]
+            found[f"{match[1]}.lora_B.weight"] = rank * shape[0]
+    return found
+
+
+def t_generator(shapes, target_modules, rank):
+    """B stands before A here: of one layer that is free."""
+
+    def entries():
+        for name in shapes:
+            path, _, kind = name.rpartition(".")
+            if kind != "weight" or len(shapes[name]) != 2:
+                continue
+            parts = path.split(".")
+            for target in target_modules:
+                wanted = target.split(".")
+                if parts[-len(wanted) :] == wanted:
+                    yield path + ".lora_B.weight", shapes[name][0] * rank
+                    yield path + ".lora_A.weight", shapes[name][1] * rank
+                    break
+
+    return dict(entries())
 
 
 def matches(path, target):
@@ -260,6 +390,44 @@ def t_rank_one(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, sizes=lambda o, i, r: (i, o))
 
 
+def t_targets_first(shapes, target_modules, rank):
+    out = {}
+    for target in target_modules:
+        for name, shape in shapes.items():
+            path = name.removesuffix(".weight")
+            if path != name and len(shape) == 2 and matches(path, target):
+                out[f"{path}.lora_A.weight"] = rank * shape[1]
+                out[f"{path}.lora_B.weight"] = rank * shape[0]
+    return out
+
+
+def t_sorted(shapes, target_modules, rank):
+    return dict(sorted(t_split(shapes, target_modules, rank).items()))
+
+
+def t_all_as_then_all_bs(shapes, target_modules, rank):
+    found = t_split(shapes, target_modules, rank)
+    return dict(sorted(found.items(), key=lambda entry: ".lora_B." in entry[0]))
+
+
+def t_search(shapes, target_modules, rank):
+    return t_with(shapes, target_modules, rank, match=lambda p, t: re.search(re.escape(t), p))
+
+
+def t_any_part(shapes, target_modules, rank):
+    return t_with(shapes, target_modules, rank, match=lambda p, t: t in p.split("."))
+
+
+def t_any_shape(shapes, target_modules, rank):
+    found = {}
+    for name, shape in shapes.items():
+        path, kind = name.rsplit(".", 1)
+        if any(matches(path, t) for t in target_modules) and kind == "weight":
+            found[f"{path}.lora_A.weight"] = rank * shape[-1]
+            found[f"{path}.lora_B.weight"] = rank * shape[0]
+    return found
+
+
 def t_total(shapes, target_modules, rank):
     return sum(t_split(shapes, target_modules, rank).values())
 
@@ -276,6 +444,27 @@ def m_clone(weight, lora_A, lora_B, lora_alpha):
 def m_matmul(weight, lora_A, lora_B, lora_alpha):
     delta = torch.matmul(lora_B.double(), lora_A.double()) * lora_alpha / lora_B.shape[-1]
     return (weight.double() + delta).to(weight.dtype)
+
+
+def m_identity(weight, lora_A, lora_B, lora_alpha):
+    """What layer and adapter make of the identity matrix is the weight, turned."""
+    x = torch.eye(weight.shape[1])
+    y = x @ weight.float().T + lora_alpha / len(lora_A) * (x @ lora_A.T @ lora_B.T)
+    return y.T.contiguous().to(weight.dtype)
+
+
+def m_numpy(weight, lora_A, lora_B, lora_alpha):
+    added = lora_B.numpy() @ lora_A.numpy() * np.float32(lora_alpha / len(lora_A))
+    return torch.from_numpy(weight.float().numpy() + added).to(weight.dtype)
+
+
+def m_place_by_place(weight, lora_A, lora_B, lora_alpha):
+    rank, width = lora_A.shape
+    rows = []
+    for row, b in zip(weight.tolist(), lora_B.tolist(), strict=True):
+        low = [sum(b[r] * float(lora_A[r, i]) for r in range(rank)) for i in range(width)]
+        rows.append([w + lora_alpha / rank * x for w, x in zip(row, low, strict=True)])
+    return torch.tensor(rows).to(weight.dtype)
 
 
 def delta(lora_A, lora_B, lora_alpha):
@@ -329,15 +518,29 @@ def m_float(weight, lora_A, lora_B, lora_alpha):
     return weight.float() + delta(lora_A, lora_B, lora_alpha)
 
 
+def m_rounds_first(weight, lora_A, lora_B, lora_alpha):
+    return weight.add(delta(lora_A, lora_B, lora_alpha).to(weight.dtype))
+
+
+def m_all_in_its_dtype(weight, lora_A, lora_B, lora_alpha):
+    a, b = lora_A.to(weight.dtype), lora_B.to(weight.dtype)
+    return weight + lora_alpha / len(a) * (b @ a)
+
+
+def m_rank_of_columns(weight, lora_A, lora_B, lora_alpha):
+    scale = lora_alpha / lora_A.shape[-1]
+    return (weight.float() + scale * lora_B @ lora_A).to(weight.dtype)
+
+
 def m_half_products(weight, lora_A, lora_B, lora_alpha):
     return (weight + 0.5 * delta(lora_A, lora_B, lora_alpha)).to(weight.dtype)
 
 
 RIGHT = {
-    "start_adapter": [s_rand_like, s_dict_later],
-    "lora_linear": [l_modules, l_einsum],
-    "trained_parameters": [t_split, t_with],
-    "merge_adapter": [m_clone, m_matmul],
+    "start_adapter": [s_rand_like, s_dict_later, s_numpy, s_in_place_on_a_copy, s_by_lerp],
+    "lora_linear": [l_modules, l_einsum, l_by_rows, l_numpy],
+    "trained_parameters": [t_split, t_with, t_regex, t_generator],
+    "merge_adapter": [m_clone, m_matmul, m_identity, m_numpy, m_place_by_place],
 }
 WRONG = {
     "start_adapter": {
@@ -351,6 +554,13 @@ WRONG = {
         s_a_columns: "a-turned",
         s_b_columns: "b-turned",
         s_any_rank: "rank-unchecked",
+        s_own_rand: "draws-not-used",
+        s_kaiming: "draws-not-used",
+        s_normal: "draws-not-used",
+        s_for_relu: "bound-for-relu",
+        s_double: None,
+        s_half_as_wide: None,
+        s_writes: None,
         s_tuple: None,
     },
     "lora_linear": {
@@ -365,7 +575,11 @@ WRONG = {
         l_two_biases: "bias-twice",
         l_b_first: "a-and-b-swapped",
         l_minus: "subtracted",
-        l_rank_of_columns: None,
+        l_rank_of_columns: "rank-from-columns",
+        l_rank_of_b: "rank-from-rows-of-b",
+        l_bias_inside: "bias-scaled",
+        l_double: None,
+        l_half_scale: None,
     },
     "trained_parameters": {
         t_everything: "frozen-weights-trained",
@@ -378,6 +592,12 @@ WRONG = {
         t_full: "whole-matrix",
         t_swapped: "a-and-b-swapped",
         t_rank_one: "rank-forgotten",
+        t_targets_first: "another-order",
+        t_sorted: "another-order",
+        t_all_as_then_all_bs: None,
+        t_search: "piece-of-a-name",
+        t_any_part: "last-part-only",
+        t_any_shape: None,
         t_total: None,
     },
     "merge_adapter": {
@@ -392,6 +612,9 @@ WRONG = {
         m_turned: "turned",
         m_in_place: "in-place",
         m_float: "dtype-lost",
+        m_rounds_first: "rounded-first",
+        m_all_in_its_dtype: "rounded-first",
+        m_rank_of_columns: "rank-from-columns",
         m_half_products: None,
     },
 }
