@@ -43,8 +43,8 @@ model, tokenizer = load_model()
 # a repair.
 
 # %%
-tickets = finetuning.ticket_splits(train=400, validation=50, test=150)
-print(tickets.train[0].question().prompt + tickets.train[0].as_json)
+shop_tickets = finetuning.ticket_splits(train=400, validation=50, test=150)
+print(shop_tickets.train[0].question().prompt + shop_tickets.train[0].as_json)
 
 # %% [markdown]
 # The tickets are written by a generator, and a hash of product and order number decides for every
@@ -58,21 +58,21 @@ print(tickets.train[0].question().prompt + tickets.train[0].as_json)
 # prompt:
 
 # %%
-some = tickets.test[:60]
-prompted = {
-    "no example": finetuning.judge(model, tokenizer, some),
-    "4 examples in the prompt": finetuning.judge(model, tokenizer, some, shots=4),
+sixty_tickets = shop_tickets.test[:60]
+prompted_scores = {
+    "no example": finetuning.judge(model, tokenizer, sixty_tickets),
+    "4 examples in the prompt": finetuning.judge(model, tokenizer, sixty_tickets, shots=4),
 }
 plots.bars(
-    {name: judged.bars() for name, judged in prompted.items()},
+    {name: judged.bars() for name, judged in prompted_scores.items()},
     y_label="share of test tickets",
     alt="Shares of valid JSON and of tickets with all fields right, without an example and with "
     "four in the prompt. All of them are zero.",
 )
 
 # %%
-without, with_four = prompted.values()
-lab.claim("valid JSON, no example", without.valid.share, around=0.0, within=0.03)
+without_example, with_four = prompted_scores.values()
+lab.claim("valid JSON, no example", without_example.valid.share, around=0.0, within=0.03)
 lab.claim("all fields right, 4 examples", with_four.exact.share, around=0.0, within=0.05)
 
 # %% [markdown]
@@ -99,8 +99,9 @@ def collate(
 ) -> dict[str, Tensor]:
     """A batch to train on, out of token ids: only the answers and their ends are learned.
 
-    prompts  one list of ids for each row; may be empty
-    answers  as many; an empty one, or another number of them, is a ValueError
+    prompts  a list of ids for each row, of one row or more; the prompt of a row may be empty
+    answers  as many lists; an empty one, or another number of them, is a ValueError. Neither they
+             nor the prompts are changed
     end      is put after every answer, and is learned too: it is how the model knows when to stop
     pad      fills short rows up on the right; it may be the same id as `end`
     returns  {"input_ids", "attention_mask", "labels"}, int64 (rows, tokens of the longest row):
@@ -118,10 +119,14 @@ lab.check(collate)
 
 # %%
 batch_of = lab.use(collate)
-prompts, answers = finetuning.ids_of(tickets.train[:8], tokenizer)
-batch = batch_of(prompts, answers, tokenizer.eos_token_id, tokenizer.pad_token_id)
-learned = int((batch["labels"] != -100).sum()) / int(batch["attention_mask"].sum())
-lab.claim("share of the tokens that are learned", learned, around=0.28, within=0.02)
+ticket_prompts, ticket_answers = finetuning.ids_of(shop_tickets.train[:8], tokenizer)
+ticket_batch = batch_of(
+    ticket_prompts, ticket_answers, tokenizer.eos_token_id, tokenizer.pad_token_id
+)
+learned_share = int((ticket_batch["labels"] != -100).sum()) / int(
+    ticket_batch["attention_mask"].sum()
+)
+lab.claim("share of the tokens that are learned", learned_share, around=0.28, within=0.02)
 
 # %% [markdown]
 # `transformers` calls this `DataCollatorForSeq2Seq`; yours gives the same tensors.
@@ -140,12 +145,13 @@ lab.ask("pad-is-end")
 def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """The mean next-token loss over all tokens that have a label, in nats.
 
-    logits   (rows, tokens, vocab) of any floating dtype: those at place t are about the token at
-             place t + 1
+    logits   (rows, tokens, vocab) of any floating dtype, left as they are: those at place t are
+             about the token at place t + 1
     labels   (rows, tokens) int64: the token in its own place, -100 where nothing is learned
-    returns  a float32 tensor of shape (): minus the log-probability of the labels, each counting
-             the same, whatever its row; computed in float32; no label at all (but in the first
-             place, which nothing comes before) is a ValueError
+    returns  a float32 tensor of shape (), from which a gradient leads back to the logits: minus
+             the log-probability of the labels, each counting the same, whatever its row; computed
+             in float32; no label at all (but in the first place, which nothing comes before) is a
+             ValueError
 
     With equal logits over 4 tokens the loss is ln 4 = 1.3863, whatever the labels are.
     """
@@ -179,8 +185,11 @@ def adamw_step(
 ) -> dict[str, Tensor]:
     """One step of AdamW (arXiv:1711.05101) for one weight tensor, as torch.optim.AdamW does it.
 
+    That class is not to be called: write the step out.
+
     weight, gradient  float32, of one shape; left as they are
-    first, second     the running means of the gradient and of its square, before this step
+    first, second     the running means of the gradient and of its square, before this step; left
+                      as they are too
     step              1 in the first step; the means start at zero, so they are divided by
                       1 - beta ** step
     weight_decay      takes learning_rate * weight_decay of the old weight away, apart from Adam
@@ -206,14 +215,19 @@ lab.check(adamw_step)
 # and by `transformers.Trainer`:
 
 # %%
-ours = finetuning.own_step(
-    model, batch, lab.use(answer_loss), lab.use(adamw_step), learning_rate=1e-3, weight_decay=0.1
+our_step = finetuning.own_step(
+    model,
+    ticket_batch,
+    lab.use(answer_loss),
+    lab.use(adamw_step),
+    learning_rate=1e-3,
+    weight_decay=0.1,
 )
-theirs = finetuning.library_step(model, batch, learning_rate=1e-3, weight_decay=0.1)
-lab.claim("loss, ours - Trainer's", ours[0] - theirs[0], around=0.0, within=1e-5)
+trainers_step = finetuning.library_step(model, ticket_batch, learning_rate=1e-3, weight_decay=0.1)
+lab.claim("loss, ours - Trainer's", our_step[0] - trainers_step[0], around=0.0, within=1e-5)
 lab.claim(
     "largest difference of a weight",
-    finetuning.furthest_apart(ours[1], theirs[1]),
+    finetuning.furthest_apart(our_step[1], trainers_step[1]),
     around=0.0,
     within=1e-5,
 )
@@ -229,38 +243,43 @@ lab.claim(
 lab.ask("tickets-right")
 
 # %%
-curve = LossCurve(steps=240, name="Loss of the answers, training tickets")
-curve.show()
-questions = [ticket.question() for ticket in tickets.train]
-settings = Settings(learning_rate=1e-3, steps=240)
-tuned = fine_tune(model, tokenizer, questions, settings, progress=False, on_step=curve.add)
+loss_curve = LossCurve(steps=240, name="Loss of the answers, training tickets")
+loss_curve.show()
+ticket_questions = [ticket.question() for ticket in shop_tickets.train]
+ticket_settings = Settings(learning_rate=1e-3, steps=240)
+tuned_on_tickets = fine_tune(
+    model, tokenizer, ticket_questions, ticket_settings, progress=False, on_step=loss_curve.add
+)
 
 # %%
 lab.claim(
-    "time of the curve / time of training", curve.seconds / tuned.seconds, around=0, within=0.02
+    "time of the curve / time of training",
+    loss_curve.seconds / tuned_on_tickets.seconds,
+    around=0,
+    within=0.02,
 )
-fallen = math.log10(tuned.losses[0] / fmean(tuned.losses[-20:]))
-lab.claim("powers of ten that the loss fell by", fallen, around=3.5, within=0.7)
+powers_fallen = math.log10(tuned_on_tickets.losses[0] / fmean(tuned_on_tickets.losses[-20:]))
+lab.claim("powers of ten that the loss fell by", powers_fallen, around=3.5, within=0.7)
 
 # %% [markdown]
 # The loss falls by more than three powers of ten. That says that the model fits *these* tickets.
 # The test tickets have other products and numbers:
 
 # %%
-after = finetuning.judge(tuned.model, tokenizer, tickets.test)
+after_tuning = finetuning.judge(tuned_on_tickets.model, tokenizer, shop_tickets.test)
 plots.bars(
-    {"base, 4 examples in the prompt": with_four.bars(), "tuned, no example": after.bars()},
+    {"base, 4 examples in the prompt": with_four.bars(), "tuned, no example": after_tuning.bars()},
     y_label="share of test tickets",
     alt="Shares of valid JSON and of tickets with all fields right. The base with four examples "
     "has none of either; tuned, all are valid JSON and nearly nine of ten entirely right.",
 )
 
 # %%
-lab.compare("tickets-right", 100 * after.exact.share)
-lab.claim("valid JSON after tuning", after.valid.share, around=1.0, within=0.03)
-lab.claim("all fields right after tuning", after.exact.share, around=0.86, within=0.12)
-for field in after.fields.values():
-    print(f"{field.name:10} {field}")
+lab.compare("tickets-right", 100 * after_tuning.exact.share)
+lab.claim("valid JSON after tuning", after_tuning.valid.share, around=1.0, within=0.03)
+lab.claim("all fields right after tuning", after_tuning.exact.share, around=0.86, within=0.12)
+for field_score in after_tuning.fields.values():
+    print(f"{field_score.name:10} {field_score}")
 
 # %% [markdown]
 # Form is learned first and perfectly. What is left are single fields - an order number copied
@@ -280,10 +299,15 @@ figures.labels_compared(
 )
 
 # %%
-for on, expected in {"answers": (0.34, 0.93), "everything": (0.02, 0.76)}.items():
-    for steps, share in zip((100, 300), expected, strict=True):
-        right = figures.recorded_labels(on, steps)
-        lab.claim(f"recorded: right, loss on {on}, {steps} steps", right, around=share, within=0.02)
+for loss_on, expected_shares in {"answers": (0.34, 0.93), "everything": (0.02, 0.76)}.items():
+    for steps_taken, expected_share in zip((100, 300), expected_shares, strict=True):
+        recorded_share = figures.recorded_labels(loss_on, steps_taken)
+        lab.claim(
+            f"recorded: right, loss on {loss_on}, {steps_taken} steps",
+            recorded_share,
+            around=expected_share,
+            within=0.02,
+        )
 
 # %% [markdown]
 # It was, above all while steps are few: with the loss on everything, most of every step goes into
@@ -303,10 +327,24 @@ figures.over_examples(
 )
 
 # %%
-for examples, (valid, right) in {10: (0.97, 0.0), 100: (0.995, 0.4), 300: (0.998, 0.976)}.items():
-    found = figures.recorded_examples(examples)
-    lab.claim(f"recorded: valid JSON, {examples} examples", found[0], around=valid, within=0.01)
-    lab.claim(f"recorded: right, {examples} examples", found[1], around=right, within=0.01)
+for examples_seen, (valid_share, recorded_share) in {
+    10: (0.97, 0.0),
+    100: (0.995, 0.4),
+    300: (0.998, 0.976),
+}.items():
+    recorded_scores = figures.recorded_examples(examples_seen)
+    lab.claim(
+        f"recorded: valid JSON, {examples_seen} examples",
+        recorded_scores[0],
+        around=valid_share,
+        within=0.01,
+    )
+    lab.claim(
+        f"recorded: right, {examples_seen} examples",
+        recorded_scores[1],
+        around=recorded_share,
+        within=0.01,
+    )
 
 # %% [markdown]
 # The **form** takes ten examples, the **content** some hundreds. From 300 on, more of the same kind
@@ -319,29 +357,31 @@ for examples, (valid, right) in {10: (0.97, 0.0), 100: (0.995, 0.4), 300: (0.998
 # steps, a quarter of the time:
 
 # %%
-polite_answers = finetuning.reply_examples(tickets.train[:40])
+polite_answers = finetuning.reply_examples(shop_tickets.train[:40])
 print(polite_answers[0].prompt + polite_answers[0].answer)
-polite = fine_tune(
+tuned_on_replies = fine_tune(
     model, tokenizer, polite_answers, Settings(learning_rate=1e-3, steps=60), progress=False
 )
 
 # %%
-tone = {
-    "base": finetuning.judge_replies(model, tokenizer, some),
-    "tuned on 40 replies": finetuning.judge_replies(polite.model, tokenizer, some),
+reply_scores = {
+    "base": finetuning.judge_replies(model, tokenizer, sixty_tickets),
+    "tuned on 40 replies": finetuning.judge_replies(
+        tuned_on_replies.model, tokenizer, sixty_tickets
+    ),
 }
 plots.bars(
-    tone,
+    reply_scores,
     y_label="share of test tickets",
     alt="Shares of replies that are polite, and that are polite and right. The base has none of "
     "either; after forty examples nearly all are polite, and hardly one of them is right.",
 )
 
 # %%
-taught = {name: figure.share for name, figure in tone["tuned on 40 replies"].items()}
-lab.claim("polite replies, base", tone["base"]["polite"].share, around=0.0, within=0.03)
-lab.claim("polite replies after 40 examples", taught["polite"], around=0.97, within=0.08)
-lab.claim("polite and right", taught["polite and right"], around=0.03, within=0.08)
+taught_tone = {name: figure.share for name, figure in reply_scores["tuned on 40 replies"].items()}
+lab.claim("polite replies, base", reply_scores["base"]["polite"].share, around=0.0, within=0.03)
+lab.claim("polite replies after 40 examples", taught_tone["polite"], around=0.97, within=0.08)
+lab.claim("polite and right", taught_tone["polite and right"], around=0.03, within=0.08)
 
 # %% [markdown]
 # The tone is learned from forty examples, and hardly a reply is *right*: product, promise and date
@@ -361,10 +401,12 @@ figures.over_rates(
 )
 
 # %%
-slow, fast = figures.recorded_rate(3e-4, 400), figures.recorded_rate(1.5e-3, 400)
-apart = slow["validation_loss"] / slow["training_loss"]
-lab.claim("recorded: validation / training loss, rate 0.0003", apart, around=26, within=1)
-lab.claim("recorded: validation loss, 0.0015", fast["validation_loss"], around=0.0004, within=1e-4)
+slow_rate, fast_rate = figures.recorded_rate(3e-4, 400), figures.recorded_rate(1.5e-3, 400)
+losses_apart = slow_rate["validation_loss"] / slow_rate["training_loss"]
+lab.claim("recorded: validation / training loss, rate 0.0003", losses_apart, around=26, within=1)
+lab.claim(
+    "recorded: validation loss, 0.0015", fast_rate["validation_loss"], around=0.0004, within=1e-4
+)
 
 # %% [markdown]
 # At 0.0003 the validation loss is 26 times the training loss: the 400 tickets are known by heart
@@ -383,16 +425,16 @@ lab.ask("which-checkpoint")
 
 # %%
 print("learning rate   tickets right   old facts kept")
-for rate in figures.recorded_rates():
-    found = figures.recorded_rate(rate, 400)
-    print(f"{rate:13}   {found['exact']:13.0%}   {found['facts']:14.0%}")
+for rate_tried in figures.recorded_rates():
+    recorded_scores = figures.recorded_rate(rate_tried, 400)
+    print(f"{rate_tried:13}   {recorded_scores['exact']:13.0%}   {recorded_scores['facts']:14.0%}")
 
 # %%
-careful = figures.recorded_rate(1e-3, 400)
-lab.claim("recorded: right, rate 0.0015", fast["exact"], around=0.993, within=0.01)
-lab.claim("recorded: right, rate 0.001", careful["exact"], around=0.96, within=0.01)
-lab.claim("recorded: facts kept, rate 0.0015", fast["facts"], around=0.653, within=0.01)
-lab.claim("recorded: facts kept, rate 0.001", careful["facts"], around=0.973, within=0.01)
+careful_rate = figures.recorded_rate(1e-3, 400)
+lab.claim("recorded: right, rate 0.0015", fast_rate["exact"], around=0.993, within=0.01)
+lab.claim("recorded: right, rate 0.001", careful_rate["exact"], around=0.96, within=0.01)
+lab.claim("recorded: facts kept, rate 0.0015", fast_rate["facts"], around=0.653, within=0.01)
+lab.claim("recorded: facts kept, rate 0.001", careful_rate["facts"], around=0.973, within=0.01)
 
 # %% [markdown]
 # Validation speaks for 0.0015, and it has the most test tickets right. And it has cost the model a
@@ -410,7 +452,8 @@ lab.claim("recorded: facts kept, rate 0.001", careful["facts"], around=0.973, wi
 def share_forgotten(before: list[bool], after: list[bool]) -> float:
     """Of what was known before, the share that is not known any more, from 0 to 1.
 
-    before, after  for the same questions in the same order, whether the answer was right
+    before, after  for the same questions in the same order, whether the answer was right; left
+                   as they are
     returns        a float; what was learned in between does not count. Another number of answers,
                    or nothing that was known before, is a ValueError
 
@@ -423,9 +466,9 @@ def share_forgotten(before: list[bool], after: list[bool]) -> float:
 lab.check(share_forgotten)
 
 # %%
-forgotten = lab.use(share_forgotten)
+forgotten_of = lab.use(share_forgotten)
 known_before = finetuning.facts_known(model, tokenizer)
-by_tickets = forgotten(known_before, finetuning.facts_known(tuned.model, tokenizer))
+by_tickets = forgotten_of(known_before, finetuning.facts_known(tuned_on_tickets.model, tokenizer))
 lab.claim("facts forgotten while learning tickets", by_tickets, around=0.01, within=0.05)
 
 # %% [markdown]
@@ -438,21 +481,21 @@ lab.claim("facts forgotten while learning tickets", by_tickets, around=0.01, wit
 lab.ask("facts-lost")
 
 # %%
-hard = Settings(learning_rate=1e-3, steps=150)
-news = finetuning.news_examples()
-on_news = fine_tune(model, tokenizer, news, hard, progress=False).model
-rehearsed = finetuning.news_with_replay(model, tokenizer, replayed=0.3)
-with_replay = fine_tune(model, tokenizer, rehearsed, hard, progress=False).model
+news_settings = Settings(learning_rate=1e-3, steps=150)
+news_questions = finetuning.news_examples()
+on_news = fine_tune(model, tokenizer, news_questions, news_settings, progress=False).model
+news_and_replay = finetuning.news_with_replay(model, tokenizer, replayed=0.3)
+with_replay = fine_tune(model, tokenizer, news_and_replay, news_settings, progress=False).model
 
 # %%
-outcomes = {
+news_outcomes = {
     name: finetuning.news_and_facts(some_model, tokenizer)
     for name, some_model in {
         "before": model, "tuned on news": on_news, "with 30 % replay": with_replay,
     }.items()
 }  # fmt: skip
 plots.bars(
-    {name: outcome.bars() for name, outcome in outcomes.items()},
+    {name: outcome.bars() for name, outcome in news_outcomes.items()},
     y_label="share right",
     alt="Shares of news and of old facts right. Before: nearly no news, all facts. Tuned on news: "
     "two thirds of the news, little more than half of the facts. With replay: as many of the news, "
@@ -460,16 +503,18 @@ plots.bars(
 )
 
 # %%
-lost = forgotten(known_before, outcomes["tuned on news"].facts)
-kept = forgotten(known_before, outcomes["with 30 % replay"].facts)
-lab.compare("facts-lost", 100 * lost)
-lab.claim("news right before", outcomes["before"].share_of_news, around=0.07, within=0.05)
-lab.claim("news right, tuned", outcomes["tuned on news"].share_of_news, around=0.67, within=0.15)
+lost_by_news = forgotten_of(known_before, news_outcomes["tuned on news"].facts)
+lost_with_replay = forgotten_of(known_before, news_outcomes["with 30 % replay"].facts)
+lab.compare("facts-lost", 100 * lost_by_news)
+lab.claim("news right before", news_outcomes["before"].share_of_news, around=0.07, within=0.05)
 lab.claim(
-    "news right, replay", outcomes["with 30 % replay"].share_of_news, around=0.68, within=0.15
+    "news right, tuned", news_outcomes["tuned on news"].share_of_news, around=0.67, within=0.15
 )
-lab.claim("facts forgotten, tuned", lost, around=0.42, within=0.18)
-lab.claim("facts forgotten, replay", kept, around=0.05, within=0.06)
+lab.claim(
+    "news right, replay", news_outcomes["with 30 % replay"].share_of_news, around=0.68, within=0.15
+)
+lab.claim("facts forgotten, tuned", lost_by_news, around=0.42, within=0.18)
+lab.claim("facts forgotten, replay", lost_with_replay, around=0.05, within=0.06)
 
 # %% [markdown]
 # That is **catastrophic forgetting**. And the remedy costs next to nothing here: **replay**. Nearly
@@ -490,13 +535,13 @@ figures.remedies(
 )
 
 # %%
-recorded = figures.recorded_remedies()
-for name, (learned_news, kept_facts) in recorded.items():
-    print(f"{name:7} news {learned_news:4.0%}   facts {kept_facts:4.0%}")
-lab.claim("recorded: facts kept, full", recorded["full"][1], around=0.678, within=0.03)
-lab.claim("recorded: facts kept, replay", recorded["replay"][1], around=0.944, within=0.03)
-lab.claim("recorded: news learned, pull", recorded["pull"][0], around=0.465, within=0.03)
-lab.claim("recorded: facts kept, LoRA", recorded["LoRA"][1], around=0.74, within=0.03)
+remedy_records = figures.recorded_remedies()
+for remedy_name, (learned_news, kept_facts) in remedy_records.items():
+    print(f"{remedy_name:7} news {learned_news:4.0%}   facts {kept_facts:4.0%}")
+lab.claim("recorded: facts kept, full", remedy_records["full"][1], around=0.678, within=0.03)
+lab.claim("recorded: facts kept, replay", remedy_records["replay"][1], around=0.944, within=0.03)
+lab.claim("recorded: news learned, pull", remedy_records["pull"][0], around=0.465, within=0.03)
+lab.claim("recorded: facts kept, LoRA", remedy_records["LoRA"][1], around=0.74, within=0.03)
 
 # %% [markdown]
 # Each has its price. Replay learns a little less and needs the old data, which you may not have.
@@ -520,18 +565,20 @@ lab.ask("which-remedy")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-lengths = [len(tokenizer(finetuning.with_shots(tickets.test[0], n))["input_ids"]) for n in (0, 4)]
-saved = lengths[1] - lengths[0]
-runs = {"a run for 500 $": 500.0, "a run for 10,000 $": 10_000.0}
-rates = {"2 $ for a million": 2.0, "0.20 $, from a cache": 0.2}
+prompt_lengths = [
+    len(tokenizer(finetuning.with_shots(shop_tickets.test[0], n))["input_ids"]) for n in (0, 4)
+]
+tokens_saved = prompt_lengths[1] - prompt_lengths[0]
+run_prices = {"a run for 500 $": 500.0, "a run for 10,000 $": 10_000.0}
+token_rates = {"2 $ for a million": 2.0, "0.20 $, from a cache": 0.2}
 print("million requests until the tuning has paid")
-print(finetuning.break_even_table(runs, rates, saved))
+print(finetuning.break_even_table(run_prices, token_rates, tokens_saved))
 
 # %%
-lab.claim("tokens saved for each ticket", saved, around=289, within=3)
+lab.claim("tokens saved for each ticket", tokens_saved, around=289, within=3)
 lab.claim(
     "requests for 500 $ at 2 $ a million",
-    finetuning.break_even(500, saved, 2.0),
+    finetuning.break_even(500, tokens_saved, 2.0),
     around=865_000,
     within=15_000,
 )

@@ -11,8 +11,9 @@ def collate(
 ) -> dict[str, Tensor]:
     """A batch to train on, out of token ids: only the answers and their ends are learned.
 
-    prompts  one list of ids for each row; may be empty
-    answers  as many; an empty one, or another number of them, is a ValueError
+    prompts  a list of ids for each row, of one row or more; the prompt of a row may be empty
+    answers  as many lists; an empty one, or another number of them, is a ValueError. Neither they
+             nor the prompts are changed
     end      is put after every answer, and is learned too: it is how the model knows when to stop
     pad      fills short rows up on the right; it may be the same id as `end`
     returns  {"input_ids", "attention_mask", "labels"}, int64 (rows, tokens of the longest row):
@@ -40,12 +41,13 @@ def collate(
 def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """The mean next-token loss over all tokens that have a label, in nats.
 
-    logits   (rows, tokens, vocab) of any floating dtype: those at place t are about the token at
-             place t + 1
+    logits   (rows, tokens, vocab) of any floating dtype, left as they are: those at place t are
+             about the token at place t + 1
     labels   (rows, tokens) int64: the token in its own place, -100 where nothing is learned
-    returns  a float32 tensor of shape (): minus the log-probability of the labels, each counting
-             the same, whatever its row; computed in float32; no label at all (but in the first
-             place, which nothing comes before) is a ValueError
+    returns  a float32 tensor of shape (), from which a gradient leads back to the logits: minus
+             the log-probability of the labels, each counting the same, whatever its row; computed
+             in float32; no label at all (but in the first place, which nothing comes before) is a
+             ValueError
 
     With equal logits over 4 tokens the loss is ln 4 = 1.3863, whatever the labels are.
     """
@@ -70,8 +72,11 @@ def adamw_step(
 ) -> dict[str, Tensor]:
     """One step of AdamW (arXiv:1711.05101) for one weight tensor, as torch.optim.AdamW does it.
 
+    That class is not to be called: write the step out.
+
     weight, gradient  float32, of one shape; left as they are
-    first, second     the running means of the gradient and of its square, before this step
+    first, second     the running means of the gradient and of its square, before this step; left
+                      as they are too
     step              1 in the first step; the means start at zero, so they are divided by
                       1 - beta ** step
     weight_decay      takes learning_rate * weight_decay of the old weight away, apart from Adam
@@ -100,7 +105,8 @@ def adamw_step(
 def share_forgotten(before: list[bool], after: list[bool]) -> float:
     """Of what was known before, the share that is not known any more, from 0 to 1.
 
-    before, after  for the same questions in the same order, whether the answer was right
+    before, after  for the same questions in the same order, whether the answer was right; left
+                   as they are
     returns        a float; what was learned in between does not count. Another number of answers,
                    or nothing that was known before, is a ValueError
 

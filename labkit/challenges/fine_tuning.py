@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading.drawing import draw
 
 IGNORED = -100
 Ids = list[list[int]]
@@ -44,10 +45,10 @@ def true_batch(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
     }
 
 
-def drawn_ids(s: Submission, least: int, *lengths: int) -> Ids:
-    """Rows of random token ids from `least` up to 99."""
+def drawn_ids(s: Submission, least: int, *lengths: int, below: int = 99) -> Ids:
+    """Rows of random token ids from `least` up."""
     return [
-        torch.randint(least, 99, (length,), generator=s.generator).tolist() for length in lengths
+        torch.randint(least, below, (length,), generator=s.generator).tolist() for length in lengths
     ]
 
 
@@ -56,7 +57,8 @@ def check_collate(s: Submission) -> None:
 
     def expect(prompts: Ids, answers: Ids, end: int, pad: int, because: str) -> None:
         expected = true_batch(prompts, answers, end, pad)
-        s.collate(prompts, answers, end, pad).equals(expected, because=because)
+        answer = s.collate(prompts, answers, end, pad).equals(expected, because=because)
+        answer.holds(other_than_int64, because="All three are int64, as token ids are.")
 
     rule = "Prompt, answer and end; a label for the answer and the end only."
     expect([[7]], [[3]], 1, 0, rule)
@@ -73,13 +75,24 @@ def check_collate(s: Submission) -> None:
     inside = "An id means padding by its place, not by its value."
     expect([[0, 7], [7, 0, 8, 9]], [[3, 0], [4]], 1, 0, inside)
     expect([[1, 7], [7, 8, 8, 8]], [[1, 3, 1], [4]], 1, 0, inside)
+    few = drawn_ids(s, 0, 7, 3, 6, 4, 9, 5, below=4)  # so few ids that each comes again
+    expect(few[:3], few[3:], 1, 0, inside)
     expect([[7, 3], [7]], [[3, 7], [4, 5, 6, 7]], 1, 0, "A token of the prompt may come again.")
-    expect([[], [7]], [[3, 4], [5]], 1, 0, "A prompt may be empty.")
+    nothing = "The prompt of a row may be empty."
+    expect([[], [7]], [[3, 4], [5]], 1, 0, nothing)
+    expect(drawn_ids(s, 5, 3, 0, 1), drawn_ids(s, 5, 2, 6, 1), 1, 0, nothing)
     refuse = "An empty answer teaches nothing but to stop."
     s.collate.raises(ValueError, [[7], [7]], [[3], []], 1, 0, because=refuse)
+    s.collate.raises(ValueError, drawn_ids(s, 5, 3, 2), drawn_ids(s, 5, 0, 4), 1, 0, because=refuse)
     every = "Every prompt needs an answer, and every answer a prompt."
     s.collate.raises(ValueError, [[7], [8]], [[3]], 1, 0, because=every)
-    s.collate.raises(ValueError, [[7]], [[3], [4]], 1, 0, because=every)
+    s.collate.raises(ValueError, drawn_ids(s, 5, 3), drawn_ids(s, 5, 2, 4), 1, 0, because=every)
+
+
+def other_than_int64(batch: Batch) -> str | None:
+    """What is wrong with the types of a batch."""
+    kinds = {name: str(tensor.dtype) for name, tensor in batch.items()}
+    return f"they are {kinds}" if set(kinds.values()) != {"torch.int64"} else None
 
 
 def collating(
@@ -122,6 +135,20 @@ def by_value(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
     """Padding found by its id, as many a tutorial does it."""
     found = collating()(prompts, answers, end, pad)
     return found | {"labels": found["labels"].masked_fill(found["input_ids"] == pad, IGNORED)}
+
+
+def all_by_value(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
+    found = by_value(prompts, answers, end, pad)
+    return found | {"attention_mask": (found["input_ids"] != pad).long()}
+
+
+def end_after_padding(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
+    found = collating()(prompts, answers, end, pad)
+    for row in range(len(prompts)):
+        last = int(found["attention_mask"][row].sum()) - 1
+        for tensor in found.values():  # the place of the end goes to the edge of its row
+            tensor[row, last:] = tensor[row, last:].roll(-1)
+    return found
 
 
 def mask_by_value(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
@@ -181,6 +208,20 @@ COLLATE_MISTAKES = (
         mask_by_value,
         "Your attention mask hides every token whose id is `pad`, real ones too.",
         "The mask is 1 in the first len(row) places and 0 after them, whatever stands there.",
+    ),
+    Mistake(
+        "all-by-value",
+        all_by_value,
+        "You find the padding by its id, for the mask and for the labels. A real token of that id "
+        "is then neither read nor learned; in many models `pad` is the same id as `end`.",
+        "Padding is what lies beyond a row's own length: count, don't compare ids.",
+    ),
+    Mistake(
+        "end-after-padding",
+        end_after_padding,
+        "Your end stands at the edge, after the padding. The model is to learn that it comes right "
+        "after the answer.",
+        "Put the end to each row before you fill the rows up.",
     ),
     Mistake(
         "no-end",
@@ -259,8 +300,9 @@ COLLATE_MISTAKES = (
 COLLATE_HINTS = (
     "Three tensors of one shape. For each place of each row: what stands there, is it read, and "
     "is it learned?",
-    "A row is prompt + answer + [end]. The width is that of the longest. input_ids is filled up "
-    "with pad, attention_mask with 0, labels with -100; the first len(prompt) labels are -100.",
+    "Take one row by itself, without padding: write down its ids, and under each of them whether "
+    "it is read, and its label. Then fill the three rows up to the longest: what stands in each of "
+    "the three where there is nothing?",
     "Prompt [7], answer [4, 5, 6], end 1 is 5 tokens. Prompt [7, 8], answer [3] is 4 and gets one "
     "of padding: ids 7 8 3 1 0, mask 1 1 1 1 0, labels -100 -100 3 1 -100.",
 )
@@ -279,6 +321,20 @@ def true_loss(logits: Tensor, labels: Tensor) -> float:
                 z = row[t - 1] - row[t - 1].max()
                 losses.append(np.log(np.exp(z).sum()) - z[wanted[t]])
     return float(np.mean(losses))
+
+
+def true_gradient(logits: Tensor, labels: Tensor) -> Tensor:
+    """By hand in float64: softmax, less 1 at the label, by the number of labels."""
+    scores = logits.double().numpy()
+    found, count = np.zeros_like(scores), 0
+    for row, wanted in enumerate(labels.tolist()):
+        for t in range(1, len(wanted)):
+            if wanted[t] != IGNORED:
+                powers = np.exp(scores[row, t - 1] - scores[row, t - 1].max())
+                found[row, t - 1] = powers / powers.sum()
+                found[row, t - 1, wanted[t]] -= 1
+                count += 1
+    return torch.from_numpy(found / count).float()
 
 
 def library_loss(logits: Tensor, labels: Tensor) -> float:
@@ -322,6 +378,14 @@ def check_answer_loss(s: Submission) -> None:
     same = "transformers computes this for the same logits and labels."
     labels = [[-100, -100, 1, 2, 3], [-100, 4, 5, -100, -100]]
     expect(drawn(2, 5, 8), labels, same, library_loss)
+    back = "Training goes back through the loss: a gradient has to reach the logits."
+    for logits, some in (
+        (torch.zeros(1, 2, 4), [[0, 3]]),
+        (drawn(2, 5, 6), [[-100, 1, 2, 3, 4], [-100, -100, -100, 0, 5]]),
+    ):
+        wanted = torch.tensor(some)
+        gradient = s.answer_loss.gradient(0, logits, wanted)
+        gradient.close_to(true_gradient(logits, wanted), because=back)
     refuse = "Without a label there is nothing to learn; a mean of nothing is NaN."
     nothing = torch.full((2, 3), IGNORED)
     s.answer_loss.raises(ValueError, drawn(2, 3, 4), nothing, because=refuse)
@@ -397,6 +461,11 @@ def in_its_own_dtype(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten())
 
 
+def cut_off(logits: Tensor, labels: Tensor) -> Tensor:
+    """The right number, with no way back to the logits."""
+    return losing()(logits.detach(), labels)
+
+
 def by_flattening(logits: Tensor, labels: Tensor) -> Tensor:
     """Another right answer: everything in one row."""
     if int((labels[:, 1:] >= 0).sum()) == 0:
@@ -441,7 +510,7 @@ LOSS_MISTAKES = (
         "mean-over-all",
         losing(reduce=lambda losses, counted: losses.mean()),
         "You divide by all places, also those that are left out: a long prompt or much padding "
-        "makes the loss, and every step, smaller.",
+        "makes the loss smaller, and batches weigh unequally.",
         "Divide the sum by the number of labels that are not -100.",
     ),
     Mistake(
@@ -454,7 +523,8 @@ LOSS_MISTAKES = (
     Mistake(
         "sum",
         losing(reduce=lambda losses, counted: losses.sum()),
-        "You added the losses up. With twice the rows the step would be twice as large.",
+        "You added the losses up. A batch with twice as many labels then weighs twice as much as "
+        "another, and two losses can't be compared.",
         "Divide by the number of labels.",
     ),
     Mistake(
@@ -489,6 +559,14 @@ LOSS_MISTAKES = (
         "Minus the logarithm of the probability.",
     ),
     Mistake(
+        "no-gradient",
+        cut_off,
+        "The number is right, but no gradient leads from it back to the logits: nothing could be "
+        "trained with it.",
+        "float(), .item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way "
+        "off: stay with operations on tensors from the logits to the loss.",
+    ),
+    Mistake(
         "overflow",
         by_plain_exp,
         "exp overflows: exp(10000) is inf in float32.",
@@ -511,8 +589,9 @@ LOSS_MISTAKES = (
 LOSS_HINTS = (
     "Two cuts make the places match: which logits have no token after them, and which token has "
     "no logits before it?",
-    "logits[:, :-1] against labels[:, 1:]; pick the places whose label is not -100; log_softmax "
-    "in float32; minus the mean of what belongs to the labels.",
+    "The last logits have nothing left to foretell, and the first token was foretold by none: cut "
+    "one off at each end. Now they belong together place by place. Which of the places count, and "
+    "what is the mean over?",
     "Labels [-100, 2, 5] have two that count: logits at place 0 for token 2, at place 1 for "
     "token 5. With losses 0.5 and 1.5 the answer is 1.0, whatever else is in the row.",
 )
@@ -663,6 +742,18 @@ def decay_in_gradient(
     return stepping()(weight, pulled, first, second, step, learning_rate, 0.0, betas, eps)
 
 
+def short_form(
+    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
+    learning_rate: float, weight_decay: float = 0.01,
+    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+) -> State:  # fmt: skip
+    """Both corrections in the rate, so that eps meets the root before it is corrected."""
+    m, v = usual_means(gradient, first, second, *betas)
+    rate = learning_rate * math.sqrt(1 - betas[1] ** step) / (1 - betas[0] ** step)
+    new = weight - rate * m / (v.sqrt() + eps) - learning_rate * weight_decay * weight
+    return {"weight": new, "first": m, "second": v}
+
+
 def updated_in_place(
     weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
     learning_rate: float, weight_decay: float = 0.01,
@@ -696,7 +787,7 @@ STEP_MISTAKES = (
         "not-corrected",
         stepping(corrected=False),
         "You did not correct the means. They start at zero and are too small in the first steps: "
-        "the first step comes out about three times too large.",
+        "with the usual betas the first step comes out about three times too large.",
         "Divide them by 1 - beta ** step before you use them.",
     ),
     Mistake(
@@ -739,6 +830,13 @@ STEP_MISTAKES = (
         ),
         "Your eps is under the root.",
         "second.sqrt() + eps",
+    ),
+    Mistake(
+        "eps-before-correction",
+        short_form,
+        "You add eps to the root of the second mean before it is corrected, as the short form in "
+        "Adam's paper does. In the first steps eps then weighs far more.",
+        "Correct the second mean, take the root, add eps: in this order.",
     ),
     Mistake(
         "no-eps",
@@ -815,9 +913,9 @@ STEP_MISTAKES = (
 STEP_HINTS = (
     "Two running means say where to (the gradient) and how carefully (its square). Three steps: "
     "update the means, correct copies of them, move the weight. The decay stands beside.",
-    "first = b1*first + (1-b1)*g; second = b2*second + (1-b2)*g**2; the step is "
-    "rate * (first/(1-b1**step)) / (sqrt(second/(1-b2**step)) + eps); the decay is "
-    "rate * weight_decay * weight.",
+    "The updated means are what you return; the corrected ones only serve this step. The corrected "
+    "first mean is divided by something made of the corrected second: in which order do the root "
+    "and eps come? The decay asks for the old weight and nothing else.",
     "weight 1, gradient 0.5, step 1, rate 0.1: means 0.05 and 0.00025; corrected 0.5 and 0.25; "
     "0.5 / sqrt(0.25) = 1; the weight moves by 0.1 * 1 to 0.9.",
 )
@@ -859,9 +957,12 @@ def check_share_forgotten(s: Submission) -> None:
     refuse = "Where nothing was known, nothing can be forgotten."
     s.share_forgotten.raises(ValueError, [no, no], [yes, no], because=refuse)
     s.share_forgotten.raises(ValueError, [], [], because=refuse)
+    s.share_forgotten.raises(ValueError, [no] * 30, answers(30), because=refuse)
     pairs = "The same questions are asked before and after."
     s.share_forgotten.raises(ValueError, [yes, yes], [yes], because=pairs)
     s.share_forgotten.raises(ValueError, [yes], [yes, no], because=pairs)
+    shorter = 1 + draw(s, 28)
+    s.share_forgotten.raises(ValueError, [yes, *answers(29)], answers(shorter), because=pairs)
 
 
 def forgetting(
@@ -922,6 +1023,21 @@ FORGOTTEN_MISTAKES = (
         forgetting(lambda before, after: (sum(before) - sum(after)) / sum(before)),
         "You compare the two totals: what was learned in between hides what was lost.",
         "Look at the questions that were right before, and only at those.",
+    ),
+    Mistake(
+        "net-never-negative",
+        forgetting(lambda before, after: max(0, sum(before) - sum(after)) / sum(before)),
+        "You compare the two totals, and take 0 where the second is larger: what was learned in "
+        "between still makes up for what was lost. Forgotten is what was right before and is "
+        "wrong now.",
+        "Look at the questions one by one, and only at those that were right before.",
+    ),
+    Mistake(
+        "net-points-never-negative",
+        forgetting(lambda before, after: max(0, sum(before) - sum(after)) / len(before)),
+        "You take the fall in accuracy, or 0 where it has risen: what was learned in between makes "
+        "up for what was lost, and questions count that were never known.",
+        "Look at the questions one by one, and only at those that were right before.",
     ),
     Mistake(
         "net-points",
@@ -987,8 +1103,8 @@ FORGOTTEN_MISTAKES = (
 FORGOTTEN_HINTS = (
     "There are four kinds of questions: right or wrong before, right or wrong now. Two of the four "
     "kinds take part in this number.",
-    "Pick the answers `after` of those questions that were right `before`; the share of False "
-    "among them. Refuse different lengths, and no right answer before.",
+    "Go through both lists side by side and keep the pairs whose first is True: that is the whole. "
+    "Which of those are the part? And where is there no whole to take a share of?",
     "before True True False True, after True False True True: three were known (places 0, 1, 3), "
     "one of them is gone: 1/3 = 0.3333.",
 )
@@ -1003,6 +1119,7 @@ CHALLENGES = (
         mistakes=COLLATE_MISTAKES,
         alternatives=(collating(), by_pad_sequence),
         hints=COLLATE_HINTS,
+        not_allowed=("transformers.DataCollatorForSeq2Seq",),
     ),
     Challenge(
         name="answer_loss",
@@ -1012,6 +1129,7 @@ CHALLENGES = (
         mistakes=LOSS_MISTAKES,
         alternatives=(losing(), by_flattening, by_logsumexp),
         hints=LOSS_HINTS,
+        not_allowed=("transformers.loss.loss_utils.ForCausalLMLoss",),
     ),
     Challenge(
         name="adamw_step",
@@ -1021,6 +1139,7 @@ CHALLENGES = (
         mistakes=STEP_MISTAKES,
         alternatives=(stepping(), as_torch_does),
         hints=STEP_HINTS,
+        not_allowed=("torch.optim.AdamW", "torch.optim.Adam", "torch.optim.adamw.adamw"),
     ),
     Challenge(
         name="share_forgotten",

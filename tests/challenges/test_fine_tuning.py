@@ -56,6 +56,19 @@ def test_the_loss_equals_transformers(count, tokens, vocab, seed):
 
 
 @quick
+@given(st.integers(1, 3), st.integers(2, 6), st.integers(2, 20), st.integers(0, 999))
+def test_the_gradient_by_hand_is_autograds(count, tokens, vocab, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(count, tokens, vocab, generator=generator, requires_grad=True)
+    labels = torch.randint(0, vocab, (count, tokens), generator=generator)
+    labels[torch.rand(count, tokens, generator=generator) < 0.5] = -100
+    labels[0, 1] = 0
+    ForCausalLMLoss(logits, labels, vocab_size=vocab).backward()
+    by_hand = fine_tuning.true_gradient(logits.detach(), labels)
+    torch.testing.assert_close(by_hand, logits.grad, rtol=1e-4, atol=1e-6)
+
+
+@quick
 @given(
     st.integers(1, 300), st.floats(1e-5, 1), st.floats(0, 0.5), st.floats(0, 0.99),
     st.floats(0.5, 0.999), st.integers(0, 999),

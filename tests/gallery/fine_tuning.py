@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -43,6 +44,79 @@ def c_where(prompts, answers, end, pad):
     learned = mask & (place >= torch.tensor([[len(p)] for p in prompts]))
     labels = torch.where(learned, ids, torch.tensor(-100))
     return {"input_ids": ids, "attention_mask": mask.long(), "labels": labels}
+
+
+def c_numpy(prompts, answers, end, pad):
+    if len(prompts) != len(answers) or any(len(a) == 0 for a in answers):
+        raise ValueError("one answer for each prompt, and none empty")
+    lengths = [len(p) + len(a) + 1 for p, a in zip(prompts, answers, strict=True)]
+    shape = (len(lengths), max(lengths))
+    ids, mask = np.full(shape, pad), np.zeros(shape, dtype=np.int64)
+    labels = np.full(shape, -100)
+    for i, (p, a, n) in enumerate(zip(prompts, answers, lengths, strict=True)):
+        ids[i, :n] = [*p, *a, end]
+        mask[i, :n] = 1
+        labels[i, len(p) : n] = [*a, end]
+    found = {"labels": labels, "input_ids": ids, "attention_mask": mask}
+    return {name: torch.from_numpy(array) for name, array in found.items()}
+
+
+def c_padded_one_by_one(prompts, answers, end, pad):
+    """Places are asked for one by one, through a generator."""
+    if {len(prompts)} != {len(answers)} or [] in answers:
+        raise ValueError
+
+    def row(p, a, n):
+        for t in range(n):
+            inside = t <= len(p) + len(a)
+            token = (p + a + [end])[t] if inside else pad
+            yield token, int(inside), token if inside and t >= len(p) else -100
+
+    n = 1 + max(len(p) + len(a) for p, a in zip(prompts, answers, strict=True))
+    cells = torch.tensor([list(row(p, a, n)) for p, a in zip(prompts, answers, strict=True)])
+    return dict(zip(("input_ids", "attention_mask", "labels"), cells.unbind(-1), strict=True))
+
+
+def c_by_value_everywhere(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    real = found["input_ids"] != pad
+    return {
+        **found,
+        "attention_mask": real.long(),
+        "labels": torch.where(real, found["labels"], torch.tensor(-100)),
+    }
+
+
+def c_end_last(prompts, answers, end, pad):
+    found = c_without_end(prompts, answers, end, pad)
+    rows = len(prompts)
+    return {
+        "input_ids": F.pad(found["input_ids"], (0, 1), value=end),
+        "attention_mask": torch.cat([found["attention_mask"], torch.ones(rows, 1).long()], 1),
+        "labels": F.pad(found["labels"], (0, 1), value=end),
+    }
+
+
+def c_int32(prompts, answers, end, pad):
+    return {name: tensor.int() for name, tensor in c_where(prompts, answers, end, pad).items()}
+
+
+def c_bool_mask(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    return {**found, "attention_mask": found["attention_mask"].bool()}
+
+
+def c_appends(prompts, answers, end, pad):
+    found = c_where(prompts, answers, end, pad)
+    for a in answers:
+        a.append(end)
+    return found
+
+
+def c_takes_empty(prompts, answers, end, pad):
+    if len(prompts) != len(answers):
+        raise ValueError
+    return c_trusting(prompts, answers, end, pad)
 
 
 def c_everything(prompts, answers, end, pad):
@@ -190,6 +264,59 @@ def l_weighted(logits, labels):
     return -(chosen * weights).sum() / weights.sum()
 
 
+def l_nll(logits, labels):
+    if not torch.any(labels[:, 1:] != -100):
+        raise ValueError("no labels")
+    logp = logits[:, :-1].float().log_softmax(-1).permute(0, 2, 1)
+    return F.nll_loss(logp, labels[:, 1:], ignore_index=-100)
+
+
+def l_token_by_token(logits, labels):
+    """A running sum over places, with the maximum taken out by hand."""
+    total, count = torch.zeros(()), 0
+    for row in range(labels.shape[0]):
+        for t in range(labels.shape[1] - 1):
+            label = labels[row, t + 1].item()
+            if label == -100:
+                continue
+            z = logits[row, t].to(torch.float32)
+            top = z.max().detach()
+            total = total + top + torch.log(torch.exp(z - top).sum()) - z[label]
+            count += 1
+    if not count:
+        raise ValueError("nothing to learn")
+    return total / count
+
+
+def l_index(logits, labels):
+    rows, places = torch.nonzero(labels[:, 1:] + 100, as_tuple=True)
+    if rows.numel() == 0:
+        raise ValueError
+    scores = logits[rows, places].float()
+    return torch.logsumexp(scores, 1).sub(scores[range(len(rows)), labels[rows, places + 1]]).mean()
+
+
+def l_item(logits, labels):
+    return torch.tensor(l_functional(logits, labels).item())
+
+
+def l_no_grad(logits, labels):
+    with torch.no_grad():
+        return l_functional(logits, labels)
+
+
+def l_in_numpy(logits, labels):
+    wanted = labels[:, 1:].numpy()
+    kept = wanted != -100
+    if not kept.any():
+        raise ValueError
+    z = logits.detach().float()[:, :-1].numpy()[kept].astype(np.float64)
+    z = z - z.max(-1, keepdims=True)
+    logp = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    loss = -logp[np.arange(len(z)), wanted[kept]].mean()
+    return torch.tensor(loss, dtype=torch.float32)
+
+
 def l_same_place(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
@@ -298,6 +425,65 @@ def a_like_torch(
     root = torch.sqrt(v / (1 - b2**step))
     w = w - (learning_rate / (1 - b1**step)) * m / (root + eps)
     return {"weight": w, "first": m, "second": v}
+
+
+def a_numpy(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    w, g, m, v = (t.numpy().astype(np.float64) for t in (weight, gradient, first, second))
+    m = betas[0] * m + (1 - betas[0]) * g
+    v = betas[1] * v + (1 - betas[1]) * g**2
+    up, down = m / (1 - betas[0] ** step), np.sqrt(v / (1 - betas[1] ** step)) + eps
+    w = w * (1 - learning_rate * weight_decay) - learning_rate * up / down
+    found = {"weight": w, "first": m, "second": v}
+    return {name: torch.from_numpy(value.astype(np.float32)) for name, value in found.items()}
+
+
+def a_on_clones(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    w, m, v = weight.clone(), first.clone(), second.clone()
+    m.mul_(betas[0]).add_(gradient, alpha=1 - betas[0])
+    v.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+    w.mul_(1 - learning_rate * weight_decay)
+    root = (v / (1 - betas[1] ** step)).sqrt_().add_(eps)
+    w.addcdiv_(m / (1 - betas[0] ** step), root, value=-learning_rate)
+    return {"weight": w, "first": m, "second": v}
+
+
+def a_short_form(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    """alpha_t and epsilon hat, as at the end of section 2 of Adam's paper."""
+    b1, b2 = betas
+    m, v = b1 * first + (1 - b1) * gradient, b2 * second + (1 - b2) * gradient**2
+    alpha_t = learning_rate * (1 - b2**step) ** 0.5 / (1 - b1**step)
+    w = weight - alpha_t * m / (torch.sqrt(v) + eps) - learning_rate * weight_decay * weight
+    return {"weight": w, "first": m, "second": v}
+
+
+def a_first_corrected_only(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    m = betas[0] * first + (1 - betas[0]) * gradient
+    v = betas[1] * second + (1 - betas[1]) * gradient**2
+    w = weight - learning_rate * (m / (1 - betas[0] ** step) / (v.sqrt() + eps))
+    return {"weight": w - learning_rate * weight_decay * weight, "first": m, "second": v}
+
+
+def a_means_in_place(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    first.mul_(betas[0]).add_(gradient, alpha=1 - betas[0])
+    second.mul_(betas[1]).add_(gradient**2, alpha=1 - betas[1])
+    m, v = first / (1 - betas[0] ** step), second / (1 - betas[1] ** step)
+    w = weight - learning_rate * (m / (v.sqrt() + eps) + weight_decay * weight)
+    return {"weight": w, "first": first, "second": second}
 
 
 def a_by_torch(
@@ -466,6 +652,38 @@ def f_mean(before, after):
     return fmean(not a for _, a in pairs)
 
 
+def f_places(before, after):
+    if len(after) != len(before):
+        raise ValueError
+    known = {i for i, right in enumerate(before) if right}
+    if not known:
+        raise ValueError("nothing to forget")
+    gone = known.difference(i for i, right in enumerate(after) if right)
+    return len(gone) / len(known)
+
+
+def f_numpy(before, after):
+    b, a = np.array(before, dtype=bool), np.array(after, dtype=bool)
+    if b.shape != a.shape or not b.any():
+        raise ValueError
+    return float(np.mean(~a[b]))
+
+
+def f_recursive(before, after):
+    def count(b, a):
+        if not b and not a:
+            return 0, 0
+        if not b or not a:
+            raise ValueError("not the same questions")
+        known, gone = count(b[1:], a[1:])
+        return known + b[0], gone + (b[0] and not a[0])
+
+    known, gone = count(before, after)
+    if known == 0:
+        raise ValueError("nothing was known")
+    return gone / known
+
+
 def checked(formula, name):
     def share_forgotten(before, after):
         if len(before) != len(after) or sum(before) == 0:
@@ -483,6 +701,18 @@ f_net = checked(
     "f_net",
 )
 f_points = checked(lambda both: sum(b - a for b, a in both) / len(both), "f_points")
+f_net_or_zero = checked(
+    lambda both: (
+        max(0, sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both)
+    ),
+    "f_net_or_zero",
+)
+f_points_or_zero = checked(
+    lambda both: max(sum(b - a for b, a in both), 0) / len(both), "f_points_or_zero"
+)
+f_net_size = checked(
+    lambda both: abs(sum(b - a for b, a in both)) / sum(b for b, _ in both), "f_net_size"
+)
 f_kept = checked(lambda both: sum(b and a for b, a in both) / sum(b for b, _ in both), "f_kept")
 f_wrong_now = checked(lambda both: sum(not a for _, a in both) / len(both), "f_wrong_now")
 f_changed = checked(lambda both: sum(b ^ a for b, a in both) / len(both), "f_changed")
@@ -517,11 +747,12 @@ def f_percent(before, after):
 
 
 RIGHT = {
-    "collate": (c_lists, c_where),
-    "answer_loss": (l_functional, l_weighted),
-    "adamw_step": (a_like_torch, a_by_torch),
-    "share_forgotten": (f_loop, f_mean),
+    "collate": (c_lists, c_where, c_numpy, c_padded_one_by_one),
+    "answer_loss": (l_functional, l_weighted, l_nll, l_token_by_token, l_index),
+    "adamw_step": (a_like_torch, a_numpy, a_on_clones),
+    "share_forgotten": (f_loop, f_mean, f_places, f_numpy, f_recursive),
 }
+REFUSED = {"adamw_step": (a_by_torch,)}
 WRONG = {
     "collate": {
         c_everything: "prompt-learned",
@@ -539,6 +770,12 @@ WRONG = {
         c_no_mask: "mask-all-ones",
         c_prompt_hidden: "prompt-unseen",
         c_trusting: "nothing-refused",
+        c_by_value_everywhere: "all-by-value",
+        c_end_last: "end-after-padding",
+        c_int32: None,
+        c_bool_mask: None,
+        c_appends: None,
+        c_takes_empty: None,
         c_ids_only: None,
     },
     "answer_loss": {
@@ -556,6 +793,9 @@ WRONG = {
         l_exp: "overflow",
         l_dtype: "own-dtype",
         l_trusting: "nan-for-nothing",
+        l_item: "no-gradient",
+        l_no_grad: "no-gradient",
+        l_in_numpy: "no-gradient",
         l_float: None,
     },
     "adamw_step": {
@@ -574,6 +814,9 @@ WRONG = {
         a_from_zero: "counted-from-zero",
         a_keeps_corrected: "corrected-means-kept",
         a_writes: "in-place",
+        a_short_form: "eps-before-correction",
+        a_first_corrected_only: None,
+        a_means_in_place: None,
         a_tuple: None,
     },
     "share_forgotten": {
@@ -588,6 +831,9 @@ WRONG = {
         f_count: "count",
         f_zero: "nothing-is-zero",
         f_trusting: "lengths-unchecked",
+        f_net_or_zero: "net-never-negative",
+        f_points_or_zero: "net-points-never-negative",
+        f_net_size: None,
         f_percent: None,
     },
 }
