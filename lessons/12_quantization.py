@@ -52,9 +52,9 @@ model, tokenizer = load_model()
 # the weights, the bars are how many weights each level gets:
 
 # %%
-queries = model.model.layers[0].self_attn.q_proj.weight.detach()
+query_weights = model.model.layers[0].self_attn.q_proj.weight.detach()
 figures.levels_over(
-    queries,
+    query_weights,
     [integers(2, "tensor"), integers(4, "tensor"), integers(4, 64)],
     alt="Three histograms of the same weights with the share that each level gets. With 2 bits and "
     "one scale for the whole matrix nearly all weights fall on the middle one of three levels. "
@@ -77,7 +77,7 @@ figures.levels_over(
 def absmax_quantize(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """Round each row of a weight matrix to signed whole numbers, with one scale a row.
 
-    weight   (out, in) float32; left as it is. NaN or infinity in it is a ValueError
+    weight   (out, in) float32, not empty; left as it is. NaN or infinity in it is a ValueError
     bits     2 to 8, else a ValueError; the codes run from -(2^(bits-1) - 1) to 2^(bits-1) - 1
     returns  codes (out, in) int8, ties rounded to the even number as torch.round does, and
              scales (out, 1) float32: codes * scales is the weight that comes back.
@@ -107,12 +107,15 @@ lab.ask("scale-by-hand")
 # some of the second.
 
 # %%
-often, rare = fact_items(100), fact_items(150, asked=False)
-bench = quantization.Bench.of(model, tokenizer, often)
-print(f"held-out loss {bench.whole_loss:.3f} nats per token")
-right = {"often asked": {16.0: bench.right(model)}, "rarely told": {16.0: bench.right(model, rare)}}
-for name, found in right.items():
-    print(f"{name}: {found[16].hits} of {found[16].n} right")
+often_asked, rarely_told = fact_items(100), fact_items(150, asked=False)
+test_bench = quantization.Bench.of(model, tokenizer, often_asked)
+print(f"held-out loss {test_bench.whole_loss:.3f} nats per token")
+shares_right = {
+    "often asked": {16.0: test_bench.right(model)},
+    "rarely told": {16.0: test_bench.right(model, rarely_told)},
+}
+for way_name, scores_found in shares_right.items():
+    print(f"{way_name}: {scores_found[16].hits} of {scores_found[16].n} right")
 
 # %%
 lab.ask("often-asked-at-three-bits")
@@ -123,24 +126,24 @@ lab.ask("often-asked-at-three-bits")
 # as in the libraries):
 
 # %%
-absmax = lab.use(absmax_quantize)
-BITS = (8, 6, 5, 4, 3, 2)
+own_absmax = lab.use(absmax_quantize)
+BITS_TRIED = (8, 6, 5, 4, 3, 2)
 
 
 def absmax_model(bits, group):
     """The model with all its linear layers rounded by your function."""
-    return quantization.with_weights(model, quantization.stored_in_groups(absmax, bits, group))
+    return quantization.with_weights(model, quantization.stored_in_groups(own_absmax, bits, group))
 
 
-groups = {"whole matrix": "tensor", "each row": "channel", "blocks of 64": 64}
-rises = {
-    name: {bits: bench.rise(absmax_model(bits, group)) for bits in BITS}
-    for name, group in groups.items()
+scale_groups = {"whole matrix": "tensor", "each row": "channel", "blocks of 64": 64}
+loss_rises = {
+    name: {bits: test_bench.rise(absmax_model(bits, group)) for bits in BITS_TRIED}
+    for name, group in scale_groups.items()
 }
 
 # %%
 figures.rises(
-    rises,
+    loss_rises,
     x_label="bits",
     alt="Rise of the held-out loss against the number of bits, from 8 down to 2, for one scale for "
     "the whole matrix, for each row and for blocks of 64. At 8, 6 and 5 bits all lie near zero. "
@@ -149,13 +152,17 @@ figures.rises(
 )
 
 # %%
-rows, matrix, blocks = rises["each row"], rises["whole matrix"], rises["blocks of 64"]
-lab.claim("rise at 8 bits, each row", rows[8].figure, around=0.0, within=0.002)
-lab.claim("rise at 4 bits, each row", rows[4].figure, around=0.0063, within=0.004)
-lab.claim("rise at 3 bits, whole matrix", matrix[3].figure, around=0.33, within=0.1)
-lab.claim("rise at 3 bits, each row", rows[3].figure, around=0.056, within=0.02)
-lab.claim("rise at 3 bits, blocks of 64", blocks[3].figure, around=0.032, within=0.012)
-lab.claim("rise at 2 bits, blocks of 64", blocks[2].figure, around=2.9, within=0.6)
+rises_by_row, rises_of_matrix, rises_of_blocks = (
+    loss_rises["each row"],
+    loss_rises["whole matrix"],
+    loss_rises["blocks of 64"],
+)
+lab.claim("rise at 8 bits, each row", rises_by_row[8].figure, around=0.0, within=0.002)
+lab.claim("rise at 4 bits, each row", rises_by_row[4].figure, around=0.0063, within=0.004)
+lab.claim("rise at 3 bits, whole matrix", rises_of_matrix[3].figure, around=0.33, within=0.1)
+lab.claim("rise at 3 bits, each row", rises_by_row[3].figure, around=0.056, within=0.02)
+lab.claim("rise at 3 bits, blocks of 64", rises_of_blocks[3].figure, around=0.032, within=0.012)
+lab.claim("rise at 2 bits, blocks of 64", rises_of_blocks[2].figure, around=2.9, within=0.6)
 
 # %% [markdown]
 # There is the **knee**. Down to 5 bits nothing is lost that 40 texts could show. At 4 bits it is a
@@ -163,12 +170,12 @@ lab.claim("rise at 2 bits, blocks of 64", blocks[2].figure, around=2.9, within=0
 # is ruined. Now the questions, with one scale for each matrix:
 
 # %%
-for bits in BITS:
-    rounded = absmax_model(bits, "tensor")
-    right["often asked"][bits] = bench.right(rounded)
-    right["rarely told"][bits] = bench.right(rounded, rare)
+for bits_tried in BITS_TRIED:
+    rounded_model = absmax_model(bits_tried, "tensor")
+    shares_right["often asked"][bits_tried] = test_bench.right(rounded_model)
+    shares_right["rarely told"][bits_tried] = test_bench.right(rounded_model, rarely_told)
 plots.shares(
-    right,
+    shares_right,
     x_label="bits",
     y_label="share right",
     alt="Share of right answers against the number of bits, with 95 % intervals. Often asked facts "
@@ -177,14 +184,24 @@ plots.shares(
 )
 
 # %%
-three = right["often asked"][3]
-lab.compare("often-asked-at-three-bits", 100 * three.share, *(100 * end for end in three.interval))
+at_three_bits = shares_right["often asked"][3]
+lab.compare(
+    "often-asked-at-three-bits",
+    100 * at_three_bits.share,
+    *(100 * end for end in at_three_bits.interval),
+)
 
 # %%
-lab.claim("often asked, right at 3 bits", three.share, around=1.0, within=0.03)
-lab.claim("often asked, right at 2 bits", right["often asked"][2].share, around=0.0, within=0.04)
-lab.claim("rarely told, right at 16 bits", right["rarely told"][16].share, around=0.53, within=0.05)
-lab.claim("rarely told, right at 3 bits", right["rarely told"][3].share, around=0.31, within=0.1)
+lab.claim("often asked, right at 3 bits", at_three_bits.share, around=1.0, within=0.03)
+lab.claim(
+    "often asked, right at 2 bits", shares_right["often asked"][2].share, around=0.0, within=0.04
+)
+lab.claim(
+    "rarely told, right at 16 bits", shares_right["rarely told"][16].share, around=0.53, within=0.05
+)
+lab.claim(
+    "rarely told, right at 3 bits", shares_right["rarely told"][3].share, around=0.31, within=0.1
+)
 
 # %% [markdown]
 # **What is known well survives longest.** A test of easy questions would have told you that 3 bits
@@ -198,13 +215,19 @@ lab.claim("rarely told, right at 3 bits", right["rarely told"][3].share, around=
 
 # %%
 # NBVAL_CHECK_OUTPUT
-size = {bits: quantization.bytes_on_disk(model, integers(bits, "channel")) for bits in BITS}
-size[16] = quantization.bytes_on_disk(model, None)
-for bits in sorted(size, reverse=True):
-    print(f"{bits:2} bits  {size[bits] / 1e6:5.2f} MB   {size[bits] / size[16]:4.0%}")
+bytes_by_bits = {
+    bits: quantization.bytes_on_disk(model, integers(bits, "channel")) for bits in BITS_TRIED
+}
+bytes_by_bits[16] = quantization.bytes_on_disk(model, None)
+for bits_tried in sorted(bytes_by_bits, reverse=True):
+    bytes_taken = bytes_by_bits[bits_tried]
+    share_of_16 = bytes_taken / bytes_by_bits[16]
+    print(f"{bits_tried:2} bits  {bytes_taken / 1e6:5.2f} MB   {share_of_16:4.0%}")
 
 # %%
-lab.claim("file at 4 bits / file at 16", size[4] / size[16], around=0.385, within=0.01)
+lab.claim(
+    "file at 4 bits / file at 16", bytes_by_bits[4] / bytes_by_bits[16], around=0.385, within=0.01
+)
 
 # %% [markdown]
 # Not a quarter: the embeddings are a sixth of this small model, and stay in 16 bits. In a model of
@@ -215,14 +238,14 @@ lab.claim("file at 4 bits / file at 16", size[4] / size[16], around=0.385, withi
 # saved only by a *kernel* that computes with the small numbers, and we shall come to those.
 
 # %%
-ids = torch.arange(128)[None] + 3
-ways = {"whole": model, "rounded to 4 bits": absmax_model(4, "channel")}
-taken = {
-    name: kernels_table.milliseconds(kernels_table.in_torch(name, some, 0), ids)
-    for name, some in ways.items()
+some_ids = torch.arange(128)[None] + 3
+ways_to_run = {"whole": model, "rounded to 4 bits": absmax_model(4, "channel")}
+time_taken = {
+    name: kernels_table.milliseconds(kernels_table.in_torch(name, some, 0), some_ids)
+    for name, some in ways_to_run.items()
 }
-simulated = taken["rounded to 4 bits"] / taken["whole"]
-lab.claim("time, simulated 4 bits / whole", simulated, around=1.0, within=0.6)
+simulated_time = time_taken["rounded to 4 bits"] / time_taken["whole"]
+lab.claim("time, simulated 4 bits / whole", simulated_time, around=1.0, within=0.6)
 
 # %% [markdown]
 # ## Small blocks or one bit more?
@@ -233,11 +256,13 @@ lab.claim("time, simulated 4 bits / whole", simulated, around=1.0, within=0.6)
 
 # %%
 def bits_a_weight(bits, group):
-    return integers(bits, group).bits_per_weight(queries)
+    return integers(bits, group).bits_per_weight(query_weights)
 
 
 in_blocks = {
-    n: blocks if n == 64 else {bits: bench.rise(absmax_model(bits, n)) for bits in BITS}
+    n: rises_of_blocks
+    if n == 64
+    else {bits: test_bench.rise(absmax_model(bits, n)) for bits in BITS_TRIED}
     for n in (256, 128, 64, 32)
 }
 figures.rises(
@@ -245,7 +270,9 @@ figures.rises(
         f"{bits} bits in blocks": {bits_a_weight(bits, n): in_blocks[n][bits] for n in in_blocks}
         for bits in (5, 4, 3)
     }
-    | {"5, 4 and 3 bits in rows": {bits_a_weight(n, "channel"): rows[n] for n in (5, 4, 3)}},
+    | {
+        "5, 4 and 3 bits in rows": {bits_a_weight(n, "channel"): rises_by_row[n] for n in (5, 4, 3)}
+    },
     x_label="bits a weight, scales included",
     alt="Rise of the loss against bits a weight with the scales. Three bits in ever smaller blocks "
     "fall slowly, from about three bits to three and a half. Four bits in blocks, further right, "
@@ -255,9 +282,9 @@ figures.rises(
 
 # %%
 print("rise of the loss     " + "".join(f"   blocks of {n:<3}" for n in in_blocks))
-for bits in BITS:
-    print(f"{bits} bits               " + "".join(
-        f"{found[bits].figure:13.4f}   " for found in in_blocks.values()
+for bits_tried in BITS_TRIED:
+    print(f"{bits_tried} bits               " + "".join(
+        f"{found[bits_tried].figure:13.4f}   " for found in in_blocks.values()
     ))  # fmt: skip
 
 # %%
@@ -286,10 +313,11 @@ def zero_point_quantize(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
 
     weight   any shape, float32, not empty; left as it is
     bits     2 to 8; the codes run from 0 to 2^bits - 1
-    returns  codes of the weight's shape, uint8; the scale; and the zero point, a code:
-             (codes - zero_point) * scale is the weight that comes back.
-             The range that is divided holds 0, so that 0 comes back as 0.
-             If every weight is 0, the scale is 1 and the zero point 0
+    returns  codes of the weight's shape, uint8; the scale, a float; and the zero point, an int
+             among the codes: (codes - zero_point) * scale is the weight that comes back.
+             The range that is divided holds 0, so that 0 comes back as 0. weight / scale and the
+             zero point are rounded each by itself, ties to the even number; a code beyond the
+             ends becomes the end. If every weight is 0, the scale is 1 and the zero point 0
 
     [-1.0, 0.0, 2.0] at 2 bits: scale 1, zero point 1, codes [0, 1, 3].
     """
@@ -304,36 +332,41 @@ lab.check(zero_point_quantize)
 # function of the MLPs, which goes down to -0.28 and up to about 20:
 
 # %%
-zero_point = lab.use(zero_point_quantize)
+own_zero_point = lab.use(zero_point_quantize)
 
 
 def by_zero_point(numbers, bits=8):
-    codes, scale, zero = zero_point(numbers, bits)
+    codes, scale, zero = own_zero_point(numbers, bits)
     return (codes.int() - zero) * scale  # uint8 minus a number would wrap around
 
 
 def by_absmax(numbers, bits=8):
-    codes, scales = absmax(numbers.reshape(1, -1), bits)
+    codes, scales = own_absmax(numbers.reshape(1, -1), bits)
     return (codes * scales).reshape(numbers.shape)
 
 
-activations = quantization.after_silu(model, tokenizer, "\n".join(t.text for t in bench.texts[-2:]))
-errors = {
+silu_outputs = quantization.after_silu(
+    model, tokenizer, "\n".join(t.text for t in test_bench.texts[-2:])
+)
+rounding_errors = {
     name: {
         "absmax": quantization.error_of(numbers, by_absmax(numbers)),
         "zero point": quantization.error_of(numbers, by_zero_point(numbers)),
     }
-    for name, numbers in {"weights": queries, "activations": activations}.items()
+    for name, numbers in {"weights": query_weights, "activations": silu_outputs}.items()
 }
-for name, pair in errors.items():
-    print(f"{name:12} absmax {pair['absmax']:.4f}   zero point {pair['zero point']:.4f}")
+for way_name, error_pair in rounding_errors.items():
+    by_both = "   ".join(f"{way} {error:.4f}" for way, error in error_pair.items())
+    print(f"{way_name:12} {by_both}")
 
 # %%
-lab.claim("smallest activation", activations.min(), around=-0.28, within=0.01)
-lab.claim("largest activation", activations.max(), around=20, within=3)
-gains = {name: pair["zero point"] / pair["absmax"] for name, pair in errors.items()}
-lab.claim("error, zero point / absmax: weights", gains["weights"], around=0.94, within=0.04)
-lab.claim("error, zero point / absmax: activations", gains["activations"], around=0.48, within=0.08)
+lab.claim("smallest activation", silu_outputs.min(), around=-0.28, within=0.01)
+lab.claim("largest activation", silu_outputs.max(), around=20, within=3)
+error_gains = {name: pair["zero point"] / pair["absmax"] for name, pair in rounding_errors.items()}
+lab.claim("error, zero point / absmax: weights", error_gains["weights"], around=0.94, within=0.04)
+lab.claim(
+    "error, zero point / absmax: activations", error_gains["activations"], around=0.48, within=0.08
+)
 
 # %% [markdown]
 # Weights are symmetric, so it gains little there. Activations are not: half of the error goes.
@@ -342,13 +375,13 @@ lab.claim("error, zero point / absmax: activations", gains["activations"], aroun
 
 # %%
 with_zero = {
-    bits: bench.rise(
+    bits: test_bench.rise(
         quantization.with_weights(model, lambda weight, bits=bits: by_zero_point(weight, bits))
     )
-    for bits in BITS
+    for bits in BITS_TRIED
 }
 figures.rises(
-    {"absmax, whole matrix": matrix, "zero point, whole matrix": with_zero},
+    {"absmax, whole matrix": rises_of_matrix, "zero point, whole matrix": with_zero},
     x_label="bits",
     alt="Rise of the loss against the number of bits, for absmax and for a zero point, with one "
     "scale for each matrix. Down to 4 bits the two cannot be told apart; at 3 and 2 bits the zero "
@@ -357,7 +390,7 @@ figures.rises(
 
 # %%
 lab.claim("rise at 4 bits, zero point", with_zero[4].figure, around=0.018, within=0.01)
-lab.claim("rise at 4 bits, whole matrix", matrix[4].figure, around=0.02, within=0.01)
+lab.claim("rise at 4 bits, whole matrix", rises_of_matrix[4].figure, around=0.02, within=0.01)
 lab.claim("rise at 3 bits, zero point", with_zero[3].figure, around=0.142, within=0.07)
 
 # %% [markdown]
@@ -371,14 +404,16 @@ lab.claim("rise at 3 bits, zero point", with_zero[3].figure, around=0.142, withi
 # same as before. Then 8 bits, which were beyond all doubt a moment ago:
 
 # %%
-planted = quantization.with_outlier_channel(model, 128.0)
-spoiled = {
-    name: bench.rise(fake_quantize(planted, integers(8, group)))
+planted_model = quantization.with_outlier_channel(model, 128.0)
+spoiled_rises = {
+    name: test_bench.rise(fake_quantize(planted_model, integers(8, group)))
     for name, group in (("whole matrix", "tensor"), ("each row", "channel"))
 }
-lab.claim("outlier, unrounded", bench.rise(planted).figure, around=0.0, within=1e-4)
-lab.claim("outlier, int8, whole matrix", spoiled["whole matrix"].figure, around=0.133, within=0.06)
-lab.claim("outlier, int8, each row", spoiled["each row"].figure, around=0.0, within=0.003)
+lab.claim("outlier, unrounded", test_bench.rise(planted_model).figure, around=0.0, within=1e-4)
+lab.claim(
+    "outlier, int8, whole matrix", spoiled_rises["whole matrix"].figure, around=0.133, within=0.06
+)
+lab.claim("outlier, int8, each row", spoiled_rises["each row"].figure, around=0.0, within=0.003)
 
 # %% [markdown]
 # With one scale for the matrix, one row in 768 takes the digits of all others. With a scale for
@@ -392,12 +427,13 @@ lab.claim("outlier, int8, each row", spoiled["each row"].figure, around=0.0, wit
 # and let bitsandbytes itself compute, without the split and with it:
 
 # %%
-hot = quantization.with_outlier_feature(model, 256.0)
+hot_model = quantization.with_outlier_feature(model, 256.0)
 by_threshold = {
-    threshold: bench.rise(library.in_llm_int8(hot, threshold)) for threshold in (0.0, 6.0)
+    threshold: test_bench.rise(library.in_llm_int8(hot_model, threshold))
+    for threshold in (0.0, 6.0)
 }
-for threshold, rise in by_threshold.items():
-    print(f"threshold {threshold:g}: {rise}")
+for split_threshold, loss_rise in by_threshold.items():
+    print(f"threshold {split_threshold:g}: {loss_rise}")
 
 # %%
 lab.claim("hot feature, all in int8", by_threshold[0.0].figure, around=0.85, within=0.3)
@@ -408,14 +444,14 @@ lab.claim("hot feature, split at 6", by_threshold[6.0].figure, around=0.0, withi
 # threshold, layer by layer, in the same computation written out:
 
 # %%
-split = library.split_shares(hot, bench, 6.0)
-for name, share in split.items():
-    print(f"{name:10} {share:5.1%} of the features")
+split_features = library.split_shares(hot_model, test_bench, 6.0)
+for way_name, split_share in split_features.items():
+    print(f"{way_name:10} {split_share:5.1%} of the features")
 
 # %%
-lab.claim("split in q_proj", split["q_proj"], around=1 / 256, within=0.001)
-lab.claim("split in down_proj", split["down_proj"], around=0.62, within=0.2)
-lab.claim("split in o_proj", split["o_proj"], around=0.26, within=0.13)
+lab.claim("split in q_proj", split_features["q_proj"], around=1 / 256, within=0.001)
+lab.claim("split in down_proj", split_features["down_proj"], around=0.62, within=0.2)
+lab.claim("split in o_proj", split_features["o_proj"], around=0.26, within=0.13)
 
 # %% [markdown]
 # Mostly it is one feature of 256, the planted one. But in the down projections of our model more
@@ -441,9 +477,9 @@ NF4 = torch.tensor([
     0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
     0.7229568362236023, 1.0,
 ])  # fmt: skip
-theirs = library.library_levels("nf4")
+library_book = library.library_levels("nf4")
 lab.claim("quantiles against NF4", (quantization.normal_levels() - NF4).abs().max(), 0, 1e-6)
-lab.claim("bitsandbytes' code book against NF4", (theirs - NF4).abs().max(), 0, 1e-7)
+lab.claim("bitsandbytes' code book against NF4", (library_book - NF4).abs().max(), 0, 1e-7)
 
 # %%
 figures.levels_over(
@@ -460,26 +496,32 @@ figures.levels_over(
 # far off is each, relative to the numbers, on an exactly normal distribution and on our weights?
 
 # %%
-normal = torch.randn(1, 2**19, generator=torch.Generator().manual_seed(0))
+normal_numbers = torch.randn(1, 2**19, generator=torch.Generator().manual_seed(0))
 four_bits = {"int4": integers(4, 64), "NF4": normal_float(64), "FP4": float4(64)}
-off = {
+errors_in_four_bits = {
     name: [
-        quantization.relative_error(w, scheme) for w in (normal, quantization.all_weights(model))
+        quantization.relative_error(w, scheme)
+        for w in (normal_numbers, quantization.all_weights(model))
     ]
     for name, scheme in four_bits.items()
 }
-for name, (on_normal, on_weights) in off.items():
-    print(f"{name:5} normal {on_normal:.4f}   weights {on_weights:.4f}")
+for way_name, (on_normal, on_weights) in errors_in_four_bits.items():
+    print(f"{way_name:5} normal {on_normal:.4f}   weights {on_weights:.4f}")
 
 # %%
-for name, around in (("int4", 0.1088), ("NF4", 0.0923), ("FP4", 0.1228)):
-    lab.claim(f"relative error of the weights, {name}", off[name][1], around, within=0.002)
+for way_name, expected_error in (("int4", 0.1088), ("NF4", 0.0923), ("FP4", 0.1228)):
+    lab.claim(
+        f"relative error of the weights, {way_name}",
+        errors_in_four_bits[way_name][1],
+        expected_error,
+        within=0.002,
+    )
 
 # %% [markdown]
 # NF4 is best on both, by a seventh, and FP4 worst. Does the *model* notice?
 
 # %%
-nf4_rise, int4_rise = bench.rise(fake_quantize(model, normal_float(64))), blocks[4]
+nf4_rise, int4_rise = test_bench.rise(fake_quantize(model, normal_float(64))), rises_of_blocks[4]
 print(f"NF4  {nf4_rise}\nint4 {int4_rise}")
 lab.claim("rise, NF4 - int4", nf4_rise.figure - int4_rise.figure, around=0.0, within=0.004)
 
@@ -501,12 +543,12 @@ lab.ask("two-codes-in-a-byte")
 def nf4_quantize(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
     """Store a weight as NF4: a level of 16 for each number, two to a byte, one scale a block.
 
-    weight      any shape, float32, not empty; left as it is. Blocks run through it row by row,
-                block_size numbers each; the last one may be shorter
+    weight      any shape, float32, not empty; left as it is. Blocks run through it row by row and
+                on over the ends of rows, block_size numbers each; the last one may be shorter
     block_size  1 or more
     returns     packed (ceil(n / 2),) uint8: the code of each number is the place in NF4 of the
                 level nearest to number / absmax of its block. The first of two neighbours is in
-                the upper four bits. After an odd number of codes the last byte is filled with 0.
+                the upper four bits. After an odd number of codes the last lower four bits are 0.
                 absmax (blocks,) float32. In a block of zeros every code is 7, which is 0.0
 
     [1.0, -2.0, 0.3] in one block: absmax 2, scaled 0.5, -1, 0.15, codes 12, 0, 9: bytes 192, 144.
@@ -521,13 +563,15 @@ lab.check(nf4_quantize)
 # Now the test that counts: all 28 matrices of the model, your bytes beside those of bitsandbytes.
 
 # %%
-packed = lab.use(nf4_quantize)
-compared = [
-    library.bytes_apart(packed(layer.weight.detach(), 64), layer.weight.detach(), 64)
+own_nf4 = lab.use(nf4_quantize)
+bytes_compared = [
+    library.bytes_apart(own_nf4(layer.weight.detach(), 64), layer.weight.detach(), 64)
     for layer in linear_layers(model).values()
 ]
-print(f"{sum(total for _, total in compared):,} bytes compared")
-lab.claim("bytes that differ from bitsandbytes'", sum(n for n, _ in compared), around=0, within=20)
+print(f"{sum(total for _, total in bytes_compared):,} bytes compared")
+lab.claim(
+    "bytes that differ from bitsandbytes'", sum(n for n, _ in bytes_compared), around=0, within=20
+)
 
 # %% [markdown]
 # (A weight halfway between two levels may go either way on another processor; hence a tolerance of
@@ -540,16 +584,18 @@ lab.claim("bytes that differ from bitsandbytes'", sum(n for n, _ in compared), a
 
 # %%
 # NBVAL_CHECK_OUTPUT
-counted = {
+bits_counted = {
     double: stored_bits(load_quantized("base", "nf4", double_quantization=double))
     for double in (False, True)
 }
-print(f"plain {counted[False]:.3f} bits a weight, double quantization {counted[True]:.3f}")
+print(
+    f"plain {bits_counted[False]:.3f} bits a weight, double quantization {bits_counted[True]:.3f}"
+)
 
 # %%
 by_formula = quantization.bits_with_scales(64, second_block=256)
-lab.claim("bits a weight, plain", counted[False], around=4.5, within=0)
-lab.claim("bits a weight, double quantization", counted[True], around=by_formula, within=0.001)
+lab.claim("bits a weight, plain", bits_counted[False], around=4.5, within=0)
+lab.claim("bits a weight, double quantization", bits_counted[True], around=by_formula, within=0.001)
 lab.claim("QLoRA's 4.127", by_formula, around=4.127, within=0.0005)
 
 # %%
@@ -563,11 +609,11 @@ lab.ask("double-quantization-saves")
 # settings it ruins, and which do not even notice.
 
 # %%
-down = model.model.layers[3].mlp.down_proj.weight.detach()
+down_weights = model.model.layers[3].mlp.down_proj.weight.detach()
 QuantizationExplorer(
     {
-        "attention of block 0: queries (256 x 256)": queries.numpy(),
-        "MLP of block 3: 96 rows of down (96 x 768)": down[:96].numpy(),
+        "attention of block 0: queries (256 x 256)": query_weights.numpy(),
+        "MLP of block 3: 96 rows of down (96 x 768)": down_weights[:96].numpy(),
     },
     code_books={"NF4": NF4.tolist(), "FP4": FP4},
 )
@@ -580,12 +626,12 @@ QuantizationExplorer(
 # by the held-out ones.
 
 # %%
-choosing = quantization.Bench.of(model, tokenizer, often, n=16, seed=-78)
-damage = quantization.sensitivity(model, choosing, (2, 3, 4))
+choosing_bench = quantization.Bench.of(model, tokenizer, often_asked, n=16, seed=-78)
+damage_by_part = quantization.sensitivity(model, choosing_bench, (2, 3, 4))
 figures.rise_bars(
     {
         group: {f"{bits} bits": rise for bits, rise in by_bits.items()}
-        for group, by_bits in damage.items()
+        for group, by_bits in damage_by_part.items()
     },
     y_label="rise of the loss (nats)",
     alt="Rise of the loss if only one part of the model is rounded, on a logarithmic scale, at 2, "
@@ -594,11 +640,13 @@ figures.rise_bars(
 )
 
 # %%
-at_two = {group: by_bits[2] for group, by_bits in damage.items()}
-others = sorted(rise for group, rise in at_two.items() if group != "attention 0")
+at_two = {group: by_bits[2] for group, by_bits in damage_by_part.items()}
+other_rises = sorted(rise for group, rise in at_two.items() if group != "attention 0")
 lab.claim("rise, only attention 0 at 2 bits", at_two["attention 0"], around=1.0, within=0.35)
-lab.claim("next largest rise at 2 bits", others[-1], around=0.09, within=0.05)
-lab.claim("largest rise of a part at 4 bits", max(d[4] for d in damage.values()), 0.012, 0.012)
+lab.claim("next largest rise at 2 bits", other_rises[-1], around=0.09, within=0.05)
+lab.claim(
+    "largest rise of a part at 4 bits", max(d[4] for d in damage_by_part.values()), 0.012, 0.012
+)
 
 # %% [markdown]
 # At 4 bits no rise is much more than a hundredth of a nat, and most are within the noise of 16
@@ -617,10 +665,14 @@ def allocate_bits(sizes: list[int], damage: list[dict[int, float]], budget: floa
     """Choose the bits of each layer so that all fit a budget and hurt as little as can be.
 
     sizes    the number of weights of each layer
-    damage   for each layer: bits that it may have → how much the loss rises if it has them
-    budget   the bits that all weights together may take: the sum of size x bits
+    damage   for each layer: bits that it may have → how much the loss rises if it has them (below
+             0: how much it falls)
+    budget   the bits that all weights together may take: the sum of size x bits, at most
     returns  the bits of each layer; no other choice within the budget has a smaller sum of damage.
              If nothing fits: ValueError
+
+    Real models come too: 28 layers of 65,536 or 196,608 weights, each with 4 numbers of bits to
+    choose from. Those are 4^28 choices: to try them all would take years.
 
     Two layers of 10 and 30 weights, both {2: 0.5, 4: 0.1}, budget 120: [4, 2] takes 100.
     [2, 4] would take 140.
@@ -637,28 +689,34 @@ lab.check(allocate_bits)
 # drawn by lot that use up the same budget.
 
 # %%
-allocate = lab.use(allocate_bits)
-sizes, BUDGET = list(quantization.sizes_of(model).values()), 8 * 1_064_960
-chosen = allocate(sizes, list(damage.values()), BUDGET)
-drawn = quantization.drawn_within(sizes, (2, 3, 4), BUDGET, n=5)
+own_allocation = lab.use(allocate_bits)
+part_sizes, BITS_BUDGET = list(quantization.sizes_of(model).values()), 8 * 1_064_960
+chosen_bits = own_allocation(part_sizes, list(damage_by_part.values()), BITS_BUDGET)
+drawn_choices = quantization.drawn_within(part_sizes, (2, 3, 4), BITS_BUDGET, n=5)
 
 
-def judged(bits):
-    return bench.rise(quantization.with_bits(model, quantization.per_layer(model, bits)))
+def judged_rise(bits):
+    return test_bench.rise(quantization.with_bits(model, quantization.per_layer(model, bits)))
 
 
-mixed, uniform, by_lot = judged(chosen), blocks[2], [judged(bits) for bits in drawn]
-print(dict(zip(damage, chosen, strict=True)))
-print(f"2 bits everywhere {uniform}\nyour choice       {mixed}")
+mixed_rise, uniform_rise, by_lot = (
+    judged_rise(chosen_bits),
+    rises_of_blocks[2],
+    [judged_rise(bits) for bits in drawn_choices],
+)
+print(dict(zip(damage_by_part, chosen_bits, strict=True)))
+print(f"2 bits everywhere {uniform_rise}\nyour choice       {mixed_rise}")
 print("by lot           ", ", ".join(f"{rise.figure:.2f}" for rise in by_lot))
 
 # %%
-lab.claim("budget, bits a weight", BUDGET / sum(sizes), around=2.5, within=0)
-lab.claim("rise, mixed within the budget", mixed.figure, around=0.32, within=0.2)
+lab.claim("budget, bits a weight", BITS_BUDGET / sum(part_sizes), around=2.5, within=0)
+lab.claim("rise, mixed within the budget", mixed_rise.figure, around=0.32, within=0.2)
 best_by_lot = min(rise.figure for rise in by_lot)
-lab.claim("rise, mixed / the best by lot", mixed.figure / best_by_lot, around=0.7, within=0.29)
-predicted = sum(hurt[bits] for hurt, bits in zip(damage.values(), chosen, strict=True))
-lab.claim("sum of the damages, as promised", predicted, around=0.14, within=0.08)
+lab.claim("rise, mixed / the best by lot", mixed_rise.figure / best_by_lot, around=0.7, within=0.29)
+predicted_rise = sum(
+    hurt[bits] for hurt, bits in zip(damage_by_part.values(), chosen_bits, strict=True)
+)
+lab.claim("sum of the damages, as promised", predicted_rise, around=0.14, within=0.08)
 
 # %% [markdown]
 # With half a bit more in the right places the loss rises by a few tenths instead of three nats.
@@ -676,7 +734,7 @@ lab.ask("nf4-speed")
 
 # %%
 whole_bytes = kernels_table.resident_bytes(model)
-ways = [
+ways_to_run = [
     kernels_table.in_torch("torch fp32", model, whole_bytes),
     kernels_table.in_bfloat16(model),
     kernels_table.dynamic_int8(model),
@@ -684,30 +742,30 @@ ways = [
     kernels_table.in_bitsandbytes("bitsandbytes int8", "int8"),
     kernels_table.in_bitsandbytes("bitsandbytes NF4", "nf4"),
 ]
-encoded = [tokenizer(text.text)["input_ids"] for text in bench.texts[::2]]
-table = kernels_table.KernelsTable.of(ways, encoded)
+encoded_texts = [tokenizer(text.text)["input_ids"] for text in test_bench.texts[::2]]
+kernel_speeds = kernels_table.KernelsTable.of(ways_to_run, encoded_texts)
 
 # %% tags=["this-machine"]
-table
+kernel_speeds
 
 # %% [markdown]
 # (Milliseconds of one processor thread, and beside them the time as a multiple of float32's. They
 # are those of this machine; read them as ratios.)
 
 # %%
-speed_up = table.speed_up("bitsandbytes NF4", "torch fp32")
+speed_up = kernel_speeds.speed_up("bitsandbytes NF4", "torch fp32")
 lab.compare("nf4-speed", speed_up)
-small, fp32 = table.row("bitsandbytes NF4"), table.row("torch fp32")
-lab.claim("NF4's bytes / float32's", small.bytes / fp32.bytes, around=0.29, within=0.02)
+nf4_row, fp32_row = kernel_speeds.row("bitsandbytes NF4"), kernel_speeds.row("torch fp32")
+lab.claim("NF4's bytes / float32's", nf4_row.bytes / fp32_row.bytes, around=0.29, within=0.02)
 lab.claim("speed of NF4 / float32", speed_up, around=0.75, within=0.65)
-split_speed = table.speed_up("bitsandbytes int8", "torch fp32")
+split_speed = kernel_speeds.speed_up("bitsandbytes int8", "torch fp32")
 lab.claim("speed of bitsandbytes int8 / float32", split_speed, around=0.7, within=0.6)
-dynamic_speed = table.speed_up("torch dynamic int8", "torch fp32")
+dynamic_speed = kernel_speeds.speed_up("torch dynamic int8", "torch fp32")
 lab.claim("speed of torch dynamic int8 / float32", dynamic_speed, around=2.0, within=1.3)
-onnx_speed = table.speed_up("ONNX Runtime int8", "ONNX Runtime fp32")
+onnx_speed = kernel_speeds.speed_up("ONNX Runtime int8", "ONNX Runtime fp32")
 lab.claim("speed of ONNX int8 / ONNX float32", onnx_speed, around=2.4, within=1.5)
-losses = [row.loss - fp32.loss for row in table.rows]
-lab.claim("largest rise of the loss in the table", max(losses), around=0.01, within=0.03)
+kernel_losses = [row.loss - fp32_row.loss for row in kernel_speeds.rows]
+lab.claim("largest rise of the loss in the table", max(kernel_losses), around=0.01, within=0.03)
 
 # %% [markdown]
 # **What wins on a CPU:** int8 with a kernel that multiplies whole numbers: ONNX Runtime's is
@@ -739,8 +797,13 @@ print("this processor has AVX512_BF16:", library.packing_happens_here())
 print("as the library does it: {:.2f}, then {:.2f}".format(*library.gradient_through(as_delivered)))
 
 # %%
-before, after = library.gradient_through(load_quantized("base", "nf4"))
-lab.claim("gradient after / before, packing off", after / before, around=1.0, within=0.01)
+gradient_before, gradient_after = library.gradient_through(load_quantized("base", "nf4"))
+lab.claim(
+    "gradient after / before, packing off",
+    gradient_after / gradient_before,
+    around=1.0,
+    within=0.01,
+)
 
 # %% [markdown]
 # If the first line says `False`, the fault cannot show on your processor, and nothing is lost
@@ -755,10 +818,12 @@ lab.claim("gradient after / before, packing off", after / before, around=1.0, wi
 memory_table.MemoryTable()
 
 # %%
-seven, thirteen, seventy, mixtral = memory_table.REAL
-lab.claim("70B in fp16, GB", seventy.weight_bytes(16) / 1e9, around=138, within=0.5)
-lab.claim("70B in NF4, GB", seventy.weight_bytes(memory_table.BITS["nf4"]) / 1e9, 35.6, 0.2)
-lab.claim("Mixtral in NF4, GB", mixtral.weight_bytes(memory_table.BITS["nf4"]) / 1e9, 24.1, 0.2)
+seven_billion, thirteen_billion, seventy_billion, mixtral_model = memory_table.REAL
+lab.claim("70B in fp16, GB", seventy_billion.weight_bytes(16) / 1e9, around=138, within=0.5)
+lab.claim("70B in NF4, GB", seventy_billion.weight_bytes(memory_table.BITS["nf4"]) / 1e9, 35.6, 0.2)
+lab.claim(
+    "Mixtral in NF4, GB", mixtral_model.weight_bytes(memory_table.BITS["nf4"]) / 1e9, 24.1, 0.2
+)
 
 # %% [markdown]
 # Mixtral uses two of eight experts for each token, and all eight have to be there: NF4 is just too

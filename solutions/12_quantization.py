@@ -16,7 +16,7 @@ NF4 = torch.tensor([
 def absmax_quantize(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """Round each row of a weight matrix to signed whole numbers, with one scale a row.
 
-    weight   (out, in) float32; left as it is. NaN or infinity in it is a ValueError
+    weight   (out, in) float32, not empty; left as it is. NaN or infinity in it is a ValueError
     bits     2 to 8, else a ValueError; the codes run from -(2^(bits-1) - 1) to 2^(bits-1) - 1
     returns  codes (out, in) int8, ties rounded to the even number as torch.round does, and
              scales (out, 1) float32: codes * scales is the weight that comes back.
@@ -39,10 +39,11 @@ def zero_point_quantize(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
 
     weight   any shape, float32, not empty; left as it is
     bits     2 to 8; the codes run from 0 to 2^bits - 1
-    returns  codes of the weight's shape, uint8; the scale; and the zero point, a code:
-             (codes - zero_point) * scale is the weight that comes back.
-             The range that is divided holds 0, so that 0 comes back as 0.
-             If every weight is 0, the scale is 1 and the zero point 0
+    returns  codes of the weight's shape, uint8; the scale, a float; and the zero point, an int
+             among the codes: (codes - zero_point) * scale is the weight that comes back.
+             The range that is divided holds 0, so that 0 comes back as 0. weight / scale and the
+             zero point are rounded each by itself, ties to the even number; a code beyond the
+             ends becomes the end. If every weight is 0, the scale is 1 and the zero point 0
 
     [-1.0, 0.0, 2.0] at 2 bits: scale 1, zero point 1, codes [0, 1, 3].
     """
@@ -58,12 +59,12 @@ def zero_point_quantize(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
 def nf4_quantize(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
     """Store a weight as NF4: a level of 16 for each number, two to a byte, one scale a block.
 
-    weight      any shape, float32, not empty; left as it is. Blocks run through it row by row,
-                block_size numbers each; the last one may be shorter
+    weight      any shape, float32, not empty; left as it is. Blocks run through it row by row and
+                on over the ends of rows, block_size numbers each; the last one may be shorter
     block_size  1 or more
     returns     packed (ceil(n / 2),) uint8: the code of each number is the place in NF4 of the
                 level nearest to number / absmax of its block. The first of two neighbours is in
-                the upper four bits. After an odd number of codes the last byte is filled with 0.
+                the upper four bits. After an odd number of codes the last lower four bits are 0.
                 absmax (blocks,) float32. In a block of zeros every code is 7, which is 0.0
 
     [1.0, -2.0, 0.3] in one block: absmax 2, scaled 0.5, -1, 0.15, codes 12, 0, 9: bytes 192, 144.
@@ -82,10 +83,14 @@ def allocate_bits(sizes: list[int], damage: list[dict[int, float]], budget: floa
     """Choose the bits of each layer so that all fit a budget and hurt as little as can be.
 
     sizes    the number of weights of each layer
-    damage   for each layer: bits that it may have → how much the loss rises if it has them
-    budget   the bits that all weights together may take: the sum of size x bits
+    damage   for each layer: bits that it may have → how much the loss rises if it has them (below
+             0: how much it falls)
+    budget   the bits that all weights together may take: the sum of size x bits, at most
     returns  the bits of each layer; no other choice within the budget has a smaller sum of damage.
              If nothing fits: ValueError
+
+    Real models come too: 28 layers of 65,536 or 196,608 weights, each with 4 numbers of bits to
+    choose from. Those are 4^28 choices: to try them all would take years.
 
     Two layers of 10 and 30 weights, both {2: 0.5, 4: 0.1}, budget 120: [4, 2] takes 100.
     [2, 4] would take 140.

@@ -8,6 +8,7 @@ middle between two levels, where rounding in float32 would decide.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -18,6 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading.diagnosis import same_values
+from labkit.grading.drawing import draw
+from labkit.grading.transport import Reply, Returned
 from labkit.models.quantizing import NF4
 
 LEVELS = torch.tensor(NF4)
@@ -64,7 +68,7 @@ def check_absmax_quantize(s: Submission) -> None:
 
     def expect(weight: Tensor, bits: int, because: str) -> None:
         answer = s.absmax_quantize(weight, bits)
-        answer.close_to(true_absmax(weight, bits), because=because)
+        answer.close_to(true_absmax(weight, bits), because=because, atol=0.0)
 
         def types(pair: Any) -> str | None:
             kinds = [part.dtype for part in pair]
@@ -75,11 +79,11 @@ def check_absmax_quantize(s: Submission) -> None:
 
     rule = "The largest magnitude of a row becomes 2^(bits-1) - 1."
     expect(torch.tensor([[1.1, -2.0, 0.3]]), 4, rule)
-    expect(torch.tensor([[1.0, 2.0, 0.3]]), 8, rule)
+    expect(torch.tensor([[0.9, 2.0, 0.3]]), 8, rule)
     for bits in range(2, 9):
         expect(random_rows(s, 1, 5, bits), bits, rule)
     rows = "Each row (output channel) has a scale of its own."
-    expect(torch.tensor([[1.0, 0.5], [100.0, 30.0], [-0.01, 0.004]]), 8, rows)
+    expect(torch.tensor([[1.0, 0.4], [100.0, 30.0], [-0.01, 0.004]]), 8, rows)
     expect(random_rows(s, 4, 4, 4), 4, rows)
     expect(random_rows(s, 3, 20, 6), 6, rows)
     expect(random_rows(s, 16, 3, 8), 8, rows)
@@ -88,18 +92,42 @@ def check_absmax_quantize(s: Submission) -> None:
     ties = "A number halfway between two codes goes to the even one, as torch.round does it."
     expect(torch.tensor([[7.0, 0.5, 1.5, 2.5, -0.5, -2.5, -3.5]]), 4, ties)
     expect(torch.tensor([[-127.0, 0.5, 1.5, 100.5]]), 8, ties)
+    halves = number_between(s, -127, 126, 2, 6) + 0.5
+    expect(F.pad(halves, (1, 0), value=127.0), 8, ties)
     zero = "A row of zeros stays zero, and its scale is 1: nothing is divided by 0."
     expect(torch.zeros(1, 3), 8, zero)
     expect(torch.tensor([[0.0, 0.0], [1.0, -0.6]]), 4, zero)
+    among_others = random_rows(s, 4, 5, 8)
+    among_others[draw(s, 4)] = 0
+    expect(among_others, 8, zero)
     small = "Small weights have a small scale."
     expect(1e-20 * torch.tensor([[7.0, 2.2], [3.5, -0.9]]), 4, small)
 
     bits_ = "A byte holds 2 to 8 bits."
-    for bits in (1, 9, 0, 16):
-        s.absmax_quantize.raises(ValueError, torch.ones(1, 2), bits, because=bits_)
+    for bits in (1, 9, 0, 16, 10 + draw(s, 1000), -draw(s, 1000)):
+        s.absmax_quantize.raises(ValueError, random_rows(s, 1, 3, 4), bits, because=bits_)
     lost = "One NaN or infinity would spoil its whole row."
     for bad in (float("nan"), float("inf"), -float("inf")):
         s.absmax_quantize.raises(ValueError, torch.tensor([[1.0, bad]]), 8, because=lost)
+        spoiled = random_rows(s, 3, 4, 8)
+        spoiled[draw(s, 3), draw(s, 4)] = bad
+        s.absmax_quantize.raises(ValueError, spoiled, 8, because=lost)
+
+
+def same_codes_and_scales(left: Reply, right: Reply) -> bool:
+    """The same mistake: equal values, where one tiny scale is like another but not like 0."""
+    return same_values(with_marks(left), with_marks(right))
+
+
+def with_marks(reply: Reply) -> Reply:
+    """A reply with -1 in the place of scales that are next to nothing and above it."""
+    if not isinstance(reply, Returned) or type(reply.value) is not tuple or len(reply.value) != 2:
+        return reply
+    codes, scales = reply.value
+    if type(scales) is not Tensor:
+        return reply
+    tiny = (scales > 0) & (scales < 1e-4)
+    return replace(reply, value=(codes, torch.where(tiny, -1.0, scales)))
 
 
 def refuse(weight: Tensor, bits: int) -> None:
@@ -141,6 +169,12 @@ def column_scales(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 def zero_divided(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     refuse(weight, bits)
     scales = right_scales(weight, 2 ** (bits - 1) - 1)
+    return (weight / scales).round().to(torch.int8), scales
+
+
+def scales_clamped(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    refuse(weight, bits)
+    scales = right_scales(weight, 2 ** (bits - 1) - 1).clamp(min=1e-8)
     return (weight / scales).round().to(torch.int8), scales
 
 
@@ -196,6 +230,12 @@ ABSMAX_MISTAKES = (
         "Call .round() before .to(torch.int8).",
     ),
     Mistake(
+        "rounded-down",
+        absmax_with(codes_of=torch.floor),
+        "You round down: every weight that is no whole number of steps comes back too small.",
+        "The nearest whole number: torch.round.",
+    ),
+    Mistake(
         "half-rounded-up",
         absmax_with(codes_of=lambda x: (x + 0.5).floor()),
         "A number halfway between two codes goes to the even one in torch, ONNX and bitsandbytes; "
@@ -222,6 +262,13 @@ ABSMAX_MISTAKES = (
         "torch.where(largest == 0, 1.0, largest / top).",
     ),
     Mistake(
+        "scale-next-to-zero",
+        scales_clamped,
+        "The scale of a row of zeros is to be 1. Yours is a tiny number that only keeps you from "
+        "dividing by 0, and it takes rows of very small weights for zeros.",
+        "Ask where the largest magnitude is exactly 0, and put 1 there; clamp nothing.",
+    ),
+    Mistake(
         "everything-accepted",
         everything_taken,
         "You accept a number of bits that the codes cannot have, or a weight with NaN in it.",
@@ -237,8 +284,9 @@ ABSMAX_MISTAKES = (
 
 ABSMAX_HINTS = (
     "Which number of a row decides how large a step has to be, so that every code fits?",
-    "largest = weight.abs().amax(dim=1, keepdim=True); scale = largest / (2^(bits-1) - 1); codes = "
-    "(weight / scale).round(). Where the largest is 0 the scale is 1.",
+    "The largest magnitude of a row becomes the largest code: how large is then one step? Keep the "
+    "steps as a column, so that each row of the matrix is divided by its own. Which rows have no "
+    "largest magnitude to divide by?",
     "4 bits: codes -7 … 7. Row [1.1, -2.0, 0.3]: scale 2 / 7 = 0.2857; 1.1 / 0.2857 = 3.85 → 4, "
     "-2.0 → -7, 0.3 → 1.05 → 1.",
 )
@@ -259,13 +307,29 @@ def true_zero_point(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
     return torch.tensor(codes, dtype=torch.uint8).reshape(weight.shape), scale, zero
 
 
-def lopsided(s: Submission, *shape: int, bits: int, zero: int) -> Tensor:
-    """Weights whose zero point is `zero`, clear of all ties."""
-    top = 2**bits - 1
-    steps = number_between(s, -zero, top - zero, *shape) + off_centre(s, *shape, by=0.2)
-    flat = steps.flatten().clamp(-zero - 0.2, top - zero - 0.2)
-    flat[0], flat[-1] = -zero - 0.2, top - zero - 0.2
+def lopsided(s: Submission, *shape: int, bits: int, zero: int, below: float = 0.2) -> Tensor:
+    """Weights whose zero point is `zero`, clear of all ties; the smallest lies `below` of a step
+    under code 0."""
+    low, high = -zero - below, 2**bits - 1 - zero - below
+    steps = number_between(s, -zero, 2**bits - 1 - zero, *shape) + off_centre(s, *shape, by=0.2)
+    flat = steps.flatten().clamp(low, high)
+    flat[0], flat[-1] = low, high
     return flat.reshape(shape) * 0.037
+
+
+def one_sided(s: Submission, bits: int) -> Tensor:
+    """Weights above 0, far from it, and clear of all ties."""
+    top = 2**bits - 1
+    steps = number_between(s, top // 2, top - 1, 6) + off_centre(s, 6)
+    return F.pad(steps, (0, 1), value=float(top)) * 0.037
+
+
+def halfway(s: Submission) -> Tensor:
+    """Weights of 8 bits and step 1 whose ends lie halfway between two codes: both go up."""
+    zero = 2 + 2 * draw(s, 126)
+    ends = torch.tensor([0.5 - zero, 255.5 - zero])
+    steps = number_between(s, 1 - zero, 254 - zero, 6) + off_centre(s, 6)
+    return torch.cat([ends, steps])
 
 
 def check_zero_point_quantize(s: Submission) -> None:
@@ -273,7 +337,7 @@ def check_zero_point_quantize(s: Submission) -> None:
 
     def expect(weight: Tensor, bits: int, because: str) -> None:
         answer = s.zero_point_quantize(weight, bits)
-        answer.close_to(true_zero_point(weight, bits), because=because)
+        answer.close_to(true_zero_point(weight, bits), because=because, atol=0.0)
         answer.holds(stored_as_uint8, because="Codes are stored as uint8.")
 
     rule = "The range from the smallest to the largest weight has 2^bits - 1 steps."
@@ -286,14 +350,22 @@ def check_zero_point_quantize(s: Submission) -> None:
     expect(lopsided(s, 2, 3, 4, bits=4, zero=9), 4, rule)
     inside = "The range always holds 0, so that 0 comes back as 0."
     expect(torch.tensor([1.0, 2.0, 3.0]), 2, inside)
-    expect(torch.tensor([5.0, 5.1, 6.0]), 4, inside)
+    expect(torch.tensor([4.9, 5.1, 6.0]), 4, inside)
     expect(torch.tensor([-2.0, -3.0, -1.0]), 2, inside)
     expect(torch.tensor([[4.0]]), 8, inside)
     expect(torch.tensor([-4.0]), 3, inside)
-    edge = "Rounding must not push a code past the ends: clamp it."
+    expect(one_sided(s, 4), 4, inside)
+    expect(-one_sided(s, 7), 7, inside)
+    nearest = "The zero point is rounded to the nearest code too."
+    expect(torch.tensor([-1.4, 1.6]), 2, nearest)
+    expect(torch.tensor([-1.6, 1.4, 0.2]), 2, nearest)
+    for zero in (1, 57, 200):
+        expect(lopsided(s, 5, bits=8, zero=zero, below=-0.3), 8, nearest)
+    edge = (
+        "Where the weight and the zero point are both rounded up, the code stays within the ends."
+    )
     expect(torch.tensor([-1.5, 1.5]), 2, edge)
-    expect(torch.tensor([-1.4, 1.6]), 2, edge)
-    expect(torch.tensor([-1.6, 1.4, 0.2]), 2, edge)
+    expect(halfway(s), 8, edge)
     nothing = "If every weight is 0, the scale is 1 and the zero point 0."
     expect(torch.zeros(2, 2), 8, nothing)
 
@@ -303,8 +375,8 @@ def stored_as_uint8(parts: Any) -> str | None:
     codes, scale, zero = parts
     if codes.dtype is not torch.uint8:
         return f"the codes are {codes.dtype}"
-    if type(scale) is not float or type(zero) is not int:
-        return "the scale must be a float and the zero point an int: call .item() and int()"
+    if type(scale) not in (float, int) or type(zero) is not int:
+        return "the scale must be a float and the zero point an int: call .item() or round()"
     return None
 
 
@@ -345,6 +417,18 @@ def clamped(steps: Tensor, zero: int, top: int) -> Tensor:
 
 def never_clamped(steps: Tensor, zero: int, top: int) -> Tensor:
     return (steps.round() + zero) % 256
+
+
+def down_to_a_code(low: float, high: float, scale: float) -> int:
+    return int(-low / scale)
+
+
+def cut_off(steps: Tensor, zero: int, top: int) -> Tensor:
+    return (steps.trunc() + zero).clamp(0, top)
+
+
+def floored(steps: Tensor, zero: int, top: int) -> Tensor:
+    return (steps.floor() + zero).clamp(0, top)
 
 
 def zero_division(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
@@ -416,9 +500,36 @@ ZERO_POINT_MISTAKES = (
     ),
     Mistake(
         "rounded-down",
-        zero_point_with(codes_of=lambda steps, zero, top: (steps.floor() + zero).clamp(0, top)),
-        "You round down. The nearest code halves the largest error.",
-        "Use .round().",
+        zero_point_with(codes_of=floored),
+        "You round the codes down. The nearest code halves the largest error.",
+        "Use .round(). Converting to uint8 cuts off what stands behind the point.",
+    ),
+    Mistake(
+        "zero-point-cut-off",
+        zero_point_with(zero_of=down_to_a_code),
+        "Your zero point is not rounded: int() cuts off what stands behind the point, and makes 1 "
+        "of 1.6. All weights are then moved by up to one step.",
+        "round(), not int().",
+    ),
+    Mistake(
+        "codes-cut-off",
+        zero_point_with(codes_of=cut_off),
+        "Your codes are not rounded: a conversion to whole numbers cuts off what stands behind the "
+        "point, towards 0, from above and from below.",
+        "Call .round() before you convert.",
+    ),
+    Mistake(
+        "all-cut-off",
+        zero_point_with(zero_of=down_to_a_code, codes_of=cut_off),
+        "Neither your codes nor the zero point are rounded: a conversion to whole numbers cuts off "
+        "what stands behind the point.",
+        "round() for the zero point, .round() for the codes.",
+    ),
+    Mistake(
+        "all-rounded-down",
+        zero_point_with(zero_of=down_to_a_code, codes_of=floored),
+        "You round down twice, the zero point and the codes. The nearest halves the largest error.",
+        "round() for the zero point, .round() for the codes.",
     ),
     Mistake(
         "division-by-zero",
@@ -431,8 +542,9 @@ ZERO_POINT_MISTAKES = (
 ZERO_POINT_HINTS = (
     "Lay the codes 0 … 2^bits - 1 over the range of the weights, ends on ends. Which code falls "
     "on 0?",
-    "low = min(min, 0), high = max(max, 0); scale = (high - low) / (2^bits - 1); zero_point = "
-    "round(-low / scale); codes = clamp(round(weight / scale) + zero_point).",
+    "First the two ends of the range, with 0 between them or on one of them; then the step, so "
+    "that the last code falls on the upper end; then the code that 0 gets. A weight is rounded to "
+    "whole steps, moved by that code, and held within the ends.",
     "[-1, 0, 2] at 2 bits: three steps from -1 to 2, so the scale is 1. 0 lies one step above the "
     "bottom: zero point 1. Codes -1 + 1 = 0, 0 + 1 = 1, 2 + 1 = 3.",
 )
@@ -475,7 +587,7 @@ def check_nf4_quantize(s: Submission) -> None:
 
     def expect(weight: Tensor, block_size: int, because: str) -> None:
         answer = s.nf4_quantize(weight, block_size)
-        answer.close_to(true_nf4(weight, block_size), because=because)
+        answer.close_to(true_nf4(weight, block_size), because=because, atol=0.0)
         answer.holds(bytes_and_floats, because="The bytes are uint8 and the scales float32.")
 
     rule = "The code is the place of the nearest level; the first of two is in the upper bits."
@@ -486,7 +598,7 @@ def check_nf4_quantize(s: Submission) -> None:
     expect((LEVELS[1:] + LEVELS[:-1]) / 2 + 0.01, 15, rule)
     expect(F.pad((LEVELS[1:] + LEVELS[:-1]) / 2 - 0.01, (1, 0), value=1.0), 16, rule)
     expect(near_levels(s, 64, block_size=64), 64, rule)
-    blocks = "Each block of neighbours along a row has its own absmax."
+    blocks = "Each block of neighbours has its own absmax; blocks run on over the ends of rows."
     expect(torch.tensor([[1.0, 0.5, 100.0, 30.0], [0.02, -0.01, -7.0, 0.0]]), 2, blocks)
     expect(near_levels(s, 4, 8, block_size=4), 4, blocks)
     expect(near_levels(s, 8, 6, block_size=8), 8, blocks)
@@ -500,10 +612,14 @@ def check_nf4_quantize(s: Submission) -> None:
     odd = "An odd number of codes fills its last byte with 0."
     expect(torch.tensor([1.0, -2.0, 0.3]), 3, odd)
     expect(torch.tensor([0.7]), 1, odd)
+    expect(near_levels(s, 27, block_size=4), 4, odd)
     expect(near_levels(s, 5, 5, block_size=4), 4, odd)
     zero = "A block of zeros has the code of 0.0, which is 7, and absmax 0."
     expect(torch.zeros(4), 2, zero)
     expect(torch.tensor([0.0, 0.0, 1.0, -0.4]), 2, zero)
+    among_others = near_levels(s, 6, 4, block_size=4)
+    among_others[draw(s, 6)] = 0
+    expect(among_others, 4, zero)
     expect(1e-20 * LEVELS, 16, "Small weights have a small scale.")
 
 
@@ -553,6 +669,19 @@ def halves_packed(codes: Tensor) -> Tensor:
     codes = F.pad(codes, (0, len(codes) % 2))
     half = len(codes) // 2
     return (codes[:half] << 4 | codes[half:]).to(torch.uint8)
+
+
+def last_code_seven(codes: Tensor) -> Tensor:
+    codes = F.pad(codes, (0, len(codes) % 2), value=NF4.index(0.0))
+    return (codes[::2] << 4 | codes[1::2]).to(torch.uint8)
+
+
+def blocks_in_rows(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+    """Each row cut into blocks by itself."""
+    blocks = [b for row in weight.reshape(-1, weight.shape[-1]) for b in row.split(block_size)]
+    absmax = torch.stack([block.abs().max() for block in blocks])
+    scaled = [b / (a if a > 0 else 1.0) for b, a in zip(blocks, absmax, strict=True)]
+    return packed(nearest(torch.cat(scaled))), absmax
 
 
 def padding_left_in(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
@@ -623,6 +752,20 @@ NF4_MISTAKES = (
         "weight.flatten().reshape(-1, block_size).",
     ),
     Mistake(
+        "blocks-begin-in-each-row",
+        blocks_in_rows,
+        "Your blocks begin anew in each row. The weight is stored as one long line: a block runs "
+        "on over the end of a row, and only the last block of all may be shorter.",
+        "Flatten the weight before you cut it into blocks.",
+    ),
+    Mistake(
+        "last-half-byte-seven",
+        nf4_with(pack=last_code_seven),
+        "After an odd number of codes the lower four bits of the last byte are to be 0. Yours are "
+        "7, the code of a number 0.0 that is not there.",
+        "Fill the codes up to an even number with 0, not the weight.",
+    ),
+    Mistake(
         "max-instead-of-absmax",
         nf4_with(absmax_of=lambda blocks: blocks.amax(1)),
         "Your scale comes from the largest number of a block, not from the largest magnitude.",
@@ -670,9 +813,9 @@ NF4_MISTAKES = (
 NF4_HINTS = (
     "Four steps: cut into blocks, divide by the largest magnitude, find the nearest level, put two "
     "codes into a byte. Write and print them one at a time.",
-    "Pad the flat weight to whole blocks; scaled = blocks / absmax; codes = torch.bucketize("
-    "scaled, (NF4[1:] + NF4[:-1]) / 2); cut to weight.numel(); pad to an even number; pack as "
-    "first * 16 + second.",
+    "Make the weight one line and fill it up until the blocks are whole: then they are the rows of "
+    "a matrix. Where between two levels does the nearest one change? What was only filled up is "
+    "cut off again before two neighbours become a byte: the first counts sixteen times.",
     "[1.0, -2.0] in a block of 2: absmax 2, scaled 0.5 and -1. Nearest to 0.5 is 0.4407, level 12; "
     "-1 is level 0. The byte is 12 * 16 + 0 = 192.",
 )
@@ -742,12 +885,15 @@ def check_allocate_bits(s: Submission) -> None:
         sizes = [int(n) for n in number_between(s, 1, 4, layers).tolist()]
         expect(sizes, random_damage(s, layers), share * sum(sizes), best)
     sizes = [65536, 65536, 65536, 65536, 196608, 196608, 196608] * 4
-    many = "A real model has many layers: 4^28 choices cannot all be tried."
+    many = "A real model has many layers: the 4^28 choices of 28 layers are too many to try."
     expect(sizes, random_damage(s, 28), 3.0 * sum(sizes), many)
 
     none = "If even the fewest bits are too many, nothing can be chosen."
     s.allocate_bits.raises(ValueError, [10, 30], two, 79, because=none)
     s.allocate_bits.raises(ValueError, [10], [{8: 0.1}], 0, because=none)
+    sizes = [int(n) for n in number_between(s, 1, 1000, 5).tolist()]
+    short = 2 * sum(sizes) - 1 - draw(s, sum(sizes))
+    s.allocate_bits.raises(ValueError, sizes, random_damage(s, 5), short, because=none)
 
 
 def what_is_wrong(
@@ -926,9 +1072,9 @@ ALLOCATE_MISTAKES = (
 ALLOCATE_HINTS = (
     "Look at one layer after the other. Of two beginnings that took the same number of bits, can "
     "the one with more damage ever win?",
-    "best = {0: (0.0, [])}: bits taken → damage and choice. For each layer make a new dict: every "
-    "entry with every option, as long as it fits; of equal totals keep the smaller damage. At the "
-    "end take the smallest damage.",
+    "For the first layer alone, note for each number of bits that it can take how large the damage "
+    "is then. Now add the second layer to every note. Some totals come about in two ways: which of "
+    "the two can be forgotten, and what can be left out at once? Go on like this to the last.",
     "Sizes 10 and 30, both {2: 0.5, 4: 0.1}, budget 120. After layer one: {20: 0.5, 40: 0.1}. "
     "After layer two: 20 + 60 = 80: 1.0; 40 + 60 = 100: 0.6; with 4 bits 140 or 160, too many. "
     "Best is 0.6: [4, 2].",
@@ -944,6 +1090,11 @@ CHALLENGES = (
         mistakes=ABSMAX_MISTAKES,
         alternatives=(absmax_with(), absmax_by_rows),
         hints=ABSMAX_HINTS,
+        alike=same_codes_and_scales,
+        not_allowed=(
+            "bitsandbytes.functional.int8_vectorwise_quant",
+            "torch.ao.quantization.PerChannelMinMaxObserver",
+        ),
     ),
     Challenge(
         name="zero_point_quantize",
@@ -953,6 +1104,10 @@ CHALLENGES = (
         mistakes=ZERO_POINT_MISTAKES,
         alternatives=(zero_point_with(), zero_point_in_numpy),
         hints=ZERO_POINT_HINTS,
+        not_allowed=(
+            "torch.ao.quantization.MinMaxObserver",
+            "torch.quantize_per_tensor_dynamic",
+        ),
     ),
     Challenge(
         name="nf4_quantize",
@@ -962,6 +1117,12 @@ CHALLENGES = (
         mistakes=NF4_MISTAKES,
         alternatives=(nf4_with(), nf4_by_loops),
         hints=NF4_HINTS,
+        not_allowed=(
+            "bitsandbytes.functional.quantize_4bit",
+            "bitsandbytes.functional.quantize_nf4",
+            "bitsandbytes.nn.Params4bit",
+            "bitsandbytes.nn.LinearNF4",
+        ),
     ),
     Challenge(
         name="allocate_bits",

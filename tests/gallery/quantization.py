@@ -57,6 +57,23 @@ def a_double(weight, bits):
     return torch.round(w / s).char(), s.float()
 
 
+def a_row_generator(weight, bits):
+    if not 1 < bits < 9:
+        raise ValueError("bits")
+    if (weight - weight != 0).any():
+        raise ValueError("not finite")
+    top = (1 << bits - 1) - 1
+
+    def rows():
+        for row in weight:
+            largest = torch.linalg.vector_norm(row, ord=torch.inf)
+            step = largest / top if largest else torch.ones(())
+            yield torch.div(row, step).round(), step
+
+    codes, steps = zip(*rows(), strict=True)
+    return torch.stack(codes).to(torch.int8), torch.stack(steps)[:, None]
+
+
 # ---------------------------------------------------------------- absmax_quantize, wrong
 
 
@@ -93,6 +110,37 @@ def a_int(weight, bits):
     s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
     s = torch.where(s == 0, torch.tensor(1.0), s)
     return (weight / s).to(torch.int8), s
+
+
+def a_floor(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+    s[s == 0] = 1
+    return (weight / s).floor().to(torch.int8), s
+
+
+def a_clamped(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values.clamp(min=1e-12) / (2 ** (bits - 1) - 1)
+    return torch.round(weight / s).to(torch.int8), s
+
+
+def a_with_eps(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1) + 1e-9
+    return torch.round(weight / s).to(torch.int8), s
+
+
+def a_nan_to_num(weight, bits):
+    guard(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+    return torch.nan_to_num(weight / s).round().to(torch.int8), s
+
+
+def a_takes_nan(weight, bits):
+    if not 2 <= bits <= 8:
+        raise ValueError
+    return a_no_guard(weight, bits)
 
 
 def a_half_up(weight, bits):
@@ -179,6 +227,19 @@ def z_inplace_on_own(weight, bits):
     return q.to(torch.uint8), s, z
 
 
+def z_numpy(weight, bits):
+    """The scale is the int 1 where nothing is to be divided."""
+    w, top = weight.numpy(), 2**bits - 1
+    low, high = np.minimum(w.min(), 0).item(), np.maximum(w.max(), 0).item()
+    scale = (high - low) / top or 1
+    zero = int(np.rint(-low / scale))
+    return (
+        torch.from_numpy(np.clip(np.rint(w / scale) + zero, 0, top).astype(np.uint8)),
+        scale,
+        zero,
+    )
+
+
 # ---------------------------------------------------------------- zero_point_quantize, wrong
 
 
@@ -241,6 +302,40 @@ def z_floor(weight, bits):
     return torch.clamp((weight // s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+def z_int_zero(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = int(-lo / s)
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_int_codes(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = round(-lo / s)
+    return torch.clamp((weight / s).int() + z, 0, 2**bits - 1).byte(), s, z
+
+
+def z_int_both(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = int(-lo / s)
+    codes = [min(max(int(v / s) + z, 0), 2**bits - 1) for v in weight.flatten().tolist()]
+    return torch.tensor(codes, dtype=torch.uint8).reshape(weight.shape), s, z
+
+
+def z_int_at_the_end(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = int(-lo / s)
+    return torch.clamp(weight / s + z, 0, 2**bits - 1).to(torch.uint8), s, z
+
+
+def z_float_zero(weight, bits):
+    codes, s, z = z_plain(weight, bits)
+    return codes, s, float(z)
+
+
 def z_zero_division(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1)
@@ -287,6 +382,23 @@ def n_shift(weight, block_size):
     if n % 2 == 1:
         codes = torch.cat([codes, codes.new_zeros(1)])
     return codes[0::2] << 4 | codes[1::2], absmax
+
+
+def n_bytes(weight, block_size):
+    """Byte by byte, as one would write it in C."""
+    flat, levels = weight.flatten().tolist(), BOOK
+    absmax = [
+        max(abs(x) for x in flat[i : i + block_size]) for i in range(0, len(flat), block_size)
+    ]
+
+    def code(i):
+        if i >= len(flat):
+            return 0
+        scaled = flat[i] / (absmax[i // block_size] or 1.0)
+        return min(range(16), key=lambda k: abs(levels[k] - scaled))
+
+    packed = bytearray(code(i) << 4 | code(i + 1) for i in range(0, len(flat), 2))
+    return torch.frombuffer(packed, dtype=torch.uint8).clone(), torch.tensor(absmax)
 
 
 # ---------------------------------------------------------------- nf4_quantize, wrong
@@ -390,6 +502,28 @@ def n_floor(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+def n_each_row(weight, block_size):
+    codes, tops = [], []
+    for row in weight.reshape(-1, weight.shape[-1]):
+        found, absmax = n_codes(row, block_size)
+        codes.append(found[: len(row)])
+        tops.append(absmax)
+    codes = n_even(torch.cat(codes))
+    return n_join(codes[::2], codes[1::2]), torch.cat(tops)
+
+
+def n_pads_the_weight(weight, block_size):
+    n = weight.numel()
+    codes, absmax = n_codes(weight, block_size)
+    codes = torch.cat([codes[:n], torch.tensor([7])])[: n + n % 2]
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
+def n_absmax_column(weight, block_size):
+    packed, absmax = n_shift(weight, block_size)
+    return packed, absmax[:, None]
+
+
 def n_unpacked(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
     return codes[: weight.numel()].to(torch.uint8), absmax
@@ -441,6 +575,22 @@ def b_numpy(sizes, damage, budget):
         picked.insert(0, int(how[at]))
         at -= size // unit * picked[0]
     return picked
+
+
+def b_from_the_last(sizes, damage, budget):
+    """What the layers from here on do at best with what is left, asked from the last one back."""
+    after = {0: (0.0, [])}
+    for size, options in list(zip(sizes, damage, strict=True))[::-1]:
+        here = {}
+        for total, (hurt, bits) in after.items():
+            for b in options:
+                cost, worse = total + b * size, hurt + options[b]
+                if cost <= budget and (cost not in here or worse < here[cost][0]):
+                    here[cost] = worse, [b, *bits]
+        after = here
+    if not after:
+        raise ValueError("the budget is too small")
+    return min(after.values(), key=lambda entry: entry[0])[1]
 
 
 # ---------------------------------------------------------------- allocate_bits, wrong
@@ -522,6 +672,24 @@ def b_accepts(sizes, damage, budget):
         return [min(d) for d in damage]
 
 
+def b_price(sizes, damage, budget):
+    """One price for a bit, the same in all layers (Lagrange): near, and not always best."""
+    b_refuse(sizes, damage, budget)
+
+    def at(price):
+        return [
+            min(d, key=lambda b, d=d, n=n: (d[b] + price * n * b, b))
+            for n, d in zip(sizes, damage, strict=True)
+        ]
+
+    low, high = 0.0, 1e9
+    for _ in range(200):
+        middle = (low + high) / 2
+        fits = sum(n * b for n, b in zip(sizes, at(middle), strict=True)) <= budget
+        low, high = (low, middle) if fits else (middle, high)
+    return at(high)
+
+
 def b_everything(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     tried = itertools.islice(itertools.product(*damage), 4096)
@@ -534,10 +702,10 @@ def b_everything(sizes, damage, budget):
 
 
 RIGHT = {
-    "absmax_quantize": [a_numpy, a_loops, a_double],
-    "zero_point_quantize": [z_plain, z_loops, z_inplace_on_own],
-    "nf4_quantize": [n_numpy, n_shift],
-    "allocate_bits": [b_table, b_numpy],
+    "absmax_quantize": [a_numpy, a_loops, a_double, a_row_generator],
+    "zero_point_quantize": [z_plain, z_loops, z_inplace_on_own, z_numpy],
+    "nf4_quantize": [n_numpy, n_shift, n_bytes],
+    "allocate_bits": [b_table, b_numpy, b_from_the_last],
 }
 
 WRONG = {
@@ -552,6 +720,11 @@ WRONG = {
         a_no_zero_case: "zero-row-divided",
         a_no_guard: "everything-accepted",
         a_dequantized: "weights-returned",
+        a_floor: "rounded-down",
+        a_clamped: "scale-next-to-zero",
+        a_with_eps: "scale-next-to-zero",
+        a_nan_to_num: "zero-row-divided",
+        a_takes_nan: None,
         a_float_codes: None,
         a_flat_scales: None,
     },
@@ -565,6 +738,11 @@ WRONG = {
         z_top: "zero-point-from-the-top",
         z_floor: "rounded-down",
         z_zero_division: "division-by-zero",
+        z_int_zero: "zero-point-cut-off",
+        z_int_codes: "codes-cut-off",
+        z_int_both: "all-cut-off",
+        z_int_at_the_end: "all-rounded-down",
+        z_float_zero: None,
         z_tensors: None,
     },
     "nf4_quantize": {
@@ -578,6 +756,9 @@ WRONG = {
         n_nan: "zero-block-divided",
         n_int4: "evenly-spaced-levels",
         n_floor: "level-below",
+        n_each_row: "blocks-begin-in-each-row",
+        n_pads_the_weight: "last-half-byte-seven",
+        n_absmax_column: None,
         n_unpacked: None,
     },
     "allocate_bits": {
@@ -590,6 +771,7 @@ WRONG = {
         b_weighted: "damage-weighed-by-size",
         b_strictly: "budget-never-used-up",
         b_accepts: "nothing-refused",
+        b_price: None,
         b_everything: None,
     },
 }
