@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,6 @@ from labkit.grading.intake.learners import (
     Parts,
     are_learners,
     holds_class,
-    joined,
     named_apart,
     owners_of,
     tree,
@@ -44,7 +43,7 @@ from labkit.grading.intake.pieces import (
     in_class_zip,
     in_learners_zip,
 )
-from labkit.grading.intake.walking import expand
+from labkit.grading.intake.walking import expand, fixed_part
 
 MAX_NOTEBOOKS = 100  # of one learner
 
@@ -58,10 +57,10 @@ class Root:
     pieces: Sequence[Piece]
 
     @property
-    def group(self) -> str:
+    def group(self) -> Parts:
         """The part of the class that the whole root is, if it is called as one."""
         name = self.path.stem if kind_of(self.path.name) == ".zip" else self.path.name
-        return name if is_group(name) else ""
+        return (name,) if is_group(name) else ()
 
 
 def gather(paths: Iterable[str], lessons: Collection[str] = ()) -> list[Found]:
@@ -83,17 +82,20 @@ def gather(paths: Iterable[str], lessons: Collection[str] = ()) -> list[Found]:
     return numbered(sorted(once.values(), key=lambda one: (one.learner, one.where)))
 
 
-def existing(patterns: Iterable[str]) -> list[Path]:
-    """What paths and globs lead to; NothingFound where one leads to nothing."""
-    found = []
+def existing(patterns: Iterable[str]) -> dict[Path, Path]:
+    """What paths and globs lead to, each with the folder that was named; NothingFound for nothing.
+
+    A path leads to itself; of "hand-ins/*/05_*.ipynb" the folder is hand-ins.
+    """
+    found: dict[str, tuple[Path, Path]] = {}
     for pattern in patterns:
         matches = expand(pattern)
         if not matches:
             raise NothingFound(
                 f"There is nothing at {pattern}. Expected notebooks, folders or zips."
             )
-        found += matches
-    return found
+        found |= {os.path.abspath(path): (path, fixed_part(pattern)) for path in matches}
+    return dict(found.values())
 
 
 def numbered(found: list[Found]) -> list[Found]:
@@ -110,11 +112,10 @@ def numbered(found: list[Found]) -> list[Found]:
 # Roots: everything that is named together
 
 
-def roots_of(paths: Iterable[Path], lessons: Collection[str]) -> Iterator[Root]:
+def roots_of(paths: Mapping[Path, Path], lessons: Collection[str]) -> Iterator[Root]:
     """Learners' folders, zips and files side by side together; each class; all other files."""
-    found = list({os.path.abspath(path): path for path in paths}.values())
-    files = by_parent(path for path in found if not is_holder(path))
-    for parent, those in by_parent(path for path in found if is_holder(path)).items():
+    files = by_parent(path for path in paths if not is_holder(path))
+    for parent, those in by_parent(path for path in paths if is_holder(path)).items():
         inside = {path: pieces_at(path, (own_name(path),)) for path in those}
         if len(those) > 1 and are_learners(map(folder_of, inside.values()), lessons):
             beside = [given(path, parent) for path in files.pop(parent, [])]
@@ -123,8 +124,9 @@ def roots_of(paths: Iterable[Path], lessons: Collection[str]) -> Iterator[Root]:
         else:
             yield from (class_at(path, lessons) for path in those)
     if files:
-        root = Path(os.path.commonpath(files))
-        pieces = [given(path, root) for those in files.values() for path in those]
+        rest = [path for those in files.values() for path in those]
+        root = Path(os.path.commonpath([os.path.abspath(paths[path]) for path in rest]))
+        pieces = [given(path, root) for path in rest]
         yield Root(root, name_of_root(root, lessons), pieces)
 
 
@@ -195,13 +197,14 @@ def in_place_of(piece: Piece, lessons: Collection[str]) -> list[Piece]:
 
 def by_owner(root: Root, lessons: Collection[str]) -> Iterator[tuple[Root, Owner, list[Piece]]]:
     """A root's pieces by learner, each with the part of the class that they are in."""
-    owners = owners_of([piece.parts for piece in root.pieces], root.name, lessons)
+    parts = [piece.parts for piece in root.pieces]
+    owners = owners_of(parts, root.name, lessons, root.path.name)
     found: dict[Owner, list[Piece]] = defaultdict(list)
     for piece, owner in zip(root.pieces, owners, strict=True):
         if piece.problem:  # has a row in any case
             owner = owner or Owner(stem(piece.file), piece.parts, guessed=True)
         if owner:
-            found[replace(owner, group=joined(root.group, owner.group))].append(piece)
+            found[replace(owner, group=root.group + owner.group)].append(piece)
     yield from ((root, owner, pieces) for owner, pieces in found.items())
 
 

@@ -47,11 +47,11 @@ Parts = tuple[str, ...]  # the folders below what was given, then the file; "" i
 @dataclass(frozen=True)
 class Owner:
     """A learner: the name as it is written, and the folder that is theirs (or the name, in a folder
-    of files). `group` are the parts of the class that they are in, such as "section1"."""
+    of files). `group` are the parts of the class that they are in, such as ("section1",)."""
 
     name: str
     home: Parts
-    group: str = ""
+    group: Parts = ()
     guessed: bool = False
 
 
@@ -65,14 +65,15 @@ class Folder:
 
 
 def owners_of(
-    paths: Sequence[Parts], fallback: str, lessons: Collection[str]
+    paths: Sequence[Parts], fallback: str, lessons: Collection[str], root: str = ""
 ) -> list[Owner | None]:
     """The learner of each path below one root, None for what is nobody's.
 
-    `fallback` is the root's own name, for where nothing else tells; "" where it tells nothing.
+    `root` is what the root is called; `fallback` is the learner where nothing else tells, "" where
+    nothing does.
     """
-    sorting = Sorting(lessons)
-    sorting.open(tree(paths), (), "")
+    sorting = Sorting(lessons, root)
+    sorting.open(tree(paths), (), ())
     sorting.guess(fallback)
     found = [sorting.owners.get(place) for place in range(len(paths))]
     alone = len({owner.home for owner in found if owner}) == 1  # and may hold a whole class
@@ -95,18 +96,19 @@ def tree(paths: Iterable[Parts]) -> Folder:
 class Sorting:
     """Finds the owners of all that lies below one root."""
 
-    def __init__(self, lessons: Collection[str]) -> None:
+    def __init__(self, lessons: Collection[str], root: str = "") -> None:
         self.lessons = lessons
+        self.root = root
         self.topics = {word for lesson in lessons for word in words_of(lesson)}
         self.owners: dict[int, Owner] = {}
         self.unnamed: list[tuple[int, Parts, str]] = []
         self.doubtful: list[tuple[Folder, Owner]] = []
 
-    def open(self, folder: Folder, path: Parts, group: str) -> None:
+    def open(self, folder: Folder, path: Parts, group: Parts) -> None:
         """A folder that holds several learners' work, or may."""
         for place, file in folder.files:
             self.take_file(place, file, folder, (path, group))
-        opened = () if SUBMITTED in (path[-1:] or ("",)) else self.classes_in(folder)
+        opened = () if (self.root, *path)[-1] == SUBMITTED else self.classes_in(folder)
         for name, inner in folder.folders.items():
             if SUBMITTED in folder.folders and name in BESIDE_SUBMITTED:
                 continue
@@ -116,14 +118,14 @@ class Sorting:
                 self.open_nobodys(inner, (*path, name), group)
             elif name in opened:
                 alone = len(opened) == 1 and len(folder.folders) == 1
-                self.open(inner, (*path, name), group if alone else joined(group, name))
+                self.open(inner, (*path, name), group if alone else (*group, name))
             else:
                 self.own(inner, Owner(name, (*path, name), group))
 
-    def open_nobodys(self, folder: Folder, path: Parts, group: str) -> None:
+    def open_nobodys(self, folder: Folder, path: Parts, group: Parts) -> None:
         """A folder with a usual name. One that holds nobody's work may be a learner's after all."""
         before = len(self.owners)
-        self.open(folder, path, joined(group, path[-1]) if is_group(path[-1]) else group)
+        self.open(folder, path, (*group, path[-1]) if is_group(path[-1]) else group)
         if len(self.owners) == before and not self.holds_work(folder):
             self.doubtful.append((folder, Owner(path[-1], path, group, guessed=True)))
 
@@ -133,7 +135,7 @@ class Sorting:
 
     # Files
 
-    def take_file(self, place: int, file: str, folder: Folder, at: tuple[Parts, str]) -> None:
+    def take_file(self, place: int, file: str, folder: Folder, at: tuple[Parts, Parts]) -> None:
         """A file beside learners' folders, or in a folder of files."""
         path, group = at
         if not file or is_hidden(file):
@@ -285,23 +287,19 @@ def files_in(folder: Folder) -> list[str]:
     return [file for _, file in folder.files]
 
 
-def joined(*groups: str) -> str:
-    """A part of a class in a part of a class."""
-    return ", ".join(filter(None, groups))
-
-
 def named_apart(owners: Iterable[Owner]) -> dict[Owner, str]:
-    """The name of each, with the group where two of one name are in different groups."""
+    """The name of each, with what tells their groups apart where two of one name are in several."""
+    groups: dict[str, set[Parts]] = {}
     known = list(dict.fromkeys(owners))
-    groups: dict[str, set[str]] = {}
     for owner in known:
         groups.setdefault(owner.name, set()).add(owner.group)
-    return {
-        owner: f"{owner.name} ({owner.group})"
-        if owner.group and len(groups[owner.name]) > 1
-        else owner.name
-        for owner in known
-    }
+    return {owner: f"{owner.name}{label(owner.group, groups[owner.name])}" for owner in known}
+
+
+def label(group: Parts, groups: Collection[Parts]) -> str:
+    """The parts of one group that not all of them have: " (section1)"."""
+    own = [part for part in group if not all(part in other for other in groups)]
+    return f" ({', '.join(own)})" if own else ""
 
 
 def are_learners(folders: Iterable[Folder], lessons: Collection[str]) -> bool:

@@ -1,8 +1,8 @@
 """Reads the bytes of a notebook: its code cells, and the lesson that it says it is.
 
-Nothing else in it is of interest, so formats 3 and 4 are read alike, outputs are dropped while they
-are parsed, and cell metadata is never looked at. The memory that parsing will take is bounded
-before it begins: JSON can take forty times its size.
+Nothing else in it is of interest, so outputs are dropped while they are parsed, and cell metadata
+is never looked at. The memory that parsing will take is bounded before it begins: JSON can take
+forty times its size. What is older than format 4 is converted by nbformat.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ MAX_CODE = 2 * MEGABYTE
 MAX_CELLS = 5_000
 MAX_MEMORY = 256 * MEGABYTE
 MAX_STRINGS = 1_500_000
+MAX_OLD = 32 * MEGABYTE  # of a notebook that nbformat converts, which takes some times as much
+OLD = (2, 3)
+ANEW = "Ask for it as a Jupyter of today saves it."
 # Bytes that Python takes at most for one object, one list, and one more item of either.
 COSTS = {b"{": 232, b"[": 96, b",": 64}
 # A JSON string with its quotes; one that never ends reaches to the end, so no byte is read twice.
@@ -40,7 +43,7 @@ class Notebook:
 
 def read_notebook(data: bytes) -> Notebook:
     """The notebook in these bytes; Unreadable says what they are instead."""
-    parsed = parse(data)
+    parsed = in_format_4(parse(data))
     cells = list(code_cells(parsed))
     if sum(map(len, cells)) > MAX_CODE or len(cells) > MAX_CELLS:
         raise Unreadable(
@@ -61,7 +64,11 @@ def parse(data: bytes) -> dict[str, Any]:
         raise Unreadable(
             f"It is not UTF-8 text (byte {error.start}). Ask for it as Jupyter saves it."
         ) from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Unreadable(
+            f"It is not a notebook: no JSON of Jupyter's is nested as deeply. {ANEW}"
+        ) from None
+    except ValueError as error:
         raise Unreadable(f"It is not a notebook: no JSON ({str(error)[:100]}).") from None
     if type(parsed) is not dict or not ({"cells", "worksheets"} & parsed.keys()):
         raise Unreadable("It is not a notebook: it is JSON, but has no cells.")
@@ -85,39 +92,61 @@ def memory_for(data: bytes) -> int:
 
 def without_outputs(part: dict[str, Any]) -> dict[str, Any]:
     """A part of the notebook less its outputs and attachments: they are large and say nothing."""
-    part.pop("outputs", None)
+    if "outputs" in part or part.get("cell_type") == "code":
+        part["outputs"] = []
     part.pop("attachments", None)
     return part
+
+
+def in_format_4(parsed: dict[str, Any]) -> dict[str, Any]:
+    """The notebook, converted if its cells are in worksheets, as formats 2 and 3 have them."""
+    version = parsed.get("nbformat")
+    if "worksheets" not in parsed or ("cells" in parsed and version not in OLD):
+        return parsed
+    known = {"nbformat": version if version in OLD else OLD[-1], "nbformat_minor": 0}
+    try:
+        return converted({"metadata": {}, **parsed, **known})
+    except Unreadable:
+        raise
+    except Exception as error:  # nbformat trusts what it reads, so there is no telling which
+        raise Unreadable(
+            f"It is in an old format and can't be converted ({str(error)[:100]}). {ANEW}"
+        ) from None
+
+
+def converted(old: dict[str, Any]) -> dict[str, Any]:
+    """An old notebook in format 4; Unreadable if nbformat would take too much memory for it."""
+    text = json.dumps(old)
+    if memory_for(text.encode()) > MAX_OLD:
+        raise Unreadable(f"It is in an old format and too large to be converted. {ANEW}")
+    import nbformat  # takes a second, and hardly any hand-in needs it
+
+    new: dict[str, Any] = nbformat.reads(text, as_version=4)
+    return new
 
 
 def code_cells(parsed: dict[str, Any]) -> Iterator[str]:
     """The source of each code cell, in order."""
     for cell in all_cells(parsed):
-        if type(cell) is dict and cell.get("cell_type") == "code":
-            yield source_of(cell.get("source", cell.get("input", "")))
+        if cell.get("cell_type") == "code":
+            yield source_of(cell.get("source", ""))
 
 
 def prose_cells(parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Kind and source of each cell that is not run, in order; as far as there can be code in it."""
     left = MAX_CODE
     for cell in all_cells(parsed):
-        kind = cell.get("cell_type") if type(cell) is dict else None
+        kind = cell.get("cell_type")
         if type(kind) is str and kind in PROSE:
             source = source_of(cell.get("source", ""))[:left]
             left -= len(source)
             yield PROSE[kind], source
 
 
-def all_cells(parsed: dict[str, Any]) -> Iterator[Any]:
-    """Every cell, in format 4 or in the worksheets of format 3."""
-    yield from listed(parsed.get("cells"))
-    for sheet in listed(parsed.get("worksheets")):
-        yield from listed(sheet.get("cells") if type(sheet) is dict else None)
-
-
-def listed(value: Any) -> list[Any]:
-    """The value, if it is a list; else an empty one."""
-    return value if type(value) is list else []
+def all_cells(parsed: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every cell that is one."""
+    cells = parsed.get("cells")
+    return [cell for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else []
 
 
 def source_of(source: Any) -> str:
@@ -130,7 +159,7 @@ def stated_lesson(parsed: dict[str, Any]) -> str:
     """`metadata.labkit.lesson`, if it is text."""
     part: Any = parsed
     for key in ("metadata", "labkit", "lesson"):
-        part = part.get(key) if type(part) is dict else None
+        part = part.get(key) if isinstance(part, dict) else None
     return readable(part)[:100] if type(part) is str else ""
 
 

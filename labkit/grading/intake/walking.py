@@ -89,6 +89,15 @@ def expand(pattern: str) -> list[Path]:
     return sorted(set(found) - {Path(path.anchor)})
 
 
+def fixed_part(pattern: str) -> Path:
+    """The folder before the first part of a glob that is one; of a plain path, its folder."""
+    path = Path(pattern)
+    if os.path.lexists(pattern):
+        return path.parent
+    magic = (above for above in reversed([path, *path.parents]) if glob.has_magic(str(above)))
+    return next(magic, path).parent
+
+
 def matching(place: Path, step: str) -> Iterator[Path]:
     """What one part of a glob leads to from a path; hidden names need a dot in the pattern."""
     if step == "**":
