@@ -3,7 +3,7 @@
 One module per command, imported only when that command is asked for, with
 `add_arguments(parser)` and `main(args) -> int`, and where it fits `EXTRA = "test"` (it needs the
 test tools), `BARE = True` (it runs before the environment stands), `PASS_ON = True` (its words are
-another program's), `SETTINGS = {...}` (environment variables that hold from its first moment).
+another program's).
 Standard library only until the environment stands.
 """
 
@@ -73,7 +73,6 @@ def run_command(name: str, command: ModuleType, words: list[str]) -> int:
     try:
         if not getattr(command, "BARE", False):
             environment.enter([name, *words], extra=getattr(command, "EXTRA", None))
-            environment.settle([name, *words], getattr(command, "SETTINGS", {}))
         return int(command.main(args))
     except environment.SetupError as error:
         return complain(str(error))

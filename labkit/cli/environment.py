@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,6 @@ def enter(words: list[str], extra: str | None = None) -> None:
     if os.environ.get(ENTERED) == str(os.getpid()):
         raise SetupError(f"{venv_dir()} was made but does not work. Remove it and start again.")
     go_on_in(prepare(extras), words)
-
-
-def settle(words: list[str], settings: Mapping[str, str]) -> None:
-    """Return if these environment variables are set; else go on, with `words`, where they are."""
-    if any(os.environ.get(name) != value for name, value in settings.items()):
-        os.environ.update(settings)
-        go_on_in(Path(sys.executable), words)
 
 
 def stands_here(pins: Pins, extras: set[str]) -> bool:

@@ -31,13 +31,11 @@ if TYPE_CHECKING:
     from labkit.course.feedback import Pages
     from labkit.course.grading_journal import Journal
     from labkit.course.grading_run import Engine, Graded, Report
-    from labkit.course.grading_worker import Settings
+    from labkit.course.grading_settings import Settings
     from labkit.grading.intake import Found
 
 JOURNAL = ".journal"
 MOST_LINES = 5  # about pages that could not be written
-# One thread, or the process can't be forked; and a learner's sets in the same order every time.
-SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
 class Usage(Exception):
@@ -64,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     from labkit.course.grading_journal import InUse
     from labkit.course.grading_run import EngineError
     from labkit.grading.intake import NothingFound
-    from labkit.grading.remote import ZygoteError
+    from labkit.grading.launching import ZygoteError
 
     if args.engine == "dask":
         need_cluster()
@@ -126,7 +124,7 @@ def need_cluster() -> None:
 
 def lesson_named(asked: str) -> str:
     """The id of a lesson with challenges, by id, number or topic."""
-    from labkit.course.grading_worker import known_lessons
+    from labkit.course.grading_settings import known_lessons
     from labkit.paths import nearest
 
     for id in known_lessons():
@@ -139,7 +137,7 @@ def grade(args: argparse.Namespace) -> tuple[Report, Pages]:
     """Grade and write. The workers start first: they must not know who has handed in."""
     from labkit.course.grading_journal import Journal
     from labkit.course.grading_run import Batch
-    from labkit.course.grading_worker import Settings
+    from labkit.course.grading_settings import Settings
 
     settings = Settings(args.lesson, args.trusted)
     with engine(args, settings) as workers:
@@ -155,7 +153,7 @@ def grade(args: argparse.Namespace) -> tuple[Report, Pages]:
 
 def handed_in(args: argparse.Namespace) -> list[Found]:
     """What there is to grade, less what this command has written among it."""
-    from labkit.course.grading_worker import known_lessons
+    from labkit.course.grading_settings import known_lessons
     from labkit.grading.intake import NothingFound, gather
 
     everything = gather(args.paths, known_lessons())

@@ -20,7 +20,7 @@ from distributed import Client, Future, as_completed
 
 from labkit.course.grading_pool import Job, Pool
 from labkit.course.grading_run import EngineError
-from labkit.course.grading_worker import Reply, Settings
+from labkit.course.grading_settings import Reply, Settings
 from labkit.grading import fingerprints
 
 BATCH = 10

@@ -1,7 +1,8 @@
 """A few grading workers on this machine, each a process with a pipe.
 
-On Linux all are forked from one warm process, which costs neither time nor memory; elsewhere, and
-for one that is lost on the way, a worker is started afresh.
+On Linux all are forked from one warm process (grading_foreman.py); elsewhere, and for one that is
+lost on the way, a worker is started afresh. This process, which knows who has handed in, is never
+forked, and has no need of torch.
 """
 
 from __future__ import annotations
@@ -15,21 +16,13 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Protocol
 
-from labkit.course.grading_worker import (
-    WARM,
-    Grader,
-    Reply,
-    Settings,
-    command,
-    serve,
-    warm_up,
-)
-from labkit.grading.launching import clean_environment
-from labkit.grading.remote import Zygote, ZygoteError, can_fork
+from labkit.course.grading_settings import Reply, Settings
+from labkit.grading.launching import ZygoteError, clean_environment, python
 
+LINUX = sys.platform.startswith("linux")
 PATIENCE = 600.0  # seconds for one submission; every question has a limit of its own far below
 GOODBYE = 10.0
 
@@ -58,22 +51,20 @@ class Process(Protocol):
 
 
 class Forked:
-    """A forked process by its number."""
+    """A process that the foreman has forked; it has ended when its end of the pipe is closed."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.ended = False
+    def __init__(self, reader: BinaryIO) -> None:
+        self.reader = reader
+        self.pid: int | None = None  # the foreman keeps it from being another's
 
     def kill(self) -> None:
-        if not self.ended:
+        if self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> None:
-        if not self.ended:
-            with suppress(ChildProcessError):
-                os.waitpid(self.pid, 0)
-            self.ended = True
+        while self.reader.read(1 << 16):
+            pass
 
 
 @dataclass
@@ -146,36 +137,59 @@ def begin_fresh(settings: Settings) -> Worker:
     return Worker(process, process.stdout, process.stdin, {})  # type: ignore[arg-type]
 
 
-def begin_forked(settings: Settings, zygote: Zygote, others: Iterable[Worker]) -> Worker:
-    """A worker forked from this process, which is warm."""
-    down, up = os.pipe(), os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        for handle in (down[1], up[0]):
-            os.close(handle)
-        pipes = os.fdopen(down[0], "rb"), os.fdopen(up[1], "wb")
-        be_worker(*pipes, Grader(settings, zygote), others)
-    os.close(down[0])
-    os.close(up[1])
-    return Worker(Forked(pid), os.fdopen(up[0], "rb"), os.fdopen(down[1], "wb"), {})
+def command(settings: Settings) -> list[str]:
+    """The command line that starts a worker afresh."""
+    code = "from labkit.course.grading_worker import main; main(sys.argv[1:])"
+    return [*python(code), json.dumps(asdict(settings))]
 
 
-def be_worker(reader: BinaryIO, writer: BinaryIO, grader: Grader, others: Iterable[Worker]) -> None:
-    """The forked process's whole life; it must not hold the ends of the others' pipes."""
-    code = 1
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
-        for other in others:
-            os.close(other.reader.fileno())
-            os.close(other.writer.fileno())
-        serve(reader, writer, grader)
-        code = 0
-    except BaseException as error:
-        print(f"A grading worker ended: {type(error).__name__}: {error}", file=sys.stderr)
-    finally:
-        os._exit(code)
+class Foreman:
+    """The warm process, and the workers that it forks. It ends when its standard input does."""
+
+    def __init__(self, settings: Settings, count: int) -> None:
+        down, up = ([os.pipe() for _ in range(count)] for _ in range(2))
+        theirs = [(job[0], reply[1]) for job, reply in zip(down, up, strict=True)]
+        self.process = subprocess.Popen(
+            foreman_command(settings, theirs),
+            stdin=subprocess.PIPE,
+            env=clean_environment(),
+            pass_fds=[end for ends in theirs for end in ends],
+            start_new_session=True,  # Ctrl-C is for the process that asks
+        )
+        for end in (end for ends in theirs for end in ends):
+            os.close(end)
+        pipes = zip(down, up, strict=True)
+        self.workers = [forked_worker(job[1], reply[0]) for job, reply in pipes]
+
+    def meet(self) -> None:
+        """Learn which processes the workers are; Lost where none can be forked."""
+        for worker in self.workers:
+            said = worker.listen()
+            if "failed" in said:
+                raise ZygoteError(said["failed"])
+            assert isinstance(worker.process, Forked)
+            worker.process.pid = said["pid"]
+
+    def close(self) -> None:
+        """After its workers."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def foreman_command(settings: Settings, pipes: list[tuple[int, int]]) -> list[str]:
+    """The command line that starts a foreman."""
+    code = (
+        "from labkit.course import grading_foreman, grading_settings; "
+        f"grading_foreman.main(grading_settings.{settings!r}, {pipes!r})"
+    )
+    return python(code)
+
+
+def forked_worker(writer: int, reader: int) -> Worker:
+    """A worker at the other ends of these."""
+    replies = os.fdopen(reader, "rb")
+    return Worker(Forked(replies), replies, os.fdopen(writer, "wb"), {})
 
 
 # Grading
@@ -199,26 +213,25 @@ class Pool:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.zygote: Zygote | None = None
+        self.foreman: Foreman | None = None
         self.workers: list[Worker] = []
         self.replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.ended = False
 
     def start(self, count: int) -> None:
-        """This many workers, ready to grade.
-
-        Forked ones share one zygote, which is forked before them: nothing that this process gets
-        to know later (who handed in, what marks they have) is in its memory.
-        """
-        warm_up()
-        if can_fork():
-            self.zygote = Zygote(trusted=self.settings.trusted, imports=WARM)
-            for _ in range(count):
-                self.workers.append(begin_forked(self.settings, self.zygote, self.workers))
-            self.meet()
-        else:
-            self.start_fresh(count)
+        """This many workers, ready to grade."""
+        if LINUX:
+            self.foreman = Foreman(self.settings, count)
+            self.workers += self.foreman.workers
+            try:
+                self.foreman.meet()
+                self.meet()
+                return
+            except Lost:  # something in this Python has threads, so that it can't be forked
+                self.close_all(at_once=True)
+                self.foreman, self.workers = None, []
+        self.start_fresh(count)
 
     def start_fresh(self, count: int) -> None:
         """Workers from nothing, where this process can't be forked."""
@@ -275,15 +288,19 @@ class Pool:
         return reply
 
     def replace(self, number: int) -> None:
-        """A new worker in the place of one that is lost; other threads run, so none is forked."""
+        """A new worker in the place of one that is lost."""
         self.workers[number].kill()
         self.workers[number] = begin_fresh(self.settings)
         self.workers[number].meet()
 
     def end(self, *, at_once: bool) -> None:
-        """End every worker, then their zygote."""
+        """No more jobs."""
         self.ended = True
+        self.close_all(at_once=at_once)
+
+    def close_all(self, *, at_once: bool) -> None:
+        """End every worker, then the foreman with their zygote."""
         for worker in self.workers:
             worker.kill() if at_once else worker.close()
-        if self.zygote:
-            self.zygote.close()
+        if self.foreman:
+            self.foreman.close()

@@ -16,7 +16,7 @@ from typing import Protocol
 from labkit.course.grading_journal import Journal
 from labkit.course.grading_pool import Job
 from labkit.course.grading_rows import Row, in_order
-from labkit.course.grading_worker import Reply, Settings, known_lessons
+from labkit.course.grading_settings import Reply, Settings, known_lessons
 from labkit.grading import fingerprints
 from labkit.grading.intake import Contents, Found, Unreadable, lesson_in_name
 from labkit.grading.plain_text import without_places

@@ -13,38 +13,24 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from labkit.course.solutions import names
+from labkit.course.grading_settings import Reply, Settings, known_lessons
 from labkit.grading import Challenge, cells, fingerprints
 from labkit.grading.intake import Notebook, Unreadable, lesson_of, read_notebook
-from labkit.grading.launching import python
+from labkit.grading.launching import ZygoteError
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.remote import Limits, Work, Zygote, ZygoteError
+from labkit.grading.remote import Limits, Work, Zygote
 from labkit.grading.tries import Tries
-from labkit.paths import lessons_dir, solutions_dir
+from labkit.paths import lessons_dir
 
-Reply = dict[str, Any]
-WARM = ("torch", "numpy", "transformers", "transformers.generation.logits_process")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to grade: `lesson` overrides what the notebooks say; `trusted` goes without a jail."""
-
-    lesson: str | None = None
-    trusted: bool = False
-
-
-@cache
-def known_lessons() -> dict[str, tuple[str, ...]]:
-    """Every lesson that has challenges, with their names; loads none of them."""
-    ids = sorted(path.stem for path in solutions_dir().glob("[0-9][0-9]_*.py"))
-    return {id: names(id) for id in ids}
+WARM = (
+    *("torch", "torch._dynamo"),
+    *("numpy", "transformers", "transformers.generation.logits_process"),
+)
 
 
 class Grader:
@@ -184,9 +170,3 @@ def warm_up() -> None:
     import_module("torch").set_num_threads(1)
     gc.collect()
     gc.freeze()  # a forked process then shares these pages for good
-
-
-def command(settings: Settings) -> list[str]:
-    """The command line that starts a worker afresh, to be given a clean environment."""
-    code = "from labkit.course.grading_worker import main; main(sys.argv[1:])"
-    return [*python(code), json.dumps(asdict(settings))]

@@ -26,6 +26,10 @@ SETTINGS = {
 }
 
 
+class ZygoteError(RuntimeError):
+    """The warm process could not be started."""
+
+
 def can_fork() -> bool:
     """Whether a copy of this process will do: warm, one thread, and no challenge in its memory.
 

@@ -25,7 +25,14 @@ from typing import Any
 
 from labkit.grading.cells import CODE
 from labkit.grading.jail import Isolation
-from labkit.grading.launching import Forked, Fresh, can_fork, clean_environment, python
+from labkit.grading.launching import (
+    Forked,
+    Fresh,
+    ZygoteError,
+    can_fork,
+    clean_environment,
+    python,
+)
 from labkit.grading.lines import Line
 from labkit.grading.link import (
     ENTER_SECONDS,
@@ -96,10 +103,6 @@ class Limits:
     processes: int = 32
 
 
-class ZygoteError(RuntimeError):
-    """The warm process could not be started."""
-
-
 class NotIsolated(ZygoteError):
     """This machine can't hold hostile code, and the caller has not said that it trusts it."""
 
@@ -155,14 +158,14 @@ class Zygote:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self) -> Isolation:
+    def start(self, *, afresh: bool = False) -> Isolation:
         """Start the process and wait until it is warm; what it says of its jail."""
         if not LINUX:
             found = not_linux()
             return Isolation(f"{found.level} (trusted)", False, found.missing)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            if can_fork():
+            if can_fork() and not afresh:
                 self.process = Forked(self.control, theirs, self.imports, self.trusted)
             else:
                 self.process = Fresh(theirs, self.imports, self.trusted)
@@ -172,6 +175,10 @@ class Zygote:
             self.close()
             raise ZygoteError(f"the warm process did not start: {said.get('failed')}")
         return isolation_from(said["isolation"])
+
+    def processes(self) -> list[int]:
+        """What to wait for in this one's place, for who becomes another program."""
+        return [self.process.pid] if isinstance(self.process, Forked) else []
 
     def open(
         self, work: Work | Sequence[str], names: Sequence[str], limits: Limits | None = None
@@ -188,7 +195,7 @@ class Zygote:
             return self.order(limits)
         except OSError:  # the zygote is gone: killed, perhaps, for the memory of all
             self.close()
-            self.accept(self.start())
+            self.accept(self.start(afresh=True))  # this process knows too much by now
             return self.order(limits)
 
     def order(self, limits: Limits) -> Link:

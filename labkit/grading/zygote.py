@@ -31,7 +31,12 @@ from labkit.grading.wire import Channel, Message
 MAX_ORDER = 1 << 16
 M_ARENA_MAX = -8
 # What takes seconds or milliseconds when a child is the first to ask for it.
-NEEDED = ("IPython.core.inputtransformer2", "matplotlib.pyplot", "numpy.random")
+NEEDED = (
+    "IPython.core.inputtransformer2",
+    "matplotlib.pyplot",
+    "numpy.random",
+    "torch._dynamo",  # the first step of any optimizer asks for it, and torch.func and testing
+)
 KEPT_VARIABLES = frozenset(
     "CUDA_VISIBLE_DEVICES HF_HUB_OFFLINE LANG LC_ALL LD_LIBRARY_PATH MKL_NUM_THREADS "
     "NUMEXPR_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH TMPDIR TOKENIZERS_PARALLELISM "

@@ -286,8 +286,7 @@ while line := sys.stdin.buffer.readline():
 @pytest.fixture
 def stand_in(monkeypatch):
     """Workers that answer without grading anything."""
-    monkeypatch.setattr(grading_pool, "can_fork", lambda: False)
-    monkeypatch.setattr(grading_pool, "warm_up", lambda: None)
+    monkeypatch.setattr(grading_pool, "LINUX", False)
     monkeypatch.setattr(grading_pool, "command", lambda settings: [sys.executable, "-c", STAND_IN])
 
 

@@ -24,6 +24,8 @@ def make_course(root: Path) -> Path:
     shutil.copy(HERE / "challenges.py", package / "challenges" / "six.py")
     (root / "solutions").mkdir()
     shutil.copy(HERE / "solutions.py", root / "solutions" / f"{LESSON}.py")
+    (root / "lessons").mkdir()
+    (root / "lessons" / f"{LESSON}.ipynb").write_bytes(notebook([]))
     for name in ("pyproject.toml", "constraints.txt"):
         shutil.copy(paths.PACKAGE.parent / name, root)
     return root
