@@ -161,7 +161,10 @@ class Sorting:
 
     def is_like_those_beside(self, folder: Folder) -> bool:
         """Whether a file that is no notebook lies among files that are called as people are."""
-        beside = any(is_work(file) and self.is_own_name(file) for file in files_in(folder))
+        beside = any(
+            is_work(file) and in_file_name(file, self.lessons) is None and self.is_own_name(file)
+            for file in files_in(folder)
+        )
         return beside and not folder.folders
 
     def guess(self, fallback: str) -> None:
@@ -249,8 +252,9 @@ class Sorting:
                 if self.is_handed_in(inner):
                     found.setdefault(name, set()).update(self.all_about(inner))
             elif name != SUBMITTED:
+                part = f"{name}/" if is_group(name) else ""
                 for member, about in self.members(inner).items():
-                    found.setdefault(member, set()).update(about)
+                    found.setdefault(part + member, set()).update(about)
         return found
 
     def about(self, file: str) -> str:
