@@ -36,7 +36,8 @@ from labkit.grading.whereabouts import why_missing
 from labkit.grading.wire import Channel, Ended, Message, TooLarge, pack, unpack
 from labkit.grading.withheld import StandIn, withhold_labkit
 
-PATIENCE = 3  # times its limit, at most, that a call may take because it waits for a processor
+PATIENCE = 20  # times its limit, at most, that a call may take because it waits for a processor
+SOON = 0.01  # seconds that are not worth another look
 CUT = 3  # exit status of a child that has reported the line where its time ran out
 
 
@@ -300,18 +301,20 @@ def seed_everything() -> None:
 
 
 def start_clock(seconds: float, before: float, cut: Callable[[Line | None], None]) -> None:
-    """Call cut with the learner's line when the time is up; not counting waits for a processor.
+    """Call cut with the learner's line when the time is up: the process's own time.
 
-    `before` is how long the process had waited for one when the call began.
+    That is what all its threads have computed, or else all that has passed but waits for a
+    processor. `before` is how long the process had waited for one when the call began.
     """
     if not hasattr(signal, "setitimer"):
         return
-    waited, last = [before], time.monotonic() + PATIENCE * seconds
+    began, used = time.monotonic(), time.process_time()
 
     def up(_: int, frame: FrameType | None) -> None:
-        waited.append(seconds_waited())
-        more = min(waited[-1] - waited[-2], last - time.monotonic())
-        if more > 0.05:
+        passed = time.monotonic() - began
+        own = max(time.process_time() - used, passed - (seconds_waited() - before))
+        more = min(seconds - own, PATIENCE * seconds - passed)
+        if more > SOON:
             signal.setitimer(signal.ITIMER_REAL, more)
         else:
             cut(learners_line(frame))

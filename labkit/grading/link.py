@@ -17,6 +17,7 @@ from labkit.grading.launching import clean_environment, python
 from labkit.grading.wire import Body, Channel, Late
 
 ENTER_SECONDS = 20.0  # for a child, until it stands in the jail
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 GRACE = 0.5  # a child reports by itself where its time ran out; if not, it is cut this much later
 
 
@@ -29,8 +30,8 @@ class Link:
         self.channel = channel
         self.life = life
         self.pid: int | None = None
-        self.schedule: BinaryIO | None = None  # of the child: how long it ran, and waited
-        self.waited_before = 0.0  # for a processor, until the question began
+        self.files: dict[str, BinaryIO] = {}  # of the child in /proc: how long it ran, and waited
+        self.before = (0.0, 0.0)  # what that was when the question began
 
     def news(self, seconds: float) -> dict[str, Any]:
         """What the zygote has to say of the child; nothing when it is silent or gone."""
@@ -45,8 +46,9 @@ class Link:
         if "failed" in said:
             raise JailBroken(said["failed"])
         self.pid = said.get("pid")
-        with suppress(OSError):  # open, so that it is never another process of the same number
-            self.schedule = open(f"/proc/{self.pid}/schedstat", "rb", buffering=0)  # noqa: SIM115
+        for name in ("stat", "schedstat"):
+            with suppress(OSError):  # open, so that it is never another process of the same number
+                self.files[name] = open(f"/proc/{self.pid}/{name}", "rb", buffering=0)  # noqa: SIM115
 
     def how_it_ended(self) -> int | None:
         """Its exit status, below 0 for a signal; None when it has not ended yet."""
@@ -54,24 +56,36 @@ class Link:
 
     def begin(self) -> None:
         """A question begins now."""
-        self.waited_before = self.waited()
+        self.before = (self.used(), self.waited())
 
-    def starved(self) -> float:
-        """Seconds of this question in which the child was ready and had no processor."""
-        return max(self.waited() - self.waited_before, 0.0)
+    def own(self, passed: float) -> float:
+        """How much counts of the seconds that have passed in this question: what the child has
+        computed, or else all but its waits for a processor, which may be many times as long."""
+        used, waited = self.used() - self.before[0], self.waited() - self.before[1]
+        return max(used, passed - max(waited, 0.0), passed / PATIENCE)
+
+    def used(self) -> float:
+        """Processor seconds of all the child's threads."""
+        fields = self.read("stat").rpartition(b")")[2].split()
+        return sum(map(int, fields[11:13])) / TICKS
 
     def waited(self) -> float:
         """Seconds that the child stood ready without a processor."""
-        if self.schedule is not None:
-            with suppress(OSError, ValueError, IndexError):
-                return int(os.pread(self.schedule.fileno(), 100, 0).split()[1]) / 1e9
-        return 0.0
+        fields = self.read("schedstat").split()
+        return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+
+    def read(self, name: str) -> bytes:
+        """A file of the child's in /proc; nothing where there is none, or no child any more."""
+        if name in self.files:
+            with suppress(OSError):
+                return os.pread(self.files[name].fileno(), 1000, 0)
+        return b""
 
     def close(self) -> None:
         """Let go: the zygote kills the child, and closes its end when that is gone."""
         self.channel.close()
-        if self.schedule is not None:
-            self.schedule.close()
+        for file in self.files.values():
+            file.close()
         with suppress(OSError):
             self.life.shutdown(socket.SHUT_WR)
         while self.news(5.0):
@@ -123,14 +137,15 @@ class ColdLink(Link):
 
 
 class Patience:
-    """How long to wait for a child: its limit, and the time in which it got no processor."""
+    """How long to wait for a child: the seconds that it may have of its own, whatever else has the
+    processor meanwhile. `spent` of this question's have passed, and `own` of those counted."""
 
-    def __init__(self, link: Link, seconds: float, granted: float) -> None:
+    def __init__(self, link: Link, seconds: float, spent: float = 0.0, own: float = 0.0) -> None:
         self.link = link
-        self.granted = granted  # of the question's time without a processor: given back already
-        now = time.monotonic()
-        self.deadline = now + max(seconds, 0.0) + GRACE
-        self.last = now + PATIENCE * max(seconds, 0.0) + GRACE
+        self.spent, self.limit = spent, own + max(seconds, 0.0) + GRACE
+        self.began = time.monotonic()
+        self.deadline = self.began + max(seconds, 0.0) + GRACE
+        self.last = self.began + PATIENCE * max(seconds, 0.0) + GRACE
         self.heard = False
 
     def receive(self) -> tuple[dict[str, Any], Body]:
@@ -147,12 +162,13 @@ class Patience:
         return self.link.channel.receive(self.deadline + GRACE)
 
     def extend(self) -> None:
-        """Give back what the child has waited for a processor."""
-        starved = self.link.starved()
-        more = min(starved - self.granted, self.last - self.deadline)
+        """Give back what has not been the child's own time."""
+        now = time.monotonic()
+        left = self.limit - self.link.own(self.spent + now - self.began)
+        more = min(left, self.last - now)
         if more < 0.05:
             raise Late
-        self.granted, self.deadline = starved, self.deadline + more
+        self.deadline = now + more
 
 
 def ending(status: int | None) -> str:

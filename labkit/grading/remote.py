@@ -37,7 +37,6 @@ from labkit.grading.lines import Line
 from labkit.grading.link import (
     ENTER_SECONDS,
     GRACE,
-    PATIENCE,
     ColdLink,
     JailBroken,
     Link,
@@ -289,9 +288,8 @@ class RemoteTransport:
         self.loads_lost = 0
         self.unloadable: Died | None = None
         self.question = ""
-        self.left = limits.seconds  # of this question's time, and what has gone of it:
-        self.spent = 0.0  # seconds in calls,
-        self.starved = 0.0  # of which this many without a processor
+        self.left = limits.seconds  # of this question's time
+        self.spent = 0.0  # seconds in its calls, whoever had the processor
         self.loss: CutOff | Died | None = None  # of the child, in this question
 
     @property
@@ -304,7 +302,7 @@ class RemoteTransport:
     def begin(self, name: str) -> None:
         """A new question: fresh time, and a child that is there."""
         self.question, self.loss = name, None
-        self.left, self.spent, self.starved = self.limits.seconds, 0.0, 0.0
+        self.left, self.spent = self.limits.seconds, 0.0
         if self.link is None:
             self.load()
         if self.link is not None:
@@ -398,7 +396,7 @@ class RemoteTransport:
             if link.channel.anything_there():
                 raise Malformed("a message that nobody asked for")
             message = request(do, id, name, arguments, seconds, more)
-            patience = Patience(link, seconds, self.starved)
+            patience = Patience(link, seconds, self.spent, self.limits.seconds - self.left)
             link.channel.send(message, patience.deadline)
             return self.answer(id, arguments, patience)
         except (Ended, Late, Malformed) as error:
@@ -409,12 +407,12 @@ class RemoteTransport:
                 self.spend(used)
 
     def spend(self, seconds: float) -> None:
-        """Take a call's time off the question's. Waits for a processor are given back, but never
-        so much that the question takes more than PATIENCE times its limit."""
+        """Take a call's time off the question's: what has been the child's own of it."""
         self.spent += seconds
+        own = self.spent
         if self.link is not None and self.spent > 0.1:
-            self.starved = min(self.link.starved(), self.spent * (1 - 1 / PATIENCE))
-        self.left = self.limits.seconds - (self.spent - self.starved)
+            own = self.link.own(self.spent)
+        self.left = self.limits.seconds - own
 
     def answer(self, id: str, arguments: Arguments, patience: Patience) -> Returned | Raised:
         """The answer to a request; the child may call functions of ours before it comes."""
@@ -535,7 +533,8 @@ class Loading:
         try:
             self.until_jailed()
             self.send()
-            patience = Patience(self.link, 2 * self.transport.limits.seconds, 0.0)
+            self.link.begin()
+            patience = Patience(self.link, 2 * self.transport.limits.seconds)
             for _ in range(MAX_STATEMENTS):
                 header, _ = patience.receive()
                 if header.get("kind") == "loaded":

@@ -99,7 +99,7 @@ ESCAPES = {
     "passwords of pip and Jupyter": "opens(sys.prefix + '/pip.conf', sys.prefix + '/pyvenv.cfg', sys.prefix + '/etc/jupyter/jupyter_server_config.json', sys.base_prefix + '/etc/pip.conf', '/etc/pip.conf', '/etc/jupyter')",
     "memory that others see": "'BROKE IN' if [line for line in open('/proc/self/maps') if line.split()[1].startswith('rw') and line.split()[1].endswith('s')] else None",
     "spare itself when memory ends": "works(lambda: open('/proc/self/oom_score_adj', 'w').write('0')) or ('BROKE IN' if open('/proc/self/oom_score_adj').read() != '1000\\n' else None)",
-    "other people's priority": "works(lambda: os.setpriority(os.PRIO_USER, 0, 19), lambda: os.sched_setaffinity(os.getppid() or 2, [0]), lambda: os.setpriority(os.PRIO_PROCESS, os.getppid() or 2, 19))",
+    "other people's priority": "works(lambda: os.setpriority(os.PRIO_USER, 0, 19), lambda: os.sched_setaffinity(os.getppid() or 2, [0]), lambda: os.sched_setaffinity(0, range(os.cpu_count())), lambda: os.setpriority(os.PRIO_PROCESS, os.getppid() or 2, 19))",
     "the clock and the name": "works(lambda: time.clock_settime(time.CLOCK_REALTIME, 0), lambda: socket.sethostname('evil'))",
 }  # fmt: skip
 

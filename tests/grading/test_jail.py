@@ -16,7 +16,7 @@ from labkit.grading import remote
 if not sys.platform.startswith("linux"):
     pytest.skip("the jail is built on Linux only", allow_module_level=True)
 
-from labkit.grading.jail import cgroups, folders, landlock, probe, seccomp
+from labkit.grading.jail import cgroups, folders, landlock, layers, probe, seccomp
 from labkit.grading.jail.layers import Jail, LayerFailed, Plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -242,6 +242,7 @@ def test_signals_limits_and_prctl_for_oneself_only(filtered):
     assert filtered("kill", 8) == filtered("kill", 0xFFFF_FFFF) == refused(errno.EPERM)
     assert filtered("prlimit64", 0) == seccomp.ALLOW
     assert filtered("prlimit64", 8) == refused(errno.EPERM)
+    assert filtered("sched_setaffinity", 0) == refused(errno.EPERM), "each has its own processor"
     assert filtered("prctl", 15) == seccomp.ALLOW
     assert filtered("prctl", 1) == filtered("prctl", 22) == refused(errno.EPERM)
 
@@ -337,6 +338,30 @@ def test_a_group_that_cannot_be_divided(tmp_path):
         cgroups.Groups(tmp_path)
     with pytest.raises(OSError, match="no cgroup v2"):
         cgroups.Groups(None)
+
+
+# ---- processors ----------------------------------------------------------------------------------
+
+
+def test_a_child_gets_the_processor_that_the_fewest_have(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 5, 7})
+
+    assert layers.least_used([]) == 2
+    assert layers.least_used([2, 5]) == 7
+    assert layers.least_used([2, 2, 5, 7, 9]) == 5
+
+
+def test_where_processors_are_not_told_a_child_stays_on_all(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    jail = Jail(Plan("", False, False, False))
+    jail.core = 0
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    jail.stay_on_core()
+    monkeypatch.setattr(os, "sched_getaffinity", refuse)
+
+    assert layers.least_used([]) is None
 
 
 # ---- leftovers -----------------------------------------------------------------------------------

@@ -397,7 +397,7 @@ def test_a_reply_before_the_question_is_no_answer(zygote):
 def test_who_never_stops_talking_is_late():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        patience = Patience(Link(Channel(ours), theirs), 0.01, 0.0)
+        patience = Patience(Link(Channel(ours), theirs), 0.01)
         deadline = time.monotonic() + 20
         with pytest.raises(Late):
             while time.monotonic() < deadline:

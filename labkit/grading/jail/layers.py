@@ -13,6 +13,7 @@ import shutil
 import signal
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -99,6 +100,8 @@ class Jail:
     work: dict[int, str] = field(default_factory=dict)  # folders of children, without namespaces
     groups: Groups | None = None
     numbers: dict[int, int] = field(default_factory=dict)  # of children, by process id
+    core: int | None = None  # the processor of the child that was forked last
+    cores: dict[int, int] = field(default_factory=dict)  # of children, by process id
 
     # ---- in the zygote
 
@@ -122,6 +125,7 @@ class Jail:
     def fork(self, given: Mapping[str, float]) -> int:
         """Fork a child, whose limits these will be."""
         self.count += 1
+        self.core = least_used(self.cores.values())
         if self.groups is not None:
             with layer("cgroup"):
                 self.groups.make(self.count, given)
@@ -132,6 +136,8 @@ class Jail:
                 self.groups.remove(self.count)
             raise
         self.numbers[pid] = self.count
+        if self.core is not None:
+            self.cores[pid] = self.core
         return pid
 
     def fork_with_namespace(self) -> int:
@@ -168,6 +174,7 @@ class Jail:
         With namespaces the kernel has seen to that. Without, its orphans are ours now.
         """
         number, folder = self.numbers.pop(ended, 0), self.work.pop(ended, None)
+        self.cores.pop(ended, None)
         if self.groups is not None:
             self.groups.remove(number)
         while not self.plan.namespaces and (strays := children_of_this_process() - kept):
@@ -193,6 +200,7 @@ class Jail:
                 self.groups.join(self.count)
         alone(keep)
         first_to_go()
+        self.stay_on_core()
         self.own_folders(given)
         with layer("limits"):
             limits.set_limits(given)
@@ -208,6 +216,13 @@ class Jail:
             with layer("seccomp"):
                 seccomp.load(os.getpid())
         self.check()
+
+    def stay_on_core(self) -> None:
+        """One processor for a child, however many threads it has: the others are its neighbours'.
+        It can't be left again where there is seccomp."""
+        if self.core is not None:
+            with suppress(OSError):
+                os.sched_setaffinity(0, {self.core})
 
     def own_folders(self, given: Mapping[str, float]) -> None:
         """The child's own namespaces, and the folder that it may write to."""
@@ -258,6 +273,16 @@ class Jail:
                 seccomp.check()
         if self.plan.own_user and os.getresuid() != (self.user,) * 3:
             raise LayerFailed("own user", "the user did not change")
+
+
+def least_used(taken: Iterable[int]) -> int | None:
+    """The processor that the fewest children have; None where that isn't told."""
+    try:
+        cores = sorted(os.sched_getaffinity(0))
+    except (AttributeError, OSError):
+        return None
+    counts = Counter(taken)
+    return min(cores, key=lambda core: counts[core])
 
 
 def new_namespaces(kind: str) -> None:

@@ -119,7 +119,7 @@ def numbers(table: str, machine: str) -> dict[str, int]:
 
 def conditions(pid: int) -> Iterator[tuple[str, list[Instruction]]]:
     """What becomes of a call whose arguments matter."""
-    for name in ("fork", "vfork", "execve", "execveat"):
+    for name in ("fork", "vfork", "execve", "execveat", "sched_setaffinity"):
         yield name, [(RETURN, 0, 0, REFUSE | errno.EPERM)]
     thread = [(LOAD, 0, 0, ARGUMENT_AT), (ANY_BIT, 0, 1, CLONE_THREAD), (RETURN, 0, 0, ALLOW)]
     yield "clone", [*thread, (RETURN, 0, 0, REFUSE | errno.EPERM)]
@@ -127,8 +127,7 @@ def conditions(pid: int) -> Iterator[tuple[str, list[Instruction]]]:
     yield "socketpair", only_if_first_is((AF_UNIX,), errno.EACCES)
     for name in ("kill", "tgkill"):
         yield name, only_if_first_is((pid,), errno.EPERM)
-    for name in ("prlimit64", "sched_setaffinity"):
-        yield name, only_if_first_is((0, pid), errno.EPERM)
+    yield "prlimit64", only_if_first_is((0, pid), errno.EPERM)
     yield "prctl", only_if_first_is(PRCTL, errno.EPERM)
 
 
