@@ -253,8 +253,10 @@ def notebooks_in(piece: Piece) -> Iterable[tuple[Piece, Piece | None]]:
 
 
 def learners_notebooks(piece: Piece) -> list[Piece]:
-    """The notebooks in a learner's zip; Unreadable where it has too many, or is a bomb."""
+    """The notebooks in a learner's zip; Unreadable where it has too many, is a bomb or forged."""
     inner, infos = in_learners_zip(piece)
+    if not all(info.filename for info in infos):
+        raise Unreadable("It lists a file without a name, as no program does. Ask for another zip.")
     notebooks = [one for one in inner if one.is_notebook]
     if len(notebooks) > MAX_NOTEBOOKS:
         raise Unreadable(f"It holds {len(notebooks):,} notebooks; {MAX_NOTEBOOKS} is the most.")
