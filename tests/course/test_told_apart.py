@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labkit.cli.grade import closing
 from labkit.course.grading_run import Graded, Report, told_apart
@@ -65,7 +68,8 @@ def adds_up(report: Report) -> None:
         done,
         int(bad),
     ]
-    assert len({row.learner for row in rows}) == len(rows), "no two hand-ins share a row's name"
+    named = {(row.learner, row.outcome) for row in rows}
+    assert len(named) == len(rows), "no two hand-ins share a row's name"
 
 
 def test_who_hands_in_the_same_twice_counts_once(tmp_path: Path) -> None:
@@ -142,3 +146,31 @@ def test_a_fault_of_the_graders_is_counted_as_one() -> None:
 
     assert learners_in(report) == ["alice"]
     assert "1 not (1 stopped by a fault of the grader's)" in closing(report)
+
+
+FOLDERS = st.sampled_from(["al", "bo", "José", "Jose\u0301", "section1", "section2", "hw", LESSON])
+FILES = st.sampled_from(
+    [f"{LESSON}.ipynb", f"{LESSON} (1).ipynb", f"al_{LESSON}.ipynb", f"{LESSON}.ipynb.txt", "x.rar"]
+)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.lists(FOLDERS, max_size=3), FILES, st.sampled_from([WORK, OTHER, b"{"])),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_the_numbers_add_up_and_no_bytes_are_lost(
+    files: list[tuple[list[str], str, bytes]],
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        for folders, file, data in files:
+            lay(Path(name), **{"/".join([*folders, file]): data})
+        report = report_of(Path(name))
+        adds_up(report)
+        in_rows = {one.submission for one in told_apart(report.graded)}
+        came_in = {path.read_bytes() for path in Path(name).rglob("*.ipynb")} - {b"{"}
+
+    assert {fingerprints.of_bytes(data) for data in came_in} <= in_rows
