@@ -233,7 +233,7 @@ def pareto_frontier(models: dict[str, tuple[float, float]]) -> list[str]:
     """The models that are worth a look: no other one is as fast and as good, and better in one.
 
     models   for each name (milliseconds, quality): few milliseconds and much quality are good. NaN
-             in either is a ValueError
+             in either is a ValueError. There may be no model
     returns  names, the fastest first. Two models with the same two numbers don't beat each other:
              both are on the frontier or neither is, in the order of `models`
 
@@ -376,7 +376,8 @@ def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperatur
     temperature     both are divided by it before their softmax; 0 or below is a ValueError
     returns         temperature² · KL(teacher || student), in nats: summed over the vocabulary, the
                     mean over tokens (torch's reduction "batchmean"); a float32 tensor of no
-                    dimension. No token is a ValueError
+                    dimension, from which a gradient leads back to student_logits. No token is a
+                    ValueError
 
     KL(p || q) is the sum of p · (log p - log q). Teacher [0.5, 0.5], student [0.25, 0.75],
     temperature 1: 0.5 · log 2 + 0.5 · log 2/3  →  tensor(0.1438)
@@ -566,7 +567,8 @@ def memory_fit(
     """Whether a model with its KV cache fits into a memory.
 
     config        as in a config.json: num_hidden_layers, num_attention_heads, hidden_size,
-                  num_key_value_heads, and head_dim (absent: hidden_size / attention heads)
+                  num_key_value_heads, and head_dim (absent: hidden_size / attention heads, which
+                  leaves no rest)
     parameters    of the whole model: all experts, for a mixture
     bits          for each weight, with the scales of its quantization: 16, or 4.5. 0 or below is a
                   ValueError
@@ -574,8 +576,9 @@ def memory_fit(
                   and key-value head
     memory_gib    what there is, and
     overhead_gib  what the system and the program take of it; in GiB of 2**30 bytes
-    returns       {"weights": bytes, "cache": bytes, "fits": bool}: it fits where weights, cache and
-                  overhead together are no more than the memory
+    returns       {"weights": bytes, "cache": bytes, "fits": bool}, bytes as int or float, to less
+                  than one: it fits where weights, cache and overhead together are no more than the
+                  memory
 
     Llama-2-7B (6,738,415,616 parameters) at 4.5 bits with 4,096 tokens: 3.53 + 2 GiB fit into 8
     with 1 of overhead.

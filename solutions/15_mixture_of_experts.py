@@ -37,15 +37,16 @@ def load_balancing_loss(
 ) -> Tensor:
     """How unevenly the tokens of a batch are spread over the experts, in a form that can be learnt.
 
-    router_logits   one (tokens, experts) tensor for each layer, float32; at least one
+    router_logits   one (tokens, experts) tensor for each layer, float32; one layer at least
     k               experts per token; below 1 or above the number of experts is a ValueError
     attention_mask  (tokens,) 1 for a token, 0 for padding, the same for every layer; None: all
                     are tokens
-    returns         a tensor of no dimension: experts · sum over the experts of f · p, where
+    returns         a tensor of no dimension, from which a gradient leads back to the logits:
+                    experts · sum over the experts of f · p, where
                     f  choices of that expert for each token: a token makes k of them
                     p  mean softmax probability of that expert
                     both over the tokens of all layers together, without padding. k when even.
-                    No token but padding is a ValueError
+                    Where there is no token, or padding only, a ValueError
 
     One layer, logits of probabilities [0.9, 0.1] for each token, k 1: 2 · (1 · 0.9 + 0 · 0.1)
     →  tensor(1.8)
@@ -104,7 +105,7 @@ def count_parameters(config: dict[str, Any]) -> dict[str, int]:
              num_experts_per_tok, and
              num_local_experts or num_experts: either name
              moe_intermediate_size: an expert's inner size; where absent, intermediate_size is
-             head_dim: where absent, hidden_size / num_attention_heads
+             head_dim: where absent, hidden_size / num_attention_heads (which leaves no rest)
              tie_word_embeddings: where True, the output head is the embedding; absent is False
     returns  {"total": …, "active": …}: weights of embedding, output head, each layer's attention
              (query, key, value, output), router (hidden x experts) and experts (gate, up, down).

@@ -29,9 +29,11 @@ from transformers.models.mixtral.modeling_mixtral import (
 from transformers.models.olmoe.modeling_olmoe import OlmoeTopKRouter
 
 from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading.drawing import draw
 
 Routed = tuple[Tensor, Tensor]
 Counts = dict[str, int]
+GAP = 1 / 8
 K_TOO_LARGE = "There are fewer experts than k."
 K_TOO_SMALL = "A token goes to one expert at least."
 
@@ -42,6 +44,11 @@ def exact(tensor: Tensor) -> np.ndarray:
 
 def normal(s: Submission, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=s.generator)
+
+
+def spread(scores: Tensor) -> Tensor:
+    """The same order with gaps between neighbours: no choice hangs on rounding, in bfloat16 too."""
+    return scores + GAP * scores.argsort(dim=-1).argsort(dim=-1)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -95,17 +102,17 @@ def check_top_k_router(s: Submission) -> None:
     expect(by_hand, 2, False, plain)
     expect(by_hand, 2, True, scaled)
     for tokens, experts, k in ((1, 4, 2), (3, 4, 1), (4, 8, 2), (4, 4, 3), (5, 3, 2)):
-        expect(2 * normal(s, tokens, experts), k, False, plain)
-        expect(2 * normal(s, tokens, experts), k, True, scaled)
+        expect(spread(2 * normal(s, tokens, experts)), k, False, plain)
+        expect(spread(2 * normal(s, tokens, experts)), k, True, scaled)
     every = "With k as large as there are experts, all of them are chosen."
-    expect(normal(s, 3, 4), 4, True, every)
-    expect(normal(s, 3, 4), 4, False, every)
-    expect(torch.tensor([[800.0, 700.0, 799.0]]), 2, True, "Large logits are numbers like others.")
+    expect(spread(normal(s, 3, 4)), 4, True, every)
+    expect(spread(normal(s, 3, 4)), 4, False, every)
+    expect(torch.tensor([[100.0, 90.0, 99.0]]), 2, True, "Large logits are numbers like others.")
     half = "The softmax of bfloat16 logits is taken in float32."
-    expect(normal(s, 3, 8).bfloat16(), 2, True, half)
-    expect(normal(s, 3, 8).bfloat16(), 2, False, half)
+    expect(spread(normal(s, 3, 8)).bfloat16(), 2, True, half)
+    expect(spread(normal(s, 3, 8)).bfloat16(), 2, False, half)
     expect(torch.zeros(0, 4), 2, True, "No token, no choice: the shapes are (0, k).")
-    logits = normal(s, 6, 8)
+    logits = spread(normal(s, 6, 8))
     for norm in (True, False):
         s.top_k_router(logits, 2, norm).close_to(
             library_routes(logits, 2, norm), because="The routers of transformers give this."
@@ -314,8 +321,8 @@ ROUTER_MISTAKES = (
     Mistake(
         "k-unchecked",
         k_unchecked,
-        "You leave it to torch to refuse k. It takes 0, and its message on too large a k does not "
-        "speak of experts.",
+        "You leave it to torch to refuse k. It takes 0, and too large a k it refuses with another "
+        "exception and no word of experts.",
         "if not 1 <= k <= experts: raise ValueError(...)",
     ),
 )
@@ -323,8 +330,8 @@ ROUTER_MISTAKES = (
 ROUTER_HINTS = (
     "Two things happen: probabilities are made of logits, and k are chosen. Does it matter which "
     "comes first? Try it on three experts by hand.",
-    "router_logits.float().softmax(dim=-1).topk(k, dim=-1) gives weights and experts. Divide the "
-    "weights by their sum (dim=-1, keepdim=True) if norm_topk_prob. Refuse k outside 1 to experts.",
+    "Make the probabilities first, of all experts and in float32. torch.topk gives values and "
+    "places at once. Then one of the two ways needs one more line.",
     "Probabilities 0.5, 0.2, 0.3 and k 2: chosen are 0.5 and 0.3, experts 0 and 2. Scaled: "
     "0.5 / 0.8 = 0.625 and 0.3 / 0.8 = 0.375.",
 )
@@ -347,6 +354,17 @@ def true_balance(logits: list[Tensor], k: int, mask: Tensor | None = None) -> Te
     return torch.tensor(experts * float(choices @ chances) / tokens**2)
 
 
+def true_pull(logits: list[Tensor], k: int, mask: Tensor | None = None) -> list[Tensor]:
+    """The gradient for each layer's logits: experts · p · (f - the sum of f · p) / tokens."""
+    chances = [softmax(exact(layer)) for layer in logits]
+    real = np.ones(len(logits[0])) if mask is None else exact(mask)
+    tokens = real.sum() * len(logits)
+    chosen = [np.argsort(np.argsort(-exact(layer))) < k for layer in logits]
+    f = sum(real @ each for each in chosen) / tokens
+    scale = real[:, None] * logits[0].shape[-1] / tokens
+    return [torch.tensor(scale * p * (f - (p @ f)[:, None])).float() for p in chances]
+
+
 def library_balance(logits: list[Tensor], k: int, mask: Tensor | None = None) -> Tensor:
     """What Mixtral is trained with."""
     found = load_balancing_loss_func(tuple(logits), logits[0].shape[-1], k, mask)
@@ -357,12 +375,16 @@ def library_balance(logits: list[Tensor], k: int, mask: Tensor | None = None) ->
 def check_load_balancing_loss(s: Submission) -> None:
     """Experts times the sum of choices times chances, over all layers, without padding."""
 
+    def drawn(layers: int, tokens: int, experts: int, lean: float) -> list[Tensor]:
+        favoured = torch.arange(experts).float()
+        numbers = range(1, layers + 1)
+        return [spread(normal(s, tokens, experts) + lean * n * favoured) for n in numbers]
+
     def expect(
         layers: int, tokens: int, experts: int, k: int, because: str, mask: Tensor | None = None,
         truth: Callable[..., Tensor] = true_balance, lean: float = 0.0,
     ) -> None:  # fmt: skip
-        favoured = torch.arange(experts).float()
-        logits = [normal(s, tokens, experts) + lean * n * favoured for n in range(1, layers + 1)]
+        logits = drawn(layers, tokens, experts, lean)
         arguments = (logits, k) if mask is None else (logits, k, mask)
         answer = s.load_balancing_loss(*arguments)
         answer.close_to(truth(*arguments), because=because, rtol=1e-4)
@@ -389,6 +411,12 @@ def check_load_balancing_loss(s: Submission) -> None:
     expect(2, 6, 8, 2, same, truth=library_balance, lean=0.2)
     expect(2, 6, 8, 2, same, torch.tensor([1, 1, 1, 0, 1, 0]), library_balance, 0.2)
     expect(1, 4, 3, 3, "With k as large as there are experts it is k, whatever they say.")
+    back = "Routers learn through this loss: a gradient has to reach the logits of every layer."
+    for mask in (None, torch.tensor([1, 1, 0, 1])):
+        logits = drawn(2, 4, 5, 0.3)
+        arguments = (logits, 2) if mask is None else (logits, 2, mask)
+        pull = s.load_balancing_loss.gradient(0, *arguments)
+        pull.close_to(true_pull(*arguments), because=back)
     nothing = "There is nothing to take a mean of."
     s.load_balancing_loss.raises(ValueError, [torch.zeros(0, 4)], 2, because=nothing)
     hidden = torch.zeros(3).long()
@@ -484,6 +512,13 @@ def empty_unchecked(
     return balance_of(p, chosen_by(p, k))
 
 
+def balance_detached(
+    router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
+) -> Tensor:
+    result: Tensor = right_balance([layer.detach() for layer in router_logits], k, attention_mask)
+    return result
+
+
 def balance_k_unchecked(
     router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
 ) -> Tensor:
@@ -528,6 +563,14 @@ BALANCE_MISTAKES = (
         "You multiplied the choices by themselves. A count has no gradient: the router could not "
         "learn from it.",
         "One factor is the mean probability, which has a gradient.",
+    ),
+    Mistake(
+        "no-gradient",
+        balance_detached,
+        "The number is right, but no gradient leads from it back to the logits: the routers could "
+        "not learn from it.",
+        "Only the choices are counted; p has to stay what torch has made of the logits. float(), "
+        ".item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way off.",
     ),
     Mistake(
         "token-by-token",
@@ -592,8 +635,9 @@ BALANCE_MISTAKES = (
 BALANCE_HINTS = (
     "Two lists of one number for each expert: where the tokens went, and where the router would "
     "have liked to send them. Even lists have the smallest product.",
-    "Put the layers' logits under one another, drop padding, softmax over experts. f: mean over "
-    "tokens of a one-hot of topk, k ones a token. p: mean probability. experts * (f * p).sum().",
+    "Put the layers' logits under one another and drop padding. Each row gives two things: k "
+    "choices, to be counted, and probabilities. Take the mean of both over all rows; what is done "
+    "with the two stands in the docstring.",
     "Two tokens, both [0.9, 0.1], k 1: both go to expert 0, f = [1, 0], p = [0.9, 0.1]. "
     "2 * (0.9 + 0) = 1.8; an even spread would give 1.",
 )
@@ -652,7 +696,7 @@ def check_sparse_experts(s: Submission) -> None:
         numbers = (normal(s, tokens, hidden), *routed(tokens, experts, k))
         weights = layer(experts, hidden, inner)
         answer = s.sparse_experts(*numbers, *weights)
-        answer.close_to(truth(*numbers, *weights), because=because, rtol=1e-4, atol=1e-5)
+        answer.close_to(truth(*numbers, *weights), because=because, rtol=1e-4, atol=1e-4)
 
     rule = "Each expert says down(silu(gate(x)) · up(x)), weighted."
     by_hand = (
@@ -671,12 +715,12 @@ def check_sparse_experts(s: Submission) -> None:
     apart = (normal(s, 3, 4), torch.tensor([[0, 2], [2, 0], [2, 0]]), torch.rand(
         3, 2, generator=s.generator))  # fmt: skip
     s.sparse_experts(*apart, gate_up, down).close_to(
-        true_experts(*apart, gate_up, down), because=unused
+        true_experts(*apart, gate_up, down), because=unused, atol=1e-4
     )
     crowd = (normal(s, 4, 3), torch.full((4, 1), 2), torch.rand(4, 1, generator=s.generator))
     all_to_one = layer(3, 3, 2)
     s.sparse_experts(*crowd, *all_to_one).close_to(
-        true_experts(*crowd, *all_to_one), because="All tokens may go to one expert."
+        true_experts(*crowd, *all_to_one), because="All tokens may go to one expert.", atol=1e-4
     )
     expect(0, 3, 4, 2, 2, "No token: the answer is (0, hidden).")
     expect(8, 8, 6, 4, 2, "MixtralExperts of transformers gives this.", library_experts)
@@ -955,9 +999,9 @@ EXPERTS_MISTAKES = (
 
 EXPERTS_HINTS = (
     "Turn it round: don't ask which experts a token has, ask which tokens an expert has.",
-    "Zeros like the input. For each expert: token, choice = torch.where(top_k_index == expert); "
-    "hidden_states[token] @ gate_up_proj[expert].T in two halves; silu(gate) * up; down_proj; "
-    "times the weight; added to the rows `token`.",
+    "Start from zeros like the input. For each expert you need the rows in which it stands and the "
+    "column in each of them: torch.where gives both. Its answers, weighted, are added to those "
+    "rows, where another expert may have said something already.",
     "x = [1, 2], gate [0, 1] gives 2, up [1, 1] gives 3. silu(2) = 2 / (1 + e^-2) = 1.7616; times "
     "3 is 5.2848; down [[1], [0]] gives [5.2848, 0]; weight 0.5: [2.6424, 0].",
 )
@@ -973,26 +1017,29 @@ CONFIG_CLASSES = {
     "qwen3_moe": Qwen3MoeConfig,
 }
 COMMON = {"hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 20}
+UNTIED = COMMON | {"tie_word_embeddings": False}
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
-    "two experts": ("mixtral", COMMON | {
+    "two experts": ("mixtral", UNTIED | {
         "num_hidden_layers": 1, "intermediate_size": 12, "num_local_experts": 2,
         "num_experts_per_tok": 1}),
-    "eight experts": ("mixtral", COMMON | {
+    "eight experts": ("mixtral", UNTIED | {
         "num_hidden_layers": 3, "intermediate_size": 6, "num_local_experts": 8,
         "num_experts_per_tok": 2}),
-    "all active": ("mixtral", COMMON | {
+    "all active": ("mixtral", UNTIED | {
         "num_hidden_layers": 2, "intermediate_size": 10, "num_local_experts": 3,
         "num_experts_per_tok": 3}),
+    "not said": ("mixtral", COMMON | {
+        "num_hidden_layers": 2, "intermediate_size": 10, "num_local_experts": 4,
+        "num_experts_per_tok": 1}),
     "tied": ("mixtral", COMMON | {
         "num_hidden_layers": 2, "intermediate_size": 10, "num_local_experts": 4,
         "num_experts_per_tok": 1, "tie_word_embeddings": True}),
-    "other name": ("olmoe", COMMON | {
+    "other name": ("olmoe", UNTIED | {
         "num_hidden_layers": 2, "intermediate_size": 4, "num_experts": 16,
-        "num_experts_per_tok": 4, "tie_word_embeddings": False}),
-    "fine-grained": ("qwen3_moe", COMMON | {
+        "num_experts_per_tok": 4}),
+    "fine-grained": ("qwen3_moe", UNTIED | {
         "num_hidden_layers": 2, "intermediate_size": 24, "moe_intermediate_size": 3,
-        "num_experts": 16, "num_experts_per_tok": 4, "head_dim": 4,
-        "tie_word_embeddings": False}),
+        "num_experts": 16, "num_experts_per_tok": 4, "head_dim": 4}),
 }  # fmt: skip
 MIXTRAL_8X7B = {
     "vocab_size": 32_000, "hidden_size": 4096, "intermediate_size": 14_336,
@@ -1035,31 +1082,61 @@ def tiny_counts(name: str) -> tuple[int, int]:
 def check_count_parameters(s: Submission) -> None:
     """All matrices, and those of a token's experts, as the real models have them."""
 
-    def expect(name: str, because: str) -> None:
-        total, active = tiny_counts(name)
-        answer = s.count_parameters(TINY[name][1])
-        answer.equals({"total": total, "active": active}, because=because)
+    def expect(config: dict[str, Any], counts: Counts, because: str) -> None:
+        answer = s.count_parameters(config)
+        answer.equals(counts, because=because)
         answer.holds(are_whole, because="Weights are counted: ints.")
 
-    expect("two experts", "Embedding, head, attention, router, experts.")
-    expect("eight experts", "Embedding, head, attention, router, experts; each layer has its own.")
-    expect("all active", "With every expert active, active is total.")
-    expect("tied", "A tied head is the embedding: it is counted once.")
-    expect("other name", "OLMoE's config says num_experts.")
+    def expect_tiny(name: str, because: str) -> None:
+        total, active = tiny_counts(name)
+        expect(TINY[name][1], {"total": total, "active": active}, because)
+
+    def expect_drawn(because: str, **changes: Any) -> None:
+        config = drawn_config(s) | changes
+        expect(config, matrix_by_matrix(config), because)
+
+    once = "Embedding, head, attention, router, experts."
+    expect_tiny("two experts", once)
+    each = "Embedding, head, attention, router, experts; each layer has its own."
+    expect_tiny("eight experts", each)
+    expect_drawn(each, tie_word_embeddings=False)
+    expect_drawn(each, tie_word_embeddings=False)
+    expect_tiny("all active", "With every expert active, active is total.")
+    silent = "Where tie_word_embeddings is absent it is False: the head is a matrix of its own."
+    expect_tiny("not said", silent)
+    expect_drawn(silent)
+    tied = "A tied head is the embedding: it is counted once."
+    expect_tiny("tied", tied)
+    expect_drawn(tied, tie_word_embeddings=True)
+    other = "OLMoE's config says num_experts."
+    expect_tiny("other name", other)
+    config = drawn_config(s)
+    config["num_experts"] = config.pop("num_local_experts")
+    expect(config, matrix_by_matrix(config), other)
     small = "moe_intermediate_size is the size of an expert; head_dim counts where it is given."
-    expect("fine-grained", small)
-    published = "Mixtral 8x7B has 46.7 billion weights and uses 12.9 of them."
-    s.count_parameters(MIXTRAL_8X7B).equals(MIXTRAL_COUNTS, because=published)
-    s.count_parameters(PHI_3_5_MOE).equals(
-        PHI_COUNTS, because="Phi-3.5-MoE: 42 billion, and 6.6 of them active."
-    )
-    s.count_parameters(QWEN3_30B_A3B).equals(
-        QWEN3_COUNTS, because="Qwen3-30B-A3B: 30.5 billion, and 3.3 of them active."
-    )
-    config = TINY["two experts"][1]
-    for chosen, because in ((3, K_TOO_LARGE), (0, K_TOO_SMALL)):
+    expect_tiny("fine-grained", small)
+    for _ in range(2):
+        inner, longer = 1 + draw(s, 90), 41 + draw(s, 40)
+        expect_drawn(small, tie_word_embeddings=False, moe_intermediate_size=inner, head_dim=longer)
+    expect(MIXTRAL_8X7B, MIXTRAL_COUNTS, "Mixtral 8x7B: 46.7 billion, and 12.9 of them active.")
+    expect(PHI_3_5_MOE, PHI_COUNTS, "Phi-3.5-MoE: 42 billion, and 6.6 of them active.")
+    expect(QWEN3_30B_A3B, QWEN3_COUNTS, "Qwen3-30B-A3B: 30.5 billion, and 3.3 of them active.")
+    config = drawn_config(s)
+    for chosen, because in ((config["num_local_experts"] + 1, K_TOO_LARGE), (0, K_TOO_SMALL)):
         wrong = config | {"num_experts_per_tok": chosen}
         s.count_parameters.raises(ValueError, wrong, because=because)
+
+
+def drawn_config(s: Submission) -> dict[str, Any]:
+    """A small mixture as Mixtral's config has it, but for tie_word_embeddings."""
+    key_value_heads, experts = 1 + draw(s, 5), 3 + draw(s, 14)
+    heads = key_value_heads * (2 + draw(s, 3))
+    return {
+        "vocab_size": 100 + draw(s, 900), "hidden_size": heads * (2 + 2 * draw(s, 20)),
+        "intermediate_size": 100 + draw(s, 900), "num_hidden_layers": 2 + draw(s, 30),
+        "num_attention_heads": heads, "num_key_value_heads": key_value_heads,
+        "num_local_experts": experts, "num_experts_per_tok": 1 + draw(s, experts - 1),
+    }  # fmt: skip
 
 
 def are_whole(value: Any) -> str | None:
@@ -1201,10 +1278,19 @@ COUNT_MISTAKES = (
         "config.get('head_dim') or hidden_size // num_attention_heads",
     ),
     Mistake(
+        "head-dim-of-key-value-heads",
+        counts_with(
+            lambda config, n: {"head_dim": config.get("head_dim", n["hidden"] // n["kv_heads"])}
+        ),
+        "You divided hidden_size by the key-value heads. The attention heads share it; a "
+        "key-value head is as long as one of those.",
+        "hidden_size // num_attention_heads",
+    ),
+    Mistake(
         "dense-size-taken",
         counts_with(lambda config, n: {"inner": config["intermediate_size"]}),
         "You took intermediate_size for an expert's inner size where the config has "
-        "moe_intermediate_size: a fine-grained mixture would be eight times as large.",
+        "moe_intermediate_size: Qwen3-30B-A3B's experts would be eight times as large.",
         "config.get('moe_intermediate_size') or config['intermediate_size']",
     ),
     Mistake(
@@ -1212,6 +1298,15 @@ COUNT_MISTAKES = (
         counts_with(lambda config, n: {"ends": 2}),
         "You counted a tied output head a second time.",
         "With tie_word_embeddings there is one matrix of vocab_size x hidden_size.",
+    ),
+    Mistake(
+        "tied-where-not-said",
+        counts_with(
+            lambda config, n: {"ends": 1 if config.get("tie_word_embeddings", True) else 2}
+        ),
+        "You take the output head for tied where the config does not say so. tie_word_embeddings "
+        "that is absent is False.",
+        "config.get('tie_word_embeddings', False)",
     ),
     Mistake(
         "head-forgotten",
@@ -1227,6 +1322,13 @@ COUNT_MISTAKES = (
         "You left embedding and output head out of the active weights. By the usual count, which "
         "gives Mixtral its 12.9 billion, they are in.",
         "Leave out nothing but the experts that are not chosen.",
+    ),
+    Mistake(
+        "norms-counted",
+        without(lambda n: -n["hidden"] * (2 * n["layers"] + 1)),
+        "You counted the norms: two of hidden_size weights in each layer, and one at the end. By "
+        "the count that is asked for they are left out.",
+        "Matrices only.",
     ),
     Mistake(
         "one-layer",
@@ -1245,14 +1347,19 @@ COUNT_MISTAKES = (
 COUNT_HINTS = (
     "What is there once, what once for each layer, what once for each expert of each layer? Only "
     "the last kind can be idle.",
-    "Embedding and head: 2 * vocab * hidden (1 if tied). Attention: query and output hidden x "
-    "heads "
-    "* head_dim each, key and value hidden x kv_heads * head_dim each. Router: hidden x experts. "
-    "An expert: 3 * hidden * inner.",
+    "Write down the shape of every matrix: at the two ends, in a layer's attention (queries and "
+    "output are as wide as all heads, keys and values as the key-value heads), its router, one "
+    "expert. Then say for each how often it is there, and how often it works for a token.",
     "Mixtral 8x7B: an expert is 3 * 4096 * 14336 = 176 million. 32 layers of 8: 45.1 billion; of "
     "2: 11.3 billion. All else is 1.6 billion. Together 46.7 and 12.9.",
 )
 
+
+MIXTRAL = "transformers.models.mixtral.modeling_mixtral"
+OLMOE = "transformers.models.olmoe.modeling_olmoe"
+ROUTERS = (f"{MIXTRAL}.MixtralTopKRouter", f"{OLMOE}.OlmoeTopKRouter")
+LAYERS = (f"{MIXTRAL}.MixtralExperts", f"{OLMOE}.OlmoeExperts")
+BLOCKS = (f"{MIXTRAL}.MixtralSparseMoeBlock", f"{OLMOE}.OlmoeSparseMoeBlock")
 
 CHALLENGES = (
     Challenge(
@@ -1267,6 +1374,7 @@ CHALLENGES = (
             router_with(by_sorting),
         ),
         hints=ROUTER_HINTS,
+        not_allowed=(*ROUTERS, *BLOCKS),
     ),
     Challenge(
         name="load_balancing_loss",
@@ -1276,6 +1384,7 @@ CHALLENGES = (
         mistakes=BALANCE_MISTAKES,
         alternatives=(right_balance, by_counting),
         hints=BALANCE_HINTS,
+        not_allowed=(f"{MIXTRAL}.load_balancing_loss_func", f"{OLMOE}.load_balancing_loss_func"),
     ),
     Challenge(
         name="sparse_experts",
@@ -1285,6 +1394,7 @@ CHALLENGES = (
         mistakes=EXPERTS_MISTAKES,
         alternatives=(right_experts, token_by_token, by_sorted_choices),
         hints=EXPERTS_HINTS,
+        not_allowed=(*LAYERS, *BLOCKS),
     ),
     Challenge(
         name="count_parameters",

@@ -17,6 +17,7 @@ from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional as F
 
 from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading.drawing import draw
 
 Models = dict[str, tuple[float, float]]
 Fit = dict[str, Any]
@@ -50,6 +51,15 @@ def true_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return torch.tensor(temperature**2 * total / len(student))
 
 
+def true_gradient(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """For the student's logits: temperature · (q - p) / tokens."""
+    rows = [
+        np.exp(log_softmax(q / temperature)) - np.exp(log_softmax(p / temperature))
+        for q, p in zip(exact(student), exact(teacher), strict=True)
+    ]
+    return torch.tensor(np.array(rows) * temperature / len(rows)).float()
+
+
 def library_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """By torch.distributions."""
     p, q = (Categorical(logits=x / temperature) for x in (teacher, student))
@@ -65,8 +75,13 @@ def check_distillation_loss(s: Submission) -> None:
     ) -> None:  # fmt: skip
         answer = s.distillation_loss(student, teacher, temperature)
         expected = truth(student, teacher, temperature)
-        answer.close_to(expected, because=because, rtol=1e-4, atol=1e-6)
+        answer.close_to(expected, because=because, rtol=1e-4, atol=1e-5)
         answer.is_tensor(shape=(), dtype=torch.float32)
+
+    def expect_gradient(student: Tensor, teacher: Tensor, temperature: float, because: str) -> None:
+        answer = s.distillation_loss.gradient(0, student, teacher, temperature)
+        expected = true_gradient(student, teacher, temperature)
+        answer.close_to(expected, because=because, rtol=1e-4, atol=1e-5)
 
     plain = "At temperature 1 it is KL(teacher || student)."
     expect(torch.tensor([[0.25, 0.75]]).log(), torch.tensor([[0.5, 0.5]]).log(), 1.0, plain)
@@ -80,15 +95,28 @@ def check_distillation_loss(s: Submission) -> None:
         expect(3 * normal(s, 4, 6), 3 * normal(s, 4, 6), temperature, soft)
     same = normal(s, 3, 4)
     expect(same, same, 2.0, "A student that agrees with its teacher has nothing to learn.")
-    far = "Logits far apart are no reason for infinity: the logarithm is taken of no rounded 0."
+    far = (
+        "Logits far apart: the logarithm of a tiny probability is a plain number, which neither "
+        "rounding to 0 nor a floor under it may spoil."
+    )
     expect(torch.tensor([[0.0, 300.0]]), torch.tensor([[1.0, 0.0]]), 1.0, far)
+    for away in (150.0 + draw(s, 150), -150.0 - draw(s, 150)):
+        apart, teacher = torch.tensor([[0.0, away]]), normal(s, 1, 2)
+        expect(apart, teacher, 1.0, far)
+        expect_gradient(apart, teacher, 1.0, far)
     ruled_out = "What the teacher rules out (-inf) adds nothing."
     forbidding = torch.tensor([[1.0, -math.inf, 0.0], [0.5, 2.0, -math.inf]])
     expect(normal(s, 2, 3), forbidding, 2.0, ruled_out)
+    forbidding = normal(s, 3, 4)
+    forbidding[torch.arange(3), torch.randint(4, (3,), generator=s.generator)] = -math.inf
+    expect(normal(s, 3, 4), forbidding, 2.0, ruled_out)
     half = "bfloat16 logits are taken to float32 before anything else."
     expect(normal(s, 4, 8).bfloat16(), normal(s, 4, 8).bfloat16(), 2.0, half)
     by_library = "torch.distributions' kl_divergence gives this, times temperature²."
     expect(normal(s, 5, 7), normal(s, 5, 7), 3.0, by_library, library_loss)
+    back = "The student learns through this loss: a gradient has to reach its logits."
+    expect_gradient(2 * normal(s, 1, 3), 2 * normal(s, 1, 3), 1.0, back)
+    expect_gradient(2 * normal(s, 4, 5), 2 * normal(s, 4, 5), 2.0, back)
     other = "Another vocabulary, or another number of tokens, can't be compared."
     for shape in ((3, 5), (1, 4), (3, 1)):
         s.distillation_loss.raises(ValueError, normal(s, 3, 4), normal(s, *shape), 2.0,
@@ -183,6 +211,27 @@ def temperature_unchecked(
     return temperature**2 * kl(q, p).mean()
 
 
+def by_distributions(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """Rounds the student's small probabilities to 0 and calls the distance infinite."""
+    refuse(student_logits, teacher_logits, temperature)
+    return library_loss(student_logits.float(), teacher_logits.float(), temperature)
+
+
+def detached(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """Right, and cut off from where it comes from."""
+    return by_token(student_logits.detach(), teacher_logits, temperature)
+
+
+def by_plain_sum(logits: Tensor) -> Tensor:
+    """log softmax without a largest number taken off."""
+    return logits - logits.exp().sum(-1, keepdim=True).log()
+
+
+def by_plain_powers(logits: Tensor) -> Tensor:
+    """softmax without a largest number taken off."""
+    return logits.exp() / logits.exp().sum(-1, keepdim=True)
+
+
 BOTH_SOFT = "Divide both by the temperature, then softmax."
 DISTILLATION_MISTAKES = (
     Mistake(
@@ -271,16 +320,47 @@ DISTILLATION_MISTAKES = (
         "F.log_softmax does both in one step, safely.",
     ),
     Mistake(
+        "infinite-where-rounded-to-zero",
+        by_distributions,
+        "Your distance is infinite where the student's probability is too small for float32 and is "
+        "rounded to 0, though its logarithm is known: torch.distributions' kl_divergence does "
+        "that. One token makes the loss infinite.",
+        "Take the logarithms straight from the logits: F.log_softmax.",
+    ),
+    Mistake(
+        "exp-overflows",
+        loss_with(lambda q, p: kl(by_plain_sum(q), p.softmax(-1))),
+        "You add up plain exponentials. exp(300) is more than float32 can hold, so the sum is "
+        "infinite.",
+        "F.log_softmax (or torch.logsumexp) takes the largest logit off first.",
+    ),
+    Mistake(
+        "softmax-of-plain-exponentials",
+        loss_with(lambda q, p: kl(by_plain_powers(q).log(), p.softmax(-1))),
+        "You divide plain exponentials. exp(300) is more than float32 can hold, and infinite / "
+        "infinite is NaN; exp(-300) is rounded to 0, whose logarithm is -inf.",
+        "F.log_softmax takes the largest logit off first, and never leaves the logarithms.",
+    ),
+    Mistake(
+        "no-gradient",
+        detached,
+        "The number is right, but no gradient leads from it back to student_logits: no student "
+        "could learn from it.",
+        "float(), .item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way "
+        "off: stay with operations on tensors.",
+    ),
+    Mistake(
         "student-without-log",
         loss_with(lambda q, p: kl(q.softmax(-1), p.softmax(-1))),
-        "F.kl_div wants logarithms for the student; you gave it probabilities.",
+        "You took the student's probabilities where their logarithms belong. (F.kl_div wants "
+        "logarithms for its first argument.)",
         "F.log_softmax for the student.",
     ),
     Mistake(
         "teacher-as-logarithms",
         loss_with(lambda q, p: kl(q.log_softmax(-1), p.log_softmax(-1))),
-        "F.kl_div takes the teacher as probabilities unless log_target=True; logarithms of what "
-        "you gave it are not numbers.",
+        "All that you return is NaN. F.kl_div does that to a teacher given as logarithms: unless "
+        "log_target=True it wants probabilities, and takes the logarithm itself.",
         "F.softmax for the teacher.",
     ),
     Mistake(
@@ -327,9 +407,9 @@ DISTILLATION_MISTAKES = (
 DISTILLATION_HINTS = (
     "Two distributions for each token, both softened in the same way; how many nats does one lose "
     "who believes the student while the teacher is right?",
-    "F.log_softmax(student / T, dim=-1) and F.softmax(teacher / T, dim=-1), in float32; "
-    "F.kl_div(first, second, reduction='batchmean') * T ** 2. Refuse other shapes, no token, T <= "
-    "0.",
+    "Go to float32 and divide both by the temperature. The teacher's probabilities weigh a "
+    "difference of logarithms, one for each word; which side of the average is a sum, which a "
+    "mean? F.kl_div knows the answer to all three, if it is told so.",
     "Teacher [0.5, 0.5], student [0.25, 0.75], T 1: 0.5 · log(0.5 / 0.25) + 0.5 · log(0.5 / 0.75) "
     "= 0.3466 - 0.2027 = 0.1438.",
 )
@@ -372,14 +452,29 @@ def check_pareto_frontier(s: Submission) -> None:
     expect({"b": (10.0, 0.7), "a": (10.0, 0.7)}, equal)
     expect({"x": (20.0, 0.8), "b": (10.0, 0.7), "y": (20.0, 0.8), "a": (10.0, 0.7)}, equal)
     expect({"b": (10.0, 0.7), "a": (10.0, 0.7), "best": (5.0, 0.9)}, equal)
+    numbers = drawn_numbers(s, 5)
+    expect(numbered([*numbers, *numbers[draw(s, 5) :], *numbers]), equal)
     for size in (6, 12):
-        numbers = torch.randint(1, 8, (size, 2), generator=s.generator).tolist()
-        expect({f"m{i}": (float(ms), q / 10) for i, (ms, q) in enumerate(numbers)}, rule)
+        expect(numbered(drawn_numbers(s, size)), rule)
     expect({}, "Of no model there is no frontier.")
     unknown = "What was not measured (NaN) can't be compared."
     for pair in ((math.nan, 0.5), (10.0, math.nan)):
+        numbers = drawn_numbers(s, 6)
+        numbers[draw(s, 6)] = pair
+        s.pareto_frontier.raises(ValueError, numbered(numbers), because=unknown)
         s.pareto_frontier.raises(ValueError, {"a": (20.0, 0.4), "b": pair}, because=unknown)
         s.pareto_frontier.raises(ValueError, {"b": pair, "a": (20.0, 0.4)}, because=unknown)
+
+
+def drawn_numbers(s: Submission, size: int) -> list[tuple[float, float]]:
+    """Pairs of few milliseconds and tenths, so that some are alike."""
+    drawn = torch.randint(1, 10, (size, 2), generator=s.generator).tolist()
+    return [(float(ms), quality / 10) for ms, quality in drawn]
+
+
+def numbered(pairs: list[tuple[float, float]]) -> Models:
+    """Models called m0, m1, …"""
+    return {f"m{number}": pair for number, pair in enumerate(pairs)}
 
 
 def measured(models: Models) -> None:
@@ -592,8 +687,8 @@ FRONTIER_MISTAKES = (
 
 FRONTIER_HINTS = (
     "When would nobody ever take a model, whatever a millisecond is worth to them?",
-    "Another model beats it: milliseconds <= and quality >=, and not the same pair. Keep what "
-    "nobody beats, sorted by milliseconds. Refuse NaN.",
+    "Write down when one pair beats another, with two comparisons and an exception for equals. "
+    "Then keep the models that no pair of the table beats; what is left is put in order.",
     "large (90, 0.8), small (20, 0.7), old (40, 0.6): small is faster than old and better, so old "
     "is out. large is better than small: it stays. small, large.",
 )
@@ -635,15 +730,24 @@ def check_memory_fit(s: Submission) -> None:
     weights = "The weights take parameters · bits / 8 bytes."
     expect(weights, TINY, 2**33, 16, 0, 20, 1)
     expect(weights, TINY, 2**33, 4, 0, 20, 1)
-    expect("A quantization's scales make it 4.5 bits.", TINY, 2**33, 4.5, 0, 20, 1)
+    expect(weights, *drawn_model(s), 8, 0, draw(s, 32), 1)
+    scales = "A quantization's scales make it 4.5 bits: not a whole number."
+    expect(scales, TINY, 2**33, 4.5, 0, 20, 1)
+    expect(scales, *drawn_model(s), 2.5 + draw(s, 6), 0, draw(s, 32), 1)
     expect("One bit is the least that a whole weight can have.", TINY, 2**33, 1, 0, 20, 1)
     cache = "A key and a value of two bytes a number, for each token, layer and key-value head."
     expect(cache, TINY, 1000, 8, 100, 1, 0)
     expect(cache, LLAMA_2_7B, 6_738_415_616, 16, 1, 24, 1)
     expect(cache, LLAMA_2_7B, 6_738_415_616, 4.5, 4096, 8, 1)
+    for _ in range(2):
+        expect(cache, *drawn_model(s), 4.5, 1 + draw(s, 100_000), draw(s, 32), 1)
     own = "head_dim counts where the config gives it."
     expect(own, NEMO, 12_247_782_400, 4.5, 1000, 8, 1)
     expect(own, LLAMA_3_2_3B, 3_212_749_824, 4.5, 131_072, 24, 1)
+    for _ in range(2):
+        config, parameters = drawn_model(s)
+        config["head_dim"] = sizes_of(config)[2] + 8 + 8 * draw(s, 8)
+        expect(own, config, parameters, 4.5, 1 + draw(s, 100_000), draw(s, 32), 1)
     edge = "It fits where all three together are no more than the memory."
     gib = 2**30
     expect(edge, TINY, 8 * gib, 8, 0, 9, 1)
@@ -652,11 +756,26 @@ def check_memory_fit(s: Submission) -> None:
     expect(edge, TINY, 8 * gib, 8, 1, 9, 1)
     expect(edge, LLAMA_2_7B, 4 * gib, 8, 4096, 7, 1)
     expect(edge, LLAMA_2_7B, 4 * gib, 8, 4097, 7, 1)
+    for bits, spare_mib in ((8, 0), (4, 0), (8, -1), (16, -1)):
+        (config, parameters), tokens = drawn_model(s), 10_000 + draw(s, 90_000)
+        needed = parameters * bits / 8 + right_cache(config, tokens, bits)
+        overhead = (1 + draw(s, 12)) / 4
+        memory = needed / GIB + overhead + spare_mib / 1024
+        expect(edge, config, parameters, bits, tokens, memory, overhead)
     expect("A GiB has 2**30 bytes.", TINY, 8 * 10**9, 8, 0, 7.5, 0)
     expect("A GiB has 2**30 bytes.", TINY, 6 * 10**9, 8, 0, 7.6, 2)
     for bits in (0, -4):
-        s.memory_fit.raises(ValueError, TINY, 1000, bits, 10, 1, 0,
+        s.memory_fit.raises(ValueError, *drawn_model(s), bits, 10, 100, 0,
                             because="A weight takes more than 0 bits.")  # fmt: skip
+
+
+def drawn_model(s: Submission) -> tuple[dict[str, Any], int]:
+    """A config without head_dim, and a number of parameters that 16 divides."""
+    key_value_heads = 1 + draw(s, 8)
+    heads = key_value_heads * (2 + draw(s, 4))
+    config = {"num_hidden_layers": 2 + draw(s, 60), "hidden_size": heads * 8 * (1 + draw(s, 20)),
+              "num_attention_heads": heads, "num_key_value_heads": key_value_heads}  # fmt: skip
+    return config, 16 * (10**8 + draw(s, 10**9))
 
 
 def sizes_of(config: dict[str, Any]) -> tuple[int, int, int]:
@@ -752,9 +871,17 @@ FIT_MISTAKES = (
         "memory_gib * 2**30",
     ),
     Mistake(
-        "keys-only",
+        "half-the-cache",
         cache_by(lambda cache, c, tokens, bits: cache / 2),
-        "You counted keys or values. A layer keeps both, two bytes for each number.",
+        "Your cache is half of what it is. A layer keeps keys and values, and each of their "
+        "numbers takes two bytes: one of the two factors of 2 is missing.",
+        "2 (key, value) · layers · key-value heads · head_dim · tokens · 2 bytes",
+    ),
+    Mistake(
+        "twice-the-cache",
+        cache_by(lambda cache, c, tokens, bits: cache * 2),
+        "Your cache is twice what it is. A key and a value of two bytes for each number: a factor "
+        "of 2 is there once too often.",
         "2 (key, value) · layers · key-value heads · head_dim · tokens · 2 bytes",
     ),
     Mistake(
@@ -773,6 +900,26 @@ FIT_MISTAKES = (
         ),
         "You counted query heads. Only key-value heads are kept.",
         "config['num_key_value_heads']",
+    ),
+    Mistake(
+        "hidden-size-cached",
+        cache_by(
+            lambda cache, c, tokens, bits: c["num_hidden_layers"] * c["hidden_size"] * tokens * 4
+        ),
+        "You counted hidden_size numbers for a key, and as many for a value. Only the key-value "
+        "heads are kept, with head_dim numbers each.",
+        "num_key_value_heads * head_dim in the place of hidden_size.",
+    ),
+    Mistake(
+        "head-dim-of-key-value-heads",
+        cache_by(
+            lambda cache, c, tokens, bits: (
+                cache if "head_dim" in c else c["num_hidden_layers"] * c["hidden_size"] * tokens * 4
+            )
+        ),
+        "You divided hidden_size by the key-value heads. The attention heads share it; a "
+        "key-value head is as long as one of those.",
+        "hidden_size // num_attention_heads",
     ),
     Mistake(
         "head-dim-computed",
@@ -830,8 +977,8 @@ FIT_MISTAKES = (
 
 FIT_HINTS = (
     "Three things share the memory. One depends on the bits, one on the tokens, one on neither.",
-    "weights = parameters * bits / 8; cache = 2 · layers · key-value heads · head_dim · tokens · 2 "
-    "bytes; fits = weights + cache + overhead_gib * 2**30 <= memory_gib * 2**30.",
+    "A byte has eight bits. For the cache, start from one key-value head: head_dim numbers of two "
+    "bytes; then go up: key and value, heads, layers, tokens. Last, bring bytes and GiB together.",
     "Llama-2-7B, 4.5 bits, 4,096 tokens: 6.738e9 * 4.5 / 8 = 3.79e9 bytes (3.53 GiB); 2 · 32 · 32 "
     "· 128 · 2 = 524,288 bytes a token, 2 GiB; with 1 GiB of overhead 6.53 GiB: fits into 8.",
 )

@@ -6,6 +6,7 @@ mistake that must be diagnosed, or None where the general message has to do.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -33,6 +34,31 @@ def r_branches(router_logits, k, norm_topk_prob):
     if norm_topk_prob:
         return torch.softmax(values, dim=-1), indices
     return torch.softmax(logits, dim=-1).gather(-1, indices), indices
+
+
+def r_numpy(router_logits, k, norm_topk_prob):
+    check_k(k, router_logits.shape[1])
+    logits = router_logits.float().numpy()
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    p = powers / powers.sum(1, keepdims=True)
+    idx = np.argsort(-p, axis=1, kind="stable")[:, :k]
+    top = np.take_along_axis(p, idx, 1)
+    if norm_topk_prob:
+        top = top / top.sum(1, keepdims=True)
+    return torch.from_numpy(top), torch.from_numpy(idx)
+
+
+def r_lists_of_pairs(router_logits, k, norm_topk_prob):
+    tokens, experts = router_logits.shape
+    if k not in range(1, experts + 1):
+        raise ValueError(k)
+    weights, numbers = torch.zeros(tokens, k), torch.zeros(tokens, k, dtype=torch.int64)
+    for t, row in enumerate(torch.softmax(router_logits.double(), -1).tolist()):
+        best = sorted(((p, e) for e, p in enumerate(row)), reverse=True)[:k]
+        whole = sum(p for p, _ in best) if norm_topk_prob else 1
+        for j, (p, e) in enumerate(best):
+            weights[t, j], numbers[t, j] = p / whole, e
+    return weights, numbers
 
 
 def r_gpt_oss(router_logits, k, norm_topk_prob):
@@ -175,6 +201,24 @@ def b_bincount(router_logits, k, attention_mask=None):
     return n * torch.dot(f, probs.sum(0) / tokens)
 
 
+def b_loops(router_logits, k, attention_mask=None):
+    n = router_logits[0].shape[-1]
+    check_k(k, n)
+    counted, likely, tokens = [0] * n, [0.0] * n, 0
+    for layer in router_logits:
+        for t, row in enumerate(layer):
+            if attention_mask is not None and not attention_mask[t]:
+                continue
+            tokens += 1
+            p = torch.softmax(row, 0)
+            for e in torch.topk(row, k).indices.tolist():
+                counted[e] += 1
+            likely = [a + b for a, b in zip(likely, p, strict=True)]
+    if tokens == 0:
+        raise ValueError("no tokens")
+    return n * sum(c / tokens * p / tokens for c, p in zip(counted, likely, strict=True))
+
+
 def b_custom(router_logits, k, attention_mask, loss):
     logits = rows_of(router_logits, attention_mask)
     check_k(k, logits.shape[-1])
@@ -264,6 +308,15 @@ def b_any_k(router_logits, k, attention_mask=None):
     return n * (hot(probs, k).sum(1).mean(0) * probs.mean(0)).sum()
 
 
+def b_detached(router_logits, k, attention_mask=None):
+    with torch.no_grad():
+        return b_hf(router_logits, k, attention_mask)
+
+
+def b_items(router_logits, k, attention_mask=None):
+    return torch.tensor(b_bincount(router_logits, k, attention_mask).item())
+
+
 def b_float(router_logits, k, attention_mask=None):
     return b_hf(router_logits, k, attention_mask).item()
 
@@ -303,6 +356,34 @@ def e_slots(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
             rows = top_k_index[:, slot] == e
             y = mlp(hidden_states[rows], gate_up_proj[e], down_proj[e])
             out[rows] += y * top_k_weights[rows, slot].unsqueeze(-1)
+    return out
+
+
+def e_numpy(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    x, index, w = hidden_states.numpy(), top_k_index.numpy(), top_k_weights.numpy()
+    if ((index < 0) | (index >= down_proj.shape[0])).any():
+        raise ValueError("an expert that is not there")
+    y = np.zeros_like(x)
+    for e in np.unique(index):
+        both = x @ gate_up_proj[e].numpy().T
+        gate, up = np.split(both, 2, axis=1)
+        said = (gate / (1 + np.exp(-gate)) * up) @ down_proj[e].numpy().T
+        y += said * ((index == e) * w).sum(1, keepdims=True)
+    return torch.from_numpy(y.astype(np.float32))
+
+
+def e_dict(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    has = {}
+    for t, row in enumerate(top_k_index.tolist()):
+        for j, e in enumerate(row):
+            if e not in range(down_proj.shape[0]):
+                raise ValueError(f"no expert {e}")
+            has.setdefault(e, []).append((t, j))
+    out = torch.zeros_like(hidden_states)
+    for e, places in has.items():
+        tokens = [t for t, _ in places]
+        weights = torch.stack([top_k_weights[t, j] for t, j in places])
+        out[tokens] += mlp(hidden_states[tokens], gate_up_proj[e], down_proj[e]) * weights[:, None]
     return out
 
 
@@ -475,6 +556,26 @@ def c_less_idle(config):
     return {"total": total, "active": total - rest}
 
 
+def c_shapes(config):
+    n = config.get("num_experts", config.get("num_local_experts"))
+    k = config["num_experts_per_tok"]
+    if k < 1 or k > n:
+        raise ValueError(k)
+    h = config["hidden_size"]
+    d = config.get("head_dim", h // config["num_attention_heads"])
+    q, kv = config["num_attention_heads"] * d, config["num_key_value_heads"] * d
+    ffn = config.get("moe_intermediate_size", config.get("intermediate_size"))
+    counts = {}
+    for key, working in (("active", k), ("total", n)):
+        numbers = [config["vocab_size"] * h]
+        if not config.get("tie_word_embeddings", False):
+            numbers.append(h * config["vocab_size"])
+        for _ in range(config["num_hidden_layers"]):
+            numbers += [h * q, h * kv, h * kv, q * h, h * n] + [h * ffn, h * ffn, ffn * h] * working
+        counts[key] = sum(numbers)
+    return counts
+
+
 def c_times_eight(config):
     n = config.get("num_local_experts") or config.get("num_experts")
     k = config["num_experts_per_tok"]
@@ -513,6 +614,24 @@ def c_head_dim(config):
     return count(config, head_dim=config["hidden_size"] // config["num_attention_heads"])
 
 
+def c_long_heads(config):
+    size = config.get("head_dim") or config["hidden_size"] // config["num_key_value_heads"]
+    return count(config, head_dim=size)
+
+
+def c_as_llama_2(config):
+    return count(config, ends=2 - config.get("tie_word_embeddings", True))
+
+
+def c_norms(config):
+    norms = config["hidden_size"] * (2 * config["num_hidden_layers"] + 1)
+    return {name: weights + norms for name, weights in count(config).items()}
+
+
+def c_index(config):
+    return count(config, ends=1 if config["tie_word_embeddings"] else 2)
+
+
 def c_dense_size(config):
     return count(config, inner=config["intermediate_size"])
 
@@ -545,10 +664,10 @@ def c_tuple(config):
 
 
 RIGHT = {
-    "top_k_router": [r_mixtral, r_branches],
-    "load_balancing_loss": [b_hf, b_bincount],
-    "sparse_experts": [e_mask, e_slots],
-    "count_parameters": [c_right, c_less_idle],
+    "top_k_router": [r_mixtral, r_branches, r_numpy, r_lists_of_pairs],
+    "load_balancing_loss": [b_hf, b_bincount, b_loops],
+    "sparse_experts": [e_mask, e_slots, e_numpy, e_dict],
+    "count_parameters": [c_right, c_less_idle, c_shapes],
 }
 WRONG = {
     "top_k_router": {
@@ -584,6 +703,8 @@ WRONG = {
         b_masked_sums: "padding-in-the-count",
         b_nan: "empty-unchecked",
         b_any_k: "k-unchecked",
+        b_detached: "no-gradient",
+        b_items: "no-gradient",
         b_float: None,
     },
     "sparse_experts": {
@@ -612,12 +733,16 @@ WRONG = {
         c_two: "two-matrices",
         c_mha: "all-heads-alike",
         c_head_dim: "head-dim-computed",
+        c_long_heads: "head-dim-of-key-value-heads",
         c_dense_size: "dense-size-taken",
         c_untied: "tied-counted-twice",
+        c_as_llama_2: "tied-where-not-said",
         c_no_head: "head-forgotten",
         c_no_embedding: "embedding-inactive",
+        c_norms: "norms-counted",
         c_single_layer: "one-layer",
         c_unchecked: "k-unchecked",
+        c_index: None,
         c_tuple: None,
     },
 }

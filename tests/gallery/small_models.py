@@ -10,6 +10,7 @@ import math
 from itertools import pairwise
 
 import torch
+from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional as F
 
 # ---------------------------------------------------------------- distillation_loss
@@ -42,6 +43,29 @@ def d_by_hand(student_logits, teacher_logits, temperature):
     p = log_p.exp()
     each = torch.where(p > 0, p * (log_p - log_q), torch.zeros(()))
     return each.sum(dim=1).mean() * temperature * temperature
+
+
+def d_one_by_one(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    losses = []
+    for row_s, row_t in zip(s, t, strict=True):
+        row_s, row_t = row_s / temperature, row_t / temperature
+        m = row_s.max().detach()
+        log_sum = m + torch.log(torch.sum(torch.exp(row_s - m)))
+        p = torch.exp(row_t - torch.logsumexp(row_t, 0))
+        loss = torch.zeros(())
+        for i in range(len(row_s)):
+            if p[i] > 0:
+                loss = loss + p[i] * (torch.log(p[i]) - (row_s[i] - log_sum))
+        losses.append(loss)
+    return temperature**2 * sum(losses) / len(losses)
+
+
+def d_torch_log_target(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    log_p = F.log_softmax(t / temperature, -1).clamp_min(torch.finfo(torch.float32).min)
+    q = F.log_softmax(s / temperature, -1)
+    return temperature**2 * F.kl_div(q, log_p, reduction="sum", log_target=True) / len(q)
 
 
 def d_parts(s, t, temperature):
@@ -164,6 +188,44 @@ def d_any_temperature(student_logits, teacher_logits, temperature):
     return (torch.xlogy(p, p) - p * q).sum(dim=-1).mean() * temperature**2
 
 
+def d_distributions(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = Categorical(logits=s / temperature), Categorical(logits=t / temperature)
+    return temperature**2 * kl_divergence(p, q).mean()
+
+
+def d_floor(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    q, p = (torch.softmax(x / temperature, -1) for x in (s, t))
+    log_q = torch.log(q + 1e-10)
+    return F.kl_div(log_q, p, reduction="batchmean") * temperature**2
+
+
+def d_naive_sum(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    z = s / temperature
+    log_q = z - torch.log(torch.exp(z).sum(-1, keepdim=True))
+    p = torch.softmax(t / temperature, -1)
+    return F.kl_div(log_q, p, reduction="batchmean") * temperature**2
+
+
+def d_naive_softmax(student_logits, teacher_logits, temperature):
+    s, t = checked(student_logits, teacher_logits, temperature)
+    powers = torch.exp(s / temperature)
+    log_q = torch.log(powers / powers.sum(-1, keepdim=True))
+    p = torch.softmax(t / temperature, -1)
+    return F.kl_div(log_q, p, reduction="batchmean") * temperature**2
+
+
+def d_item(student_logits, teacher_logits, temperature):
+    return torch.tensor(d_hinton(student_logits, teacher_logits, temperature).item())
+
+
+@torch.no_grad()
+def d_no_grad(student_logits, teacher_logits, temperature):
+    return d_by_hand(student_logits, teacher_logits, temperature)
+
+
 def d_symmetric(student_logits, teacher_logits, temperature):
     there = d_hinton(student_logits, teacher_logits, temperature)
     return (there + d_hinton(teacher_logits, student_logits, temperature)) / 2
@@ -203,6 +265,14 @@ def f_loops(models, beaten=None, key=lambda pair: pair[0]):
         if not dominated:
             out.append(name)
     return sorted(out, key=lambda n: key(models[n])) if key else out
+
+
+def f_pairs(models):
+    if any(x != x for pair in models.values() for x in pair):
+        raise ValueError("nan")
+    pairs = set(models.values())
+    front = {a for a in pairs if not any(b != a and b[0] <= a[0] and b[1] >= a[1] for b in pairs)}
+    return [name for pair in sorted(front) for name, mine in models.items() if mine == pair]
 
 
 def f_best(models):
@@ -347,6 +417,19 @@ def m_left(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return {"weights": round(found["weights"]), "cache": found["cache"], "fits": free >= 0}
 
 
+def m_gib(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    if bits <= 0:
+        raise ValueError(f"{bits} bits")
+    weights = parameters * (bits / 8)
+    dim = config.get("head_dim", config["hidden_size"] // config["num_attention_heads"])
+    cache = 0
+    for _layer in range(config["num_hidden_layers"]):
+        for _head in range(config["num_key_value_heads"]):
+            cache += 2 * dim * 2 * tokens
+    needed = weights / 2**30 + cache / 2**30 + overhead_gib
+    return {"fits": not needed > memory_gib, "weights": weights, "cache": float(cache)}
+
+
 def m_bits(config, parameters, bits, tokens, memory_gib, overhead_gib):
     a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
     return fit(*a, weights=parameters * bits)
@@ -368,6 +451,25 @@ def m_gb(config, parameters, bits, tokens, memory_gib, overhead_gib):
 
 def m_keys(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, vectors=1)
+
+
+def m_one_byte(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, number=1)
+
+
+def m_float32(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, number=4)
+
+
+def m_whole_hidden(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    whole = {**config, "num_key_value_heads": 1, "head_dim": config["hidden_size"]}
+    return fit(whole, parameters, bits, tokens, memory_gib, overhead_gib)
+
+
+def m_long_heads(config, parameters, bits, tokens, memory_gib, overhead_gib):
+    size = config.get("head_dim") or config["hidden_size"] // config["num_key_value_heads"]
+    a = (parameters, bits, tokens, memory_gib, overhead_gib)
+    return fit({**config, "head_dim": size}, *a)
 
 
 def m_quantized_cache(config, parameters, bits, tokens, memory_gib, overhead_gib):
@@ -418,9 +520,9 @@ def m_bool(config, parameters, bits, tokens, memory_gib, overhead_gib):
 
 
 RIGHT = {
-    "distillation_loss": [d_hinton, d_by_hand],
-    "pareto_frontier": [f_sweep, f_loops],
-    "memory_fit": [m_right, m_left],
+    "distillation_loss": [d_hinton, d_by_hand, d_one_by_one, d_torch_log_target],
+    "pareto_frontier": [f_sweep, f_loops, f_pairs],
+    "memory_fit": [m_right, m_left, m_gib],
 }
 WRONG = {
     "distillation_loss": {
@@ -445,6 +547,12 @@ WRONG = {
         d_stretched: "shapes-unchecked",
         d_empty: "empty-unchecked",
         d_any_temperature: "temperature-unchecked",
+        d_distributions: "infinite-where-rounded-to-zero",
+        d_naive_sum: "exp-overflows",
+        d_naive_softmax: "softmax-of-plain-exponentials",
+        d_item: "no-gradient",
+        d_no_grad: "no-gradient",
+        d_floor: None,
         d_symmetric: None,
     },
     "pareto_frontier": {
@@ -469,7 +577,11 @@ WRONG = {
         m_floor: "bits-floored",
         m_int: "whole-bits",
         m_gb: "gb-for-gib",
-        m_keys: "keys-only",
+        m_keys: "half-the-cache",
+        m_one_byte: "half-the-cache",
+        m_float32: "twice-the-cache",
+        m_whole_hidden: "hidden-size-cached",
+        m_long_heads: "head-dim-of-key-value-heads",
         m_quantized_cache: "cache-in-the-weights-bits",
         m_heads: "query-heads",
         m_computed: "head-dim-computed",
