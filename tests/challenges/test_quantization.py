@@ -84,7 +84,7 @@ def test_truth_by_hand():
     assert (packed.tolist(), absmax.tolist()) == ([192, 144], [2.0])
     codes, scale, zero = quantization.true_zero_point(torch.tensor([-1.0, 0.0, 2.0]), 2)
     assert (codes.tolist(), scale, zero) == ([0, 1, 3], 1.0, 1)
-    assert quantization.NF4 == tuple(NF4)
+    assert tuple(NF4) == quantization.NF4
     assert quantization.NF4.index(0.0) == 7
 
 
