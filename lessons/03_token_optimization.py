@@ -39,9 +39,9 @@ model, tokenizer = load_model()
 # course's own, with 2,769 tokens, made for the small world of the bundled model.
 
 # %%
-readers = {name: tokens.reader(name) for name in ("tekken", "sentencepiece", "course")}
-notice = "The ferry to Łódź leaves at 7:30."
-tokens.side_by_side(readers, notice)
+token_readers = {name: tokens.reader(name) for name in ("tekken", "sentencepiece", "course")}
+ferry_notice = "The ferry to Łódź leaves at 7:30."
+tokens.side_by_side(token_readers, ferry_notice)
 
 # %% [markdown]
 # A dot is a space, and `‹c5›` is half a letter: where a tokenizer has no token for a letter, it
@@ -53,13 +53,13 @@ tokens.side_by_side(readers, notice)
 # language, code.
 
 # %%
-card = costs.RateCard(  # an example in round numbers, no provider's offer: put in your own
+rate_card = costs.RateCard(  # an example in round numbers, no provider's offer: put in your own
     "Example card, made up for this course", as_of="2026-11-01", input=2.0, cached=0.2, output=6.0
 )
-print(card)
+print(rate_card)
 
 # %%
-samples = {
+sample_texts = {
     "A sentence": "Unbelievable: the ferry to the island leaves at half past seven.",
     "JSON": formats.pretty_json(formats.employees(2)),
     "CSV": "id,name,active\n1001,Hugo Lopez,true\n1002,Mira Abel,false",
@@ -67,7 +67,7 @@ samples = {
     "Korean": languages.NOTICE["Korean"],
     "Code": "def area(radius: float) -> float:\n    return 3.14159 * radius**2",
 }
-TokenExplorer(readers, samples, rate=card.input)
+TokenExplorer(token_readers, sample_texts, rate=rate_card.input)
 
 # %%
 lab.ask("what-decides")
@@ -85,12 +85,14 @@ lab.ask("what-decides")
 def learn_merges(words: dict[str, int], count: int) -> list[tuple[str, str]]:
     """Learn the merges of byte-pair encoding: join the most frequent pair, again and again.
 
-    words    how often each word occurs in a corpus; pairs are counted inside words only
+    words    how often each word occurs in a corpus; pairs are counted inside words only, every
+             two neighbours: aaa has the pair (a, a) twice, and is joined from the left
     count    how many merges to learn; fewer when no word has two tokens left
     returns  the merged pairs in the order in which they were learned, each a tuple of two tokens
 
     Of equally frequent pairs the one is merged whose first token is older, then the one whose
     second is: letters are the oldest tokens, in alphabetical order, then the results of the merges.
+    Write it in Python: the trainer of `tokenizers` is what it is compared with.
 
     learn_merges({"low": 5, "lower": 2}, 2)  →  [("l", "o"), ("lo", "w")]
     """
@@ -107,12 +109,17 @@ lab.check(learn_merges)
 # Now on real words: all that stands in the notice that you will meet below in thirteen languages.
 
 # %%
-learn = lab.use(learn_merges)
-corpus = Counter(" ".join(languages.NOTICE.values()).split())
-learned, library = learn(corpus, 150), tokens.library_merges(corpus, 150)
-print(" ".join("".join(pair) for pair in learned[:24]))
-equal = sum(a == b for a, b in zip(learned, library, strict=True)) / len(library)
-lab.claim("merges equal to those of tokenizers", equal, around=1.0, within=0.0)
+my_merges = lab.use(learn_merges)
+notice_words = Counter(" ".join(languages.NOTICE.values()).split())
+merges_learned, merges_of_library = (
+    my_merges(notice_words, 150),
+    tokens.library_merges(notice_words, 150),
+)
+print(" ".join("".join(pair) for pair in merges_learned[:24]))
+share_equal = sum(a == b for a, b in zip(merges_learned, merges_of_library, strict=True)) / len(
+    merges_of_library
+)
+lab.claim("merges equal to those of tokenizers", share_equal, around=1.0, within=0.0)
 
 # %%
 lab.ask("merge-by-hand")
@@ -123,8 +130,8 @@ lab.ask("merge-by-hand")
 # A hundred employees with six fields each. First as JSON is usually pasted into prompts:
 
 # %%
-people = formats.employees(100)
-print(formats.pretty_json(people[:1]))
+people_records = formats.employees(100)
+print(formats.pretty_json(people_records[:1]))
 
 # %% [markdown]
 # Every record repeats every key, with quotes, spaces and a line end. A table says the keys once.
@@ -147,16 +154,20 @@ def write_table(records: list[dict[str, Any]], form: str = "csv") -> str:
     """Write records as a table that loses nothing: CSV (RFC 4180) or a Markdown table.
 
     records  what JSON can hold; keys are printable text, not empty, no spaces at their ends
-    form     "csv" or "markdown"; anything else is a ValueError, and so are records without a key
-    returns  a header, then one line for each record. CSV quotes a cell only where it must. Markdown
+    form     "csv" or "markdown"; anything else is a ValueError, and so are records of which none
+             has a key; a record without keys among others is a line of empty cells
+    returns  a header of the columns, then one line for each record, each with a line end. CSV
+             quotes a cell only where it must; a line whose only cell is empty is `""`. Markdown
              lines are `| a | b |`, with dashes after the header; a backslash is written as two,
              and | as \\|
 
     A column for each key, in the order of first appearance. A key inside a dict makes a column
-    `outer.inner`, where a dot or a backslash in a key has a backslash before it. Cells:
+    `outer.inner`, where a dot or a backslash in a key has a backslash before it. Cells below the
+    header, which holds the columns as they are:
       a missing key       nothing
-      text                as it is, if it is printable, not empty, without spaces at its ends, and
-                          no JSON (json.loads refuses it); else, quoted, as JSON
+      text                as it is, if it is printable (str.isprintable), not empty, without spaces
+                          at its ends, and no JSON (json.loads refuses it, as it does 0815); else,
+                          quoted, as JSON
       everything else     JSON without spaces: numbers, true, false, null, lists, empty dicts
 
     write_table([{"id": 7, "at": {"zip": "4000"}}])  →  'id,at.zip\\n7,\"\"\"4000\"\"\"\\n'
@@ -168,10 +179,13 @@ def write_table(records: list[dict[str, Any]], form: str = "csv") -> str:
 lab.check(write_table)
 
 # %%
-table = lab.use(write_table)
-counts = formats.token_counts(people, table, readers)
+my_table = lab.use(write_table)
+format_counts = formats.token_counts(people_records, my_table, token_readers)
 quantity_plots.amounts(
-    {name: {r.name: counts[name][key] for key, r in readers.items()} for name in formats.FORMATS},
+    {
+        name: {r.name: format_counts[name][key] for key, r in token_readers.items()}
+        for name in formats.FORMATS
+    },
     x_label="tokens for 100 records",
     alt="Horizontal bars of tokens for the same hundred records in eight formats with three "
     "tokenizers. With Tekken XML needs most, then pretty JSON; CSV needs least, Markdown a "
@@ -180,19 +194,32 @@ quantity_plots.amounts(
 )
 
 # %%
-tekken = {name: counts[name]["tekken"] for name in formats.FORMATS}
-own = {name: counts[name]["course"] for name in formats.FORMATS}
-lab.compare("csv-share", 100 * tekken["CSV"] / tekken["pretty JSON"])
+tekken_counts = {name: format_counts[name]["tekken"] for name in formats.FORMATS}
+course_counts = {name: format_counts[name]["course"] for name in formats.FORMATS}
+lab.compare("csv-share", 100 * tekken_counts["CSV"] / tekken_counts["pretty JSON"])
 
 # %%
-lab.claim("CSV / pretty JSON", tekken["CSV"] / tekken["pretty JSON"], around=0.42, within=0.02)
-lab.claim("XML / pretty JSON", tekken["XML"] / tekken["pretty JSON"], around=1.18, within=0.03)
 lab.claim(
-    "compact JSON / JSON, Tekken", tekken["compact JSON"] / tekken["JSON"], around=0.80, within=0.02
+    "CSV / pretty JSON",
+    tekken_counts["CSV"] / tekken_counts["pretty JSON"],
+    around=0.42,
+    within=0.02,
+)
+lab.claim(
+    "XML / pretty JSON",
+    tekken_counts["XML"] / tekken_counts["pretty JSON"],
+    around=1.18,
+    within=0.03,
+)
+lab.claim(
+    "compact JSON / JSON, Tekken",
+    tekken_counts["compact JSON"] / tekken_counts["JSON"],
+    around=0.80,
+    within=0.02,
 )
 lab.claim(
     "compact JSON / JSON, our tokenizer",
-    own["compact JSON"] / own["JSON"],
+    course_counts["compact JSON"] / course_counts["JSON"],
     around=1.23,
     within=0.03,
 )
@@ -231,14 +258,16 @@ def read_table(text: str, form: str = "csv") -> list[dict[str, Any]]:
 lab.check(read_table)
 
 # %%
-read = lab.use(read_table)
-parts, bought = formats.catalogue(40), formats.orders(30)
-back = [
-    read(table(records, form), form) == records
-    for records in (people, parts, bought)
+my_reader = lab.use(read_table)
+part_records, order_records = formats.catalogue(40), formats.orders(30)
+came_back = [
+    my_reader(my_table(records, form), form) == records
+    for records in (people_records, part_records, order_records)
     for form in ("csv", "markdown")
 ]
-lab.claim("tables that came back as they were", sum(back) / len(back), around=1.0, within=0.0)
+lab.claim(
+    "tables that came back as they were", sum(came_back) / len(came_back), around=1.0, within=0.0
+)
 
 # %% [markdown]
 # ## What does the model still find?
@@ -254,10 +283,10 @@ print(formats.table_questions(1, 4)[0].question)
 lab.ask("yaml-right")
 
 # %%
-questions = formats.table_questions(200, rows=4)
-found = formats.look_up(model, tokenizer, questions, table)
+row_questions = formats.table_questions(200, rows=4)
+looked_up = formats.look_up(model, tokenizer, row_questions, my_table)
 quantity_plots.trade_off(
-    {name: (each.tokens, each.right) for name, each in found.items()},
+    {name: (each.tokens, each.right) for name, each in looked_up.items()},
     x_label="tokens of the prompt, in the model's own tokenizer",
     y_label="share of questions answered",
     chance=0.25,
@@ -268,16 +297,16 @@ quantity_plots.trade_off(
 )
 
 # %%
-right = {name: each.right for name, each in found.items()}
-low, high = right["YAML"].interval
-lab.compare("yaml-right", 100 * right["YAML"].share, 100 * low, 100 * high)
+share_right_in = {name: each.right for name, each in looked_up.items()}
+yaml_low, yaml_high = share_right_in["YAML"].interval
+lab.compare("yaml-right", 100 * share_right_in["YAML"].share, 100 * yaml_low, 100 * yaml_high)
 
 # %%
-lab.claim("found in CSV", right["CSV"].share, around=0.98, within=0.03)
-lab.claim("found in Markdown", right["Markdown"].share, around=0.97, within=0.03)
-lab.claim("found in JSON with spaces", right["JSON"].share, around=0.65, within=0.07)
-lab.claim("found in compact JSON", right["compact JSON"].share, around=0.14, within=0.06)
-lab.claim("found in YAML", right["YAML"].share, around=0.28, within=0.08)
+lab.claim("found in CSV", share_right_in["CSV"].share, around=0.98, within=0.03)
+lab.claim("found in Markdown", share_right_in["Markdown"].share, around=0.97, within=0.03)
+lab.claim("found in JSON with spaces", share_right_in["JSON"].share, around=0.65, within=0.07)
+lab.claim("found in compact JSON", share_right_in["compact JSON"].share, around=0.14, within=0.06)
+lab.claim("found in YAML", share_right_in["YAML"].share, around=0.28, within=0.08)
 
 # %% [markdown]
 # Three things are in this picture.
@@ -301,17 +330,17 @@ lab.claim("found in YAML", right["YAML"].share, around=0.28, within=0.08)
 # possible measures each, and orders with a list of items.
 
 # %%
-uneven = {
-    "40 ragged parts": formats.token_counts(parts, table, readers),
-    "30 nested orders": formats.token_counts(bought, table, readers),
+uneven_counts = {
+    "40 ragged parts": formats.token_counts(part_records, my_table, token_readers),
+    "30 nested orders": formats.token_counts(order_records, my_table, token_readers),
 }
-production = ("tekken", "sentencepiece")
-shown = ("compact JSON", "YAML", "key-value lines", "Markdown", "CSV")
+production_readers = ("tekken", "sentencepiece")
+formats_shown = ("compact JSON", "YAML", "key-value lines", "Markdown", "CSV")
 quantity_plots.amounts(
     {
-        f"{kind}: {name}": {readers[key].name: some[name][key] for key in production}
-        for kind, some in uneven.items()
-        for name in shown
+        f"{kind}: {name}": {token_readers[key].name: some[name][key] for key in production_readers}
+        for kind, some in uneven_counts.items()
+        for name in formats_shown
     },
     x_label="tokens",
     alt="Horizontal bars of tokens for ragged and for nested records in five formats. For the "
@@ -321,34 +350,34 @@ quantity_plots.amounts(
 )
 
 # %%
-ragged, nested = uneven.values()
+ragged_counts, nested_counts = uneven_counts.values()
 lab.claim(
     "ragged: CSV / compact JSON, Tekken",
-    ragged["CSV"]["tekken"] / ragged["compact JSON"]["tekken"],
+    ragged_counts["CSV"]["tekken"] / ragged_counts["compact JSON"]["tekken"],
     around=1.25,
     within=0.05,
 )
 lab.claim(
     "ragged: CSV / compact JSON, SentencePiece",
-    ragged["CSV"]["sentencepiece"] / ragged["compact JSON"]["sentencepiece"],
+    ragged_counts["CSV"]["sentencepiece"] / ragged_counts["compact JSON"]["sentencepiece"],
     around=0.90,
     within=0.05,
 )
 lab.claim(
     "ragged: Markdown / compact JSON, Tekken",
-    ragged["Markdown"]["tekken"] / ragged["compact JSON"]["tekken"],
+    ragged_counts["Markdown"]["tekken"] / ragged_counts["compact JSON"]["tekken"],
     around=3.4,
     within=0.2,
 )
 lab.claim(
     "nested: CSV / compact JSON, Tekken",
-    nested["CSV"]["tekken"] / nested["compact JSON"]["tekken"],
+    nested_counts["CSV"]["tekken"] / nested_counts["compact JSON"]["tekken"],
     around=1.10,
     within=0.05,
 )
 lab.claim(
     "nested: Markdown / compact JSON, Tekken",
-    nested["Markdown"]["tekken"] / nested["compact JSON"]["tekken"],
+    nested_counts["Markdown"]["tekken"] / nested_counts["compact JSON"]["tekken"],
     around=0.885,
     within=0.04,
 )
@@ -361,11 +390,11 @@ lab.claim(
 # a database would have it. (It says nothing of an order without items. Know your data.)
 
 # %%
-flat = formats.line_items(bought)
-lines = readers["tekken"].count(formats.write(flat, "CSV", table))
+line_items = formats.line_items(order_records)
+tokens_flat = token_readers["tekken"].count(formats.write(line_items, "CSV", my_table))
 lab.claim(
     "one line an item / compact JSON",
-    lines / nested["compact JSON"]["tekken"],
+    tokens_flat / nested_counts["compact JSON"]["tekken"],
     around=0.82,
     within=0.04,
 )
@@ -382,11 +411,11 @@ lab.ask("which-format")
 # words, so we compare the whole message.)
 
 # %%
-spoken = languages.tokens_of_notice({key: readers[key] for key in production})
+notice_tokens = languages.tokens_of_notice({key: token_readers[key] for key in production_readers})
 quantity_plots.amounts(
     {
-        language: {readers[key].name: number for key, number in each.items()}
-        for language, each in spoken.items()
+        language: {token_readers[key].name: number for key, number in each.items()}
+        for language, each in notice_tokens.items()
     },
     x_label="tokens for the same message",
     alt="Horizontal bars of tokens for the same notice in thirteen languages. English needs about "
@@ -396,19 +425,24 @@ quantity_plots.amounts(
 
 # %%
 # NBVAL_CHECK_OUTPUT
-saved = {name: each["sentencepiece"] / each["tekken"] for name, each in spoken.items()}
-for language in ("English", "German", "Greek"):
-    before, now = (languages.fertility(language, readers[key]) for key in production[::-1])
-    print(f"{language:8} tokens per word: {before:.1f} with SentencePiece, {now:.1f} with Tekken")
+saved_by_tekken = {
+    name: each["sentencepiece"] / each["tekken"] for name, each in notice_tokens.items()
+}
+for some_language in ("English", "German", "Greek"):
+    with_sentencepiece, with_tekken = (
+        languages.fertility(some_language, token_readers[key]) for key in production_readers[::-1]
+    )
+    per_word = f"{with_sentencepiece:.1f} with SentencePiece, {with_tekken:.1f} with Tekken"
+    print(f"{some_language:8} tokens per word: {per_word}")
 
 # %%
-lab.claim("SentencePiece / Tekken, English", saved["English"], around=1.03, within=0.05)
-lab.claim("SentencePiece / Tekken, German", saved["German"], around=1.44, within=0.05)
-lab.claim("SentencePiece / Tekken, Korean", saved["Korean"], around=2.05, within=0.05)
-lab.claim("SentencePiece / Tekken, Arabic", saved["Arabic"], around=2.76, within=0.05)
+lab.claim("SentencePiece / Tekken, English", saved_by_tekken["English"], around=1.03, within=0.05)
+lab.claim("SentencePiece / Tekken, German", saved_by_tekken["German"], around=1.44, within=0.05)
+lab.claim("SentencePiece / Tekken, Korean", saved_by_tekken["Korean"], around=2.05, within=0.05)
+lab.claim("SentencePiece / Tekken, Arabic", saved_by_tekken["Arabic"], around=2.76, within=0.05)
 lab.claim(
     "Greek / English, SentencePiece",
-    spoken["Greek"]["sentencepiece"] / spoken["English"]["sentencepiece"],
+    notice_tokens["Greek"]["sentencepiece"] / notice_tokens["English"]["sentencepiece"],
     around=5.45,
     within=0.1,
 )
@@ -425,10 +459,15 @@ lab.claim(
 # the exit:
 
 # %%
-old = readers["sentencepiece"].vocabulary * 4096 * 2 / 1e9  # Mistral 7B: vectors of 4,096
-new = readers["tekken"].vocabulary * 5120 * 2 / 1e9  # Mistral NeMo 12B: vectors of 5,120
-print(f"parameters in the two tables: {old:.2f} billion for Mistral 7B, {new:.2f} billion for NeMo")
-lab.claim("billion parameters for NeMo's vocabulary", new, around=1.34, within=0.01)
+mistral_table = (
+    token_readers["sentencepiece"].vocabulary * 4096 * 2 / 1e9
+)  # Mistral 7B: vectors of 4,096
+nemo_table = (
+    token_readers["tekken"].vocabulary * 5120 * 2 / 1e9
+)  # Mistral NeMo 12B: vectors of 5,120
+per_table = f"{mistral_table:.2f} billion for Mistral 7B, {nemo_table:.2f} billion for NeMo"
+print(f"parameters in the two tables: {per_table}")
+lab.claim("billion parameters for NeMo's vocabulary", nemo_table, around=1.34, within=0.01)
 
 # %%
 lab.ask("translation-tool")
@@ -477,38 +516,43 @@ lab.check(request_cost)
 # two ways: does the time stand at the beginning, or after the table?
 
 # %%
-cost = lab.use(request_cost)
+request_price = lab.use(request_cost)
 
 
-def thirty(name: str, first: bool) -> float:
+def thirty_days(name: str, first: bool) -> float:
     """Dollars for thirty requests, with the table in this format and the time first or late."""
-    text = formats.write(people, name, table)
+    text = formats.write(people_records, name, my_table)
     prompts = []
-    for i, person in enumerate(people[:30]):
+    for i, person in enumerate(people_records[:30]):
         time, asked = f"It is 09:{i:02}.\n", f"\nWhat does {person['name']} earn?"
         prompt = time + text + asked if first else text + "\n" + time + asked
-        prompts.append([token.id for token in readers["tekken"].tokens(prompt)])
-    return sum(costs.in_a_row(prompts, 20, card, cost))
+        prompts.append([token.id for token in token_readers["tekken"].tokens(prompt)])
+    return sum(costs.in_a_row(prompts, 20, rate_card, request_price))
 
 
-dollars = {
-    f"{name}, time {'first' if first else 'late'}": thirty(name, first)
+bill_dollars = {
+    f"{name}, time {'first' if first else 'late'}": thirty_days(name, first)
     for name in ("pretty JSON", "CSV")
     for first in (True, False)
 }
 quantity_plots.amounts(
-    {way: {"dollars": amount} for way, amount in dollars.items()},
-    x_label=f"dollars for 30 requests ({card.name}, {card.as_of})",
+    {way: {"dollars": amount} for way, amount in bill_dollars.items()},
+    x_label=f"dollars for 30 requests ({rate_card.name}, {rate_card.as_of})",
     alt="Horizontal bars of dollars for thirty requests. Pretty JSON with the time first costs "
     "most; CSV with the time first less than half; with the time late both cost a small part.",
 )
 
 # %%
-worst, best = dollars["pretty JSON, time first"], dollars["CSV, time late"]
+dearest_way, cheapest_way = bill_dollars["pretty JSON, time first"], bill_dollars["CSV, time late"]
 lab.claim(
-    "CSV, time late / CSV, time first", best / dollars["CSV, time first"], around=0.19, within=0.03
+    "CSV, time late / CSV, time first",
+    cheapest_way / bill_dollars["CSV, time first"],
+    around=0.19,
+    within=0.03,
 )
-lab.claim("from the dearest way to the cheapest, times", worst / best, around=13, within=3)
+lab.claim(
+    "from the dearest way to the cheapest, times", dearest_way / cheapest_way, around=13, within=3
+)
 
 # %% [markdown]
 # The format saved a half, and the order of the prompt did the rest: the same facts, the same

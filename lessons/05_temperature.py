@@ -38,8 +38,8 @@ model, tokenizer = load_model()
 # there is no right or wrong.
 
 # %%
-facts = fact_items(240)
-fact_prompt, idea_prompt = facts.prompts[0], "An idea for a shop: a "
+fact_questions = fact_items(240)
+fact_prompt, idea_prompt = fact_questions.prompts[0], "An idea for a shop: a "
 fact_logits = sampling.next_token_logits(model, tokenizer, fact_prompt)
 idea_logits = sampling.next_token_logits(model, tokenizer, idea_prompt)
 print(fact_prompt)
@@ -108,11 +108,14 @@ lab.check(apply_temperature)
 # reference.
 
 # %%
-mine = lab.use(apply_temperature)
-coldest = mine(idea_logits, 0.0)
-almost = mine(idea_logits, 0.01)
+my_softmax = lab.use(apply_temperature)
+at_zero = my_softmax(idea_logits, 0.0)
+nearly_zero = my_softmax(idea_logits, 0.01)
 lab.claim(
-    "T = 0.01 differs from the argmax by", (coldest - almost).abs().max(), around=0.0, within=0.01
+    "T = 0.01 differs from the argmax by",
+    (at_zero - nearly_zero).abs().max(),
+    around=0.0,
+    within=0.01,
 )
 
 # %% [markdown]
@@ -125,14 +128,14 @@ lab.claim(
 # likely tokens that would be as hard to guess.
 
 # %%
-steps = [0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0]
-effective = {
-    name: [sampling.effective_vocabulary(mine(logits, t)) for t in steps]
+temperature_steps = [0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0]
+vocabulary_curves = {
+    name: [sampling.effective_vocabulary(my_softmax(logits, t)) for t in temperature_steps]
     for name, logits in {"a fact": fact_logits, "an idea": idea_logits}.items()
 }
 plots.lines(
-    steps,
-    effective,
+    temperature_steps,
+    vocabulary_curves,
     x_label="temperature",
     y_label="effective vocabulary (tokens)",
     log=True,
@@ -141,10 +144,28 @@ plots.lines(
 )
 
 # %%
-at = {name: dict(zip(steps, values, strict=True)) for name, values in effective.items()}
-lab.claim("effective vocabulary of the idea at T = 0.2", at["an idea"][0.2], around=1.3, within=0.2)
-lab.claim("effective vocabulary of the idea at T = 1", at["an idea"][1.0], around=16.7, within=2.5)
-lab.claim("effective vocabulary of the fact at T = 1", at["a fact"][1.0], around=1.35, within=0.3)
+effective_at = {
+    name: dict(zip(temperature_steps, values, strict=True))
+    for name, values in vocabulary_curves.items()
+}
+lab.claim(
+    "effective vocabulary of the idea at T = 0.2",
+    effective_at["an idea"][0.2],
+    around=1.3,
+    within=0.2,
+)
+lab.claim(
+    "effective vocabulary of the idea at T = 1",
+    effective_at["an idea"][1.0],
+    around=16.7,
+    within=2.5,
+)
+lab.claim(
+    "effective vocabulary of the fact at T = 1",
+    effective_at["a fact"][1.0],
+    around=1.35,
+    within=0.3,
+)
 
 # %%
 lab.ask("softmax-by-hand")
@@ -158,16 +179,16 @@ lab.ask("softmax-by-hand")
 # one token and the idea many.
 
 # %%
-prompts = [
+explorer_prompts = [
     idea_prompt,
     fact_prompt,
     "Once upon a time there was ",
     "# the sum of the squares of the ",
 ]
-vocabulary = sampling.vocabulary(tokenizer)
+token_names = sampling.vocabulary(tokenizer)
 SamplingExplorer(
-    Example(prompt, vocabulary, sampling.next_token_logits(model, tokenizer, prompt))
-    for prompt in prompts
+    Example(prompt, token_names, sampling.next_token_logits(model, tokenizer, prompt))
+    for prompt in explorer_prompts
 )
 
 # %%
@@ -190,18 +211,19 @@ lab.ask("argmax-never-changes")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-settings = {
+filter_settings = {
     "top-k 20": {"top_k": 20},
     "top-p 0.9": {"top_p": 0.9},
     "min-p 0.1": {"min_p": 0.1},
 }
-kept = {
+kept_tokens = {
     (name, label): int((sampling.next_token_probabilities(logits, 1.0, **options) > 0).sum())
     for name, logits in {"fact": fact_logits, "idea": idea_logits}.items()
-    for label, options in settings.items()
+    for label, options in filter_settings.items()
 }
-for label in settings:
-    print(f"{label:10}  fact {kept['fact', label]:3}   idea {kept['idea', label]:3}")
+for row_label in filter_settings:
+    of_fact, of_idea = kept_tokens["fact", row_label], kept_tokens["idea", row_label]
+    print(f"{row_label:10}  fact {of_fact:3}   idea {of_idea:3}")
 
 # %% [markdown]
 # top-k cannot tell the two apart. top-p and min-p keep few tokens where the model is sure and many
@@ -279,8 +301,9 @@ def sample_next(
     logits       (vocab,) float32
     uniform      (n,) float32 independent draws from [0, 1); each picks one token, so that the
                  same draws always give the same tokens
-    temperature  0 picks the largest logit every time
-    top_k        how many of the largest logits are kept; 0 keeps all
+    temperature  0 picks the largest logit every time, the first of equal ones
+    top_k        how many of the largest logits are kept, as many as there are at most; 0 keeps
+                 all; logits equal to the last one kept may stay or go
     top_p, min_p as in top_p_filter and min_p_filter
     returns      (n,) int64 token ids
 
@@ -304,21 +327,21 @@ lab.ask("facts-at-one")
 
 # %%
 fact_texts = complete_grid(
-    model, tokenizer, facts.prompts, sampling.TEMPERATURES, samples=3, max_new_tokens=12
+    model, tokenizer, fact_questions.prompts, sampling.TEMPERATURES, samples=3, max_new_tokens=12
 )
-fact_curve = sampling.share_right(fact_texts, facts.is_right)
+fact_curve = sampling.share_right(fact_texts, fact_questions.is_right)
 
 # %%
-tasks = program_items(100)
+program_tasks = program_items(100)
 program_texts = complete_grid(
     model,
     tokenizer,
-    tasks.prompts,
+    program_tasks.prompts,
     (0.0, 0.2, 0.8, 1.1, 1.5),
     samples=4,
     max_new_tokens=48,
 )
-program_curve = sampling.share_right(program_texts, tasks.is_right)
+program_curve = sampling.share_right(program_texts, program_tasks.is_right)
 
 # %%
 plots.curves(
@@ -363,14 +386,14 @@ lab.claim(
 lab.ask("different-ideas-when-cold")
 
 # %%
-ideas = idea_items(200)
+shop_ideas = idea_items(200)
 idea_texts = complete_grid(
-    model, tokenizer, ideas.prompts, sampling.TEMPERATURES, max_new_tokens=40
+    model, tokenizer, shop_ideas.prompts, sampling.TEMPERATURES, max_new_tokens=40
 )
-well_formed = sampling.share_right(idea_texts, ideas.is_right)
-different = sampling.share_distinct(idea_texts)
+well_formed = sampling.share_right(idea_texts, shop_ideas.is_right)
+distinct_ideas = sampling.share_distinct(idea_texts)
 plots.curves(
-    {"well-formed": well_formed, "different": different},
+    {"well-formed": well_formed, "different": distinct_ideas},
     y_label="share of the ideas",
     advice=True,
     alt="Two curves against temperature: the share of different ideas among 50 rises from one in "
@@ -379,13 +402,18 @@ plots.curves(
 )
 
 # %%
-different_at = {p.temperature: p for p in different}
+different_at = {p.temperature: p for p in distinct_ideas}
 formed_at = {p.temperature: p for p in well_formed}
-cold = different_at[0.2]
-lab.compare("different-ideas-when-cold", 50 * cold.share, 50 * cold.low, 50 * cold.high)
+coldest_ideas = different_at[0.2]
+lab.compare(
+    "different-ideas-when-cold",
+    50 * coldest_ideas.share,
+    50 * coldest_ideas.low,
+    50 * coldest_ideas.high,
+)
 
 # %%
-lab.claim("different ideas of 50 at T = 0.2", 50 * cold.share, around=18, within=6)
+lab.claim("different ideas of 50 at T = 0.2", 50 * coldest_ideas.share, around=18, within=6)
 lab.claim("different ideas of 50 at T = 0.8", 50 * different_at[0.8].share, around=50, within=2)
 lab.claim("well-formed ideas at T = 0.8", formed_at[0.8].share, around=0.98, within=0.04)
 
@@ -399,9 +427,11 @@ lab.claim("well-formed ideas at T = 0.8", formed_at[0.8].share, around=0.98, wit
 # questions about those, what does temperature 0 give?
 
 # %%
-obscure = fact_items(120, asked=False)
-obscure_texts = complete_grid(model, tokenizer, obscure.prompts, (0.0,), max_new_tokens=12)
-obscure_right = sampling.share_right(obscure_texts, obscure.is_right)[0]
+obscure_questions = fact_items(120, asked=False)
+obscure_texts = complete_grid(
+    model, tokenizer, obscure_questions.prompts, (0.0,), max_new_tokens=12
+)
+obscure_right = sampling.share_right(obscure_texts, obscure_questions.is_right)[0]
 lab.claim("obscure facts right at T = 0", obscure_right.share, around=0.56, within=0.05)
 
 # %% [markdown]
@@ -412,11 +442,11 @@ lab.claim("obscure facts right at T = 0", obscure_right.share, around=0.56, with
 
 # %%
 rescued_texts = complete_grid(
-    model, tokenizer, tasks.prompts, (1.5,), samples=4, max_new_tokens=48, min_p=0.2
+    model, tokenizer, program_tasks.prompts, (1.5,), samples=4, max_new_tokens=48, min_p=0.2
 )
-rescued = sampling.share_right(rescued_texts, tasks.is_right)[0]
+rescued_share = sampling.share_right(rescued_texts, program_tasks.is_right)[0]
 lab.claim("programs right at T = 1.5", program_at[1.5].share, around=0.6, within=0.12)
-lab.claim("programs right at T = 1.5, min-p 0.2", rescued.share, around=1.0, within=0.05)
+lab.claim("programs right at T = 1.5, min-p 0.2", rescued_share.share, around=1.0, within=0.05)
 
 # %% [markdown]
 # "Temperature 1.5" alone says little: read all the settings together.
@@ -428,14 +458,14 @@ lab.claim("programs right at T = 1.5, min-p 0.2", rescued.share, around=1.0, wit
 
 # %%
 eight_texts = complete_grid(
-    model, tokenizer, obscure.prompts, (0.0, 0.2, 0.8, 1.2), samples=8, max_new_tokens=12
+    model, tokenizer, obscure_questions.prompts, (0.0, 0.2, 0.8, 1.2), samples=8, max_new_tokens=12
 )
-tries = {
-    "1 try": sampling.points_solved_in(eight_texts, obscure.is_right, 1),
-    "8 tries": sampling.points_solved_in(eight_texts, obscure.is_right, 8),
+tries_curves = {
+    "1 try": sampling.points_solved_in(eight_texts, obscure_questions.is_right, 1),
+    "8 tries": sampling.points_solved_in(eight_texts, obscure_questions.is_right, 8),
 }
 plots.curves(
-    tries,
+    tries_curves,
     y_label="share of questions solved",
     advice=True,
     alt="Share of obscure questions solved against temperature, for one try and for eight. At 0 "
@@ -444,8 +474,8 @@ plots.curves(
 )
 
 # %%
-one_try = {p.temperature: p.share for p in tries["1 try"]}
-eight_tries = {p.temperature: p.share for p in tries["8 tries"]}
+one_try = {p.temperature: p.share for p in tries_curves["1 try"]}
+eight_tries = {p.temperature: p.share for p in tries_curves["8 tries"]}
 lab.claim("obscure facts right in 1 try at T = 0.8", one_try[0.8], around=0.36, within=0.06)
 lab.claim("obscure facts right in 8 tries at T = 0.2", eight_tries[0.2], around=0.66, within=0.08)
 lab.claim("obscure facts right in 8 tries at T = 0.8", eight_tries[0.8], around=0.78, within=0.08)
@@ -462,10 +492,12 @@ lab.ask("code-with-tests")
 # Ask the same question beside others, and the random numbers are handed out differently:
 
 # %%
-alone = complete(model, tokenizer, [idea_prompt], temperature=0.8, seed=7)[0][0]
-beside = complete(model, tokenizer, [fact_prompt, idea_prompt], temperature=0.8, seed=7)[1][0]
-print("alone:         ", alone)
-print("beside another:", beside)
+one_alone = complete(model, tokenizer, [idea_prompt], temperature=0.8, seed=7)[0][0]
+beside_others = complete(model, tokenizer, [fact_prompt, idea_prompt], temperature=0.8, seed=7)[1][
+    0
+]
+print("alone:         ", one_alone)
+print("beside another:", beside_others)
 
 # %% [markdown]
 # A server batches your request with strangers'. If you need the same answer again, store it.

@@ -15,12 +15,14 @@ from typing import Any
 def learn_merges(words: dict[str, int], count: int) -> list[tuple[str, str]]:
     """Learn the merges of byte-pair encoding: join the most frequent pair, again and again.
 
-    words    how often each word occurs in a corpus; pairs are counted inside words only
+    words    how often each word occurs in a corpus; pairs are counted inside words only, every
+             two neighbours: aaa has the pair (a, a) twice, and is joined from the left
     count    how many merges to learn; fewer when no word has two tokens left
     returns  the merged pairs in the order in which they were learned, each a tuple of two tokens
 
     Of equally frequent pairs the one is merged whose first token is older, then the one whose
     second is: letters are the oldest tokens, in alphabetical order, then the results of the merges.
+    Write it in Python: the trainer of `tokenizers` is what it is compared with.
 
     learn_merges({"low": 5, "lower": 2}, 2)  →  [("l", "o"), ("lo", "w")]
     """
@@ -56,16 +58,20 @@ def write_table(records: list[dict[str, Any]], form: str = "csv") -> str:
     """Write records as a table that loses nothing: CSV (RFC 4180) or a Markdown table.
 
     records  what JSON can hold; keys are printable text, not empty, no spaces at their ends
-    form     "csv" or "markdown"; anything else is a ValueError, and so are records without a key
-    returns  a header, then one line for each record. CSV quotes a cell only where it must. Markdown
+    form     "csv" or "markdown"; anything else is a ValueError, and so are records of which none
+             has a key; a record without keys among others is a line of empty cells
+    returns  a header of the columns, then one line for each record, each with a line end. CSV
+             quotes a cell only where it must; a line whose only cell is empty is `""`. Markdown
              lines are `| a | b |`, with dashes after the header; a backslash is written as two,
              and | as \\|
 
     A column for each key, in the order of first appearance. A key inside a dict makes a column
-    `outer.inner`, where a dot or a backslash in a key has a backslash before it. Cells:
+    `outer.inner`, where a dot or a backslash in a key has a backslash before it. Cells below the
+    header, which holds the columns as they are:
       a missing key       nothing
-      text                as it is, if it is printable, not empty, without spaces at its ends, and
-                          no JSON (json.loads refuses it); else, quoted, as JSON
+      text                as it is, if it is printable (str.isprintable), not empty, without spaces
+                          at its ends, and no JSON (json.loads refuses it, as it does 0815); else,
+                          quoted, as JSON
       everything else     JSON without spaces: numbers, true, false, null, lists, empty dicts
 
     write_table([{"id": 7, "at": {"zip": "4000"}}])  →  'id,at.zip\\n7,\"\"\"4000\"\"\"\\n'

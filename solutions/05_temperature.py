@@ -73,8 +73,9 @@ def sample_next(
     logits       (vocab,) float32
     uniform      (n,) float32 independent draws from [0, 1); each picks one token, so that the
                  same draws always give the same tokens
-    temperature  0 picks the largest logit every time
-    top_k        how many of the largest logits are kept; 0 keeps all
+    temperature  0 picks the largest logit every time, the first of equal ones
+    top_k        how many of the largest logits are kept, as many as there are at most; 0 keeps
+                 all; logits equal to the last one kept may stay or go
     top_p, min_p as in top_p_filter and min_p_filter
     returns      (n,) int64 token ids
 

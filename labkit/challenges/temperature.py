@@ -22,7 +22,8 @@ from labkit.grading.transport import Reply, Returned
 INF = float("inf")
 DRAWS = 10_000
 NO_IDS: Any = torch.empty(0, dtype=torch.long)  # transformers' processors want the prompt's ids
-UNLIKELY = 1e-6  # a p-value that a right sampler does not reach with the draws of any seed in use
+# A p-value that a right sampler reaches once in 10^8 runs: nobody chooses the seed of a run.
+UNLIKELY = 1e-9
 
 
 # ------------------------------------------------------------------------------------------------
@@ -320,11 +321,11 @@ TEMPERATURE_MISTAKES = (
 TEMPERATURE_HINTS = (
     "Temperature acts on the logits, before they become probabilities. Which operation makes the "
     "gaps between logits wider when T is below 1?",
-    "softmax(logits / temperature) along dim=-1 is the heart of it. Three things around it: T "
-    "below 0 is a ValueError, T of 0 is argmax, and exp of a large number is inf, so subtract the "
-    "row's largest logit before exp (torch.softmax does).",
+    "Divide first, then softmax, row by row. Three things stand around that: what happens below 0, "
+    "what happens at exactly 0, where there is nothing to divide by, and how large exp may get.",
     "Logits 2, 1, 0 at T=0.5: divided they are 4, 2, 0; minus the largest 0, -2, -4; exp gives "
-    "1, 0.1353, 0.0183; their sum is 1.1536; the probabilities are 0.8668, 0.1173, 0.0159.",
+    "1, 0.1353, 0.0183; their sum is 1.1536; the probabilities are 0.8668, 0.1173, 0.0159. The "
+    "same at T=0: argmax, so 1, 0, 0.",
 )
 
 
@@ -643,12 +644,12 @@ TOP_P_MISTAKES = (
 TOP_P_HINTS = (
     "Line the tokens up from the most probable down and add up probabilities until top_p is "
     "reached. Which tokens have you passed by then?",
-    "Sort downwards, softmax, cumsum. A token is outside when the mass before it (cumsum minus its "
-    "own probability) has reached top_p; the first is never outside. Then bring the mask back to "
-    "the order of the token ids with scatter, and fill with -inf.",
+    "Ask of each token in that line how much mass stands before it: that decides whether it is "
+    "still needed. Nothing stands before the first. What you find out in the sorted order has to "
+    "get back to the order of the token ids.",
     "Probabilities 0.15, 0.5, 0.05, 0.3 and top_p=0.7. Sorted: 0.5, 0.3, 0.15, 0.05; mass before "
-    "each: 0, 0.5, 0.8, 0.95; outside: no, no, yes, yes. In token order: yes, no, yes, no, so "
-    "tokens 1 and 3 are kept.",
+    "each (cumsum minus its own): 0, 0.5, 0.8, 0.95; outside: no, no, yes, yes. In token order, by "
+    "scatter: yes, no, yes, no, so tokens 1 and 3 are kept.",
 )
 
 
@@ -825,8 +826,8 @@ MIN_P_MISTAKES = (
 MIN_P_HINTS = (
     "min-p asks of each token: how probable is it beside the best one? What number does that make "
     "the threshold for a row?",
-    "Softmax along the last dimension; threshold = min_p × the row's largest probability (keepdim "
-    "keeps it broadcastable); fill the logits whose probability is strictly below it with -inf.",
+    "Each row has a threshold of its own, made from its largest probability (amax with keepdim=True "
+    "keeps it broadcastable). On which side of it is a token that is exactly as probable?",
     "Probabilities 0.6, 0.3, 0.1 and min_p=0.4: the threshold is 0.4 × 0.6 = 0.24. 0.6 and 0.3 are "
     "not below it and stay; 0.1 is, so the third logit becomes -inf.",
 )
@@ -1264,13 +1265,26 @@ SAMPLER_MISTAKES = (
 SAMPLER_HINTS = (
     "Lay the probabilities end to end on the line from 0 to 1. A draw lands in one token's piece. "
     "How do you find whose?",
-    "Divide by the temperature, filter (top-k, top-p, min-p, in this order), softmax, cumsum, and "
-    "torch.searchsorted(cumulative, uniform, right=True). Temperature 0 is argmax. Divide the "
-    "cumulative sum by its last value so that it ends at exactly 1.",
+    "First the distribution: temperature, then the three filters in the order of the signature. "
+    "Then the line: cumsum gives the ends of the pieces, and torch.searchsorted finds the one that "
+    "a draw lies in. What must the last end be, so that no draw below 1 falls off?",
     "Probabilities 0.5, 0.3, 0.2: the cumulative sums are 0.5, 0.8, 1. The draw 0.65 has passed "
-    "one of them, so it picks token 1; 0.1 has passed none: token 0; 0.95 two: token 2.",
+    "one of them, so it picks token 1; 0.1 has passed none: token 0; 0.95 two: token 2. A draw "
+    "that is exactly 0.5 has passed it (right=True); divide the sums by their last one.",
 )
 
+
+# The library's own, to which the lesson proves the answers equal.
+TRANSFORMERS = tuple(
+    f"transformers.generation.logits_process.{name}"
+    for name in (
+        "TemperatureLogitsWarper",
+        "TopKLogitsWarper",
+        "TopPLogitsWarper",
+        "MinPLogitsWarper",
+        "LogitsProcessorList",
+    )
+)
 
 CHALLENGES = (
     Challenge(
@@ -1281,6 +1295,7 @@ CHALLENGES = (
         mistakes=TEMPERATURE_MISTAKES,
         alternatives=(softmax_with, softmax_in_logs),
         hints=TEMPERATURE_HINTS,
+        not_allowed=TRANSFORMERS,
     ),
     Challenge(
         name="top_p_filter",
@@ -1290,6 +1305,7 @@ CHALLENGES = (
         mistakes=TOP_P_MISTAKES,
         alternatives=(right_top_p, top_p_from_the_bottom, top_p_by_hand),
         hints=TOP_P_HINTS,
+        not_allowed=TRANSFORMERS,
     ),
     Challenge(
         name="min_p_filter",
@@ -1299,6 +1315,7 @@ CHALLENGES = (
         mistakes=MIN_P_MISTAKES,
         alternatives=(right_min_p, min_p_in_logits),
         hints=MIN_P_HINTS,
+        not_allowed=TRANSFORMERS,
     ),
     Challenge(
         name="sample_next",
@@ -1313,6 +1330,7 @@ CHALLENGES = (
         ),
         hints=SAMPLER_HINTS,
         alike=same_distribution,
+        not_allowed=TRANSFORMERS,
     ),
 )
 

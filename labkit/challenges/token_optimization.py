@@ -71,6 +71,14 @@ def check_learn_merges(s: Submission) -> None:
     expect({"bcbc": 1, "aaaa": 1, "abc": 1}, 4, tied)
     expect({"zz": 4, "zzb": 2, "bab": 2, "zzba": 2}, 4, tied)
     expect({"ac": 1, "ab": 1}, 2, tied)
+    borders = "Whole tokens are joined: where a token ends is never inside the pair."
+    expect({"ab": 5, "abb": 3, "cabb": 2, "bab": 2, "aab": 1}, 4, borders)
+    expect({"xaxa": 4, "xax": 3, "axa": 3, "xa": 2}, 4, borders)
+    often = "A pair counts at each of its places in a word."
+    expect({"abab": 2, "cd": 3}, 1, often)
+    expect({"xyzxy": 2, "zb": 3, "yz": 1}, 2, often)
+    runs = "A run such as aaa holds the pair (a, a) twice."
+    expect({"aaa": 2, "bc": 3}, 1, runs)
     twice = "A run such as aaa is joined from the left: aa and a."
     expect({"aaa": 3, "ab": 1}, 2, twice)
     expect({"aaaaa": 2, "baaab": 3}, 3, twice)
@@ -214,6 +222,40 @@ def counted_once(words: dict[str, int], count: int) -> list[Pair]:
     return sorted(counts, key=lambda p: (-counts[p], age[p[0]], age[p[1]]))[:count]
 
 
+def letters_replaced(words: dict[str, int], count: int) -> list[Pair]:
+    """Words with spaces between their tokens, and str.replace: it goes through tokens' borders."""
+    spaced = {word: " ".join(word) for word in words}
+    age = {letter: i for i, letter in enumerate(sorted({x for word in words for x in word}))}
+    merges: list[Pair] = []
+    for _ in range(count):
+        counts: Counter[Pair] = Counter()
+        for word, times in words.items():
+            for pair in pairwise(spaced[word].split()):
+                counts[pair] += times
+        if not counts:
+            break
+        best = oldest_of_the_most(counts, age)
+        merges.append(best)
+        age.setdefault(best[0] + best[1], len(age))
+        found, made = " ".join(best), "".join(best)
+        spaced = {word: text.replace(found, made) for word, text in spaced.items()}
+        for text in spaced.values():  # halves of tokens have been joined: they get an age too
+            for token in text.split():
+                age.setdefault(token, len(age))
+    return merges
+
+
+def runs_counted_once(words: dict[str, int], parts: dict[str, list[str]]) -> Counter[Pair]:
+    """A pair that overlaps the one before it, as the second in aaa, is passed over."""
+    counts: Counter[Pair] = Counter()
+    for word, times in words.items():
+        tokens, i = parts[word], 0
+        while i + 1 < len(tokens):
+            counts[tokens[i], tokens[i + 1]] += times
+            i += 2 if i + 2 < len(tokens) and tokens[i] == tokens[i + 1] == tokens[i + 2] else 1
+    return counts
+
+
 def tokens_returned(words: dict[str, int], count: int) -> list[str]:
     return [a + b for a, b in trainer()(words, count)]
 
@@ -321,6 +363,20 @@ MERGE_MISTAKES = (
         "Go through the tokens from the first to the last, and skip two after a merge.",
     ),
     Mistake(
+        "letters-replaced",
+        letters_replaced,
+        "You joined letters with str.replace, which does not stop at the ends of tokens: in "
+        "`xa b` it finds `a b`, whose a is only the end of a token. Whole tokens are joined.",
+        "Keep each word as a list of tokens, and compare neighbours in that list.",
+    ),
+    Mistake(
+        "runs-counted-once",
+        trainer(runs_counted_once),
+        "You count the pair (a, a) once in a run such as aaa. It has two: the first and second a, "
+        "and the second and third. Only joining takes each token once.",
+        "Count all neighbours: itertools.pairwise(tokens).",
+    ),
+    Mistake(
         "only-the-first-place",
         trainer(join=joined_once),
         "You joined the pair in one place of a word only. It is joined wherever it stands.",
@@ -349,11 +405,12 @@ MERGE_MISTAKES = (
 MERGE_HINTS = (
     "Start with each word as a list of its letters. Which pair of neighbours stands most often in "
     "the corpus, if every word counts as often as it occurs?",
-    "Repeat: count the pairs with a Counter (pairs[pair] += times), take the best by "
-    "min(pairs, key=lambda p: (-pairs[p], age[p[0]], age[p[1]])), append it, give the joined token "
-    "the next age, and join it in every word from the left. Stop when there are no pairs.",
+    "Four steps, again and again: count the pairs of neighbours, choose one, note it, join it in "
+    "every word. To choose among equals you need to know how old each token is: keep that in a "
+    "dict. And what is there to choose when every word is one token?",
     "low five times and lower twice: l-o stands 7 times, o-w 7 times, w-e and e-r twice. l and o "
-    "tie with o and w; l is older than o, so l-o goes first. Then lo-w stands 7 times and is next.",
+    "tie with o and w; l is older than o, so l-o goes first. Then lo-w stands 7 times and is next. "
+    "As a key for min: (-pairs[p], age[p[0]], age[p[1]]).",
 )
 
 
@@ -600,6 +657,10 @@ STEPS: tuple[tuple[str, tuple[Records, ...]], ...] = (
         ([{"a,b": 1, 'c"d': 2}], [{"a|b": 1, "c d": {"e|f": 2}}]),
     ),
     (
+        "The header holds the columns as they are, a key that JSON could read too.",
+        ([{"7": "x", "true": 1}], [{"null": {"1": 2}, "[]": 3}, {"-1e5": "y"}]),
+    ),
+    (
         "A bar in a text does not end the cell, and a backslash stays a backslash.",
         (
             [{"a": "x|y", "b": 1}],
@@ -625,7 +686,7 @@ LEAVES: tuple[Any, ...] = (
     [1],
     {},
 )
-KEYS = ("a", "b", "c.d", "e|f", "g,h", "i\\")
+KEYS = ("a", "b", "c.d", "e|f", "g,h", "i\\", "7", "null")
 
 
 def drawn_records(s: Submission) -> Records:
@@ -744,6 +805,10 @@ def only_bars_escaped(cell: str) -> str:
     return cell.replace("|", "\\|")
 
 
+def bars_before_backslashes(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\\", "\\\\")
+
+
 def bars_left(cell: str) -> str:
     return cell.replace("\\", "\\\\")
 
@@ -793,6 +858,7 @@ def writer(
     escape: Callable[[str], str] = bars_escaped,
     second: Callable[[list[str]], list[list[str]]] = dashes,
     refuse: bool = True,
+    head: Cell = str,
 ) -> Callable[..., Any]:
     """A complete answer with one part exchanged."""
 
@@ -804,9 +870,10 @@ def writer(
             raise ValueError(f"unknown form {form!r}")
         names = columns(rows) if rows else []
         body = [line(names, row, cell) for row in rows]
+        header = [head(name) for name in names]
         if form == "csv":
-            return csv_text([names, *body])
-        lines = [names, *second(names), *body]
+            return csv_text([header, *body])
+        lines = [header, *second(names), *body]
         return "".join("| " + " | ".join(map(escape, cells)) + " |\n" for cells in lines)
 
     return write_table
@@ -856,6 +923,17 @@ def python_values(value: Any) -> str:
 
 def as_python(value: Any) -> str:
     return compact(value) if isinstance(value, str) else str(value)
+
+
+def by_float(value: Any) -> str:
+    """Quotes what float() reads, and 0815 and 1_000 are among that."""
+    if not isinstance(value, str) or not stands_bare(value):
+        return compact(value)
+    try:
+        float(value)
+    except ValueError:
+        return value
+    return compact(value)
 
 
 def only_digits_quoted(value: Any) -> str:
@@ -981,6 +1059,20 @@ WRITE_MISTAKES = (
         "Don't guess from the letters: try json.loads(text), and quote if it does not raise.",
     ),
     Mistake(
+        "quoted-by-float",
+        writer(cell=by_float),
+        "You asked float() which texts need quotes. It reads more than JSON does: 0815, 1_000, "
+        "infinity are no JSON, so these texts stay as they are.",
+        "Ask json.loads: what it refuses can't be taken for anything but text.",
+    ),
+    Mistake(
+        "keys-quoted",
+        writer(head=true_cell),
+        'You wrote the header\'s cells by the rule for values: the key 7 became "7". A header '
+        "holds nothing but names, so it has no need of that.",
+        "Leave the columns as they are; only what CSV or Markdown itself needs is done to them.",
+    ),
+    Mistake(
         "text-never-bare",
         writer(cell=text_never_bare),
         "You put every text in quotes. Nothing is lost, but each pair of quotes costs tokens, and "
@@ -1070,6 +1162,13 @@ WRITE_MISTAKES = (
         "Write each backslash as two, before you write | as \\|.",
     ),
     Mistake(
+        "bars-before-backslashes",
+        writer(escape=bars_before_backslashes),
+        "You escaped the bars first and the backslashes after them, so the backslash that you had "
+        "put before a bar was doubled too, and the bar ends the cell.",
+        "The other way round: first each backslash as two, then | as \\|.",
+    ),
+    Mistake(
         "no-dashes",
         writer(second=no_dashes),
         "A Markdown table has a line of dashes after the header; without it, it is no table.",
@@ -1093,13 +1192,13 @@ WRITE_HINTS = (
     "Three steps: make each record flat (column → value), collect the columns of all of them, then "
     "write line by line. What must a reader see to tell missing, null, the empty text and the "
     "text null apart?",
-    "A cell is the text itself if it is printable, not empty, equal to text.strip(), and "
-    "json.loads raises on it; json.dumps(value, separators=(',', ':')) otherwise; '' for a column "
-    "that the record does not have. csv.writer(text, lineterminator='\\n') does CSV's quotes; in "
-    "Markdown replace \\ by \\\\ and then | by \\|.",
+    "Give each step a function of its own: a record's columns and values by recursion, a value's "
+    "cell, a Markdown cell's escapes. The docstring has the rule for a cell; json.loads tells "
+    "whether a text could be taken for something else; csv.writer knows where CSV needs quotes.",
     'The record {"id": 7, "at": {"zip": "4000"}} is flat {"id": 7, "at.zip": "4000"}. The number '
     '7 is the cell 7; the text 4000 would be read as a number, so its cell is "4000" with quotes, '
-    'and csv.writer makes """4000""" of it.',
+    'and csv.writer (lineterminator="\\n") makes """4000""" of it. In Markdown double the '
+    "backslashes first, then put one before each bar.",
 )
 
 
@@ -1392,10 +1491,9 @@ READ_MISTAKES = (
 READ_HINTS = (
     "Go the way back: text → lines of cells → values → nested records. Which of these steps has "
     "the standard library for CSV, and for values?",
-    "Cells: csv.reader(io.StringIO(text)), or for Markdown "
-    r"re.findall(r'((?:\\.|[^|\\])*)\|', line[1:]) with spaces stripped and escapes taken out. "
-    "Value: json.loads, or the text where it raises. Column: cut at plain dots, and "
-    "record.setdefault(key, {}) for each key on the way. Empty cells are left out.",
+    "csv.reader for one form; for the other go letter by letter: a backslash takes the next letter "
+    "along, a bar ends the cell. json.loads for values - and what is a cell that it refuses? A "
+    "column is cut at its plain dots, and record.setdefault(key, {}) goes down one key.",
     r"The column a\.b.c is cut into a\.b and c, without the backslash a.b and c; with the cell "
     '"7" in quotes the record is {"a.b": {"c": "7"}}, with the bare cell 7 the number.',
 )
@@ -1696,9 +1794,8 @@ COST_MISTAKES = (
 COST_HINTS = (
     "A bill has three lines: new input tokens, input tokens from the cache, output tokens. How do "
     "you find how many are on the second?",
-    "Count equal tokens from the start until the first difference (same), round down to whole "
-    "blocks (hit = same // block * block), then (len(prompt) - hit) * input + hit * cached + "
-    "output_tokens * output, divided by a million. A negative output_tokens is a ValueError.",
+    "A cache can only help as far as both prompts begin alike: count until the first difference. "
+    "It holds whole blocks, so round that down. The rest of the prompt is new.",
     "block=2, input 2, cached 0.5, output 6: [5, 6, 7, 8] after [5, 6, 7, 9] has 3 equal tokens, "
     "so 2 are cached. With 1 token of output it is (2 × 2 + 2 × 0.5 + 1 × 6) / 1e6 = 0.000011.",
 )
@@ -1713,6 +1810,7 @@ CHALLENGES = (
         mistakes=MERGE_MISTAKES,
         alternatives=(trainer(), by_numbers),
         hints=MERGE_HINTS,
+        not_allowed=("tokenizers.trainers.BpeTrainer", "tokenizers.Tokenizer"),
     ),
     Challenge(
         name="write_table",

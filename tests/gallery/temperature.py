@@ -837,3 +837,13 @@ WRONG = {
         s_top_k_minus_one: None,
     },
 }
+
+
+def p_by_library(logits, top_p):
+    from transformers import TopPLogitsWarper
+
+    ids = torch.zeros(1, 1, dtype=torch.long)
+    return TopPLogitsWarper(top_p)(ids, logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
+
+
+REFUSED = {"top_p_filter": [p_by_library]}

@@ -82,6 +82,14 @@ def b_minbpe_first(words, count):
     return merges
 
 
+def apart(pairs):
+    kept = []
+    for i, pair in enumerate(pairs):
+        if not (kept and kept[-1] == (i - 1, pair)):
+            kept.append((i, pair))
+    return [pair for _, pair in kept]
+
+
 def bpe_variant(count_in=1, key=None, across=False, guard=True, result=tuple, least=1, join=None):
     def merge(old, pair):
         new, i = [], 0
@@ -102,6 +110,8 @@ def bpe_variant(count_in=1, key=None, across=False, guard=True, result=tuple, le
                 stats.update(itertools.pairwise(line))
             for w, n in words.items() if not across else ():
                 pairs = list(zip(parts[w], parts[w][1:], strict=False))
+                if count_in == "runs":  # as str.count does: no place overlaps the one before
+                    pairs = apart(pairs)
                 for pair in set(pairs) if count_in == "set" else pairs:
                     stats[pair] += n if count_in else 1
             if (guard and not stats) or (stats and max(stats.values()) < least):
@@ -114,6 +124,26 @@ def bpe_variant(count_in=1, key=None, across=False, guard=True, result=tuple, le
         return merges
 
     return learn
+
+
+def b_replace(words, count):
+    """On one string for each word, with spaces between the tokens."""
+    lines = {w: " ".join(w) for w in words}
+    rank = {c: i for i, c in enumerate(sorted(set("".join(words))))}
+    merges = []
+    for _ in range(count):
+        stats = Counter()
+        for w, n in words.items():
+            for pair in itertools.pairwise(lines[w].split(" ")):
+                stats[pair] += n
+        if not stats:
+            break
+        a, b = min(stats, key=lambda p: (-stats[p], rank[p[0]], rank[p[1]]))
+        merges.append((a, b))
+        lines = {w: line.replace(f"{a} {b}", a + b) for w, line in lines.items()}
+        for token in [a + b, *(t for line in lines.values() for t in line.split(" "))]:
+            rank.setdefault(token, len(rank))
+    return merges
 
 
 def named(name, function):
@@ -237,6 +267,7 @@ def table_variant(flat=w_flat, cell=w_cell, names=None, line=None, text=None, es
             columns,
             *([pick(r) for r in rows] if not line else [line(r, columns) for r in rows]),
         ]
+        grid[0] = [more["head"](c) for c in grid[0]] if "head" in more else grid[0]
         if form != "markdown":
             return (text or w_csv)(grid)
         marks = esc or (lambda c: c.replace("\\", "\\\\").replace("|", "\\|"))
@@ -270,9 +301,19 @@ def w_dictwriter(records, form="csv"):
     return out.getvalue()
 
 
+def is_float(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def cell_with(**change):
     def cell(v):
         dumped = json.dumps(v, separators=(",", ":"))
+        if "float" in change and isinstance(v, str) and is_float(v):
+            return dumped
         if v is None and "none" in change:
             return change["none"]
         if v == "" and isinstance(v, str):
@@ -534,7 +575,7 @@ def cost_variant(hit=None, total=None, refuse=True):
 
 
 RIGHT = {
-    "learn_merges": [b_textbook, b_library],
+    "learn_merges": [b_textbook],
     "write_table": [w_plain],
     "read_table": [r_plain, named("r_read_variant", read_variant())],
     "request_cost": [c_loop, c_by_blocks],
@@ -559,6 +600,8 @@ WRONG = {
         named("b_two_at_least", bpe_variant(least=2)): "rare-pairs-left",
         named("b_unguarded", bpe_variant(guard=False)): "no-end",
         named("b_strings", bpe_variant(result="".join)): "tokens-returned",
+        b_replace: "letters-replaced",
+        named("b_runs_once", bpe_variant(count_in="runs")): "runs-counted-once",
         nothing_learned: None,
     },
     "write_table": {
@@ -586,6 +629,12 @@ WRONG = {
             "text-always-bare"
         ),
         named("w_digits", table_variant(cell=cell_with(digits=1))): "only-digits-quoted",
+        named("w_float", table_variant(cell=cell_with(float=1))): "quoted-by-float",
+        named("w_quoted_head", table_variant(head=w_cell)): "keys-quoted",
+        named(
+            "w_bars_first",
+            table_variant(esc=lambda c: c.replace("|", "\\|").replace("\\", "\\\\")),
+        ): "bars-before-backslashes",
         named("w_always", table_variant(cell=cell_with(always=1))): "text-never-bare",
         named("w_str", table_variant(cell=cell_with(python=1))): "python-values",
         named("w_quote_all", table_variant(text=w_quote_all)): "every-cell-quoted",
@@ -682,3 +731,5 @@ WRONG = {
         named("c_negative", cost_variant(refuse=False)): "negative-allowed",
     },
 }
+
+REFUSED = {"learn_merges": [b_library]}
