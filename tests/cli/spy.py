@@ -22,11 +22,13 @@ def search(told):
         low, high = (int(part, 16) for part in where.split("-"))
         data = ctypes.string_at(low, high - low)
         for start, length, digest in told:
-            at = data.find(start.encode())
-            while at >= 0:
-                if hashlib.sha1(data[at : at + length]).hexdigest()[:12] == digest:
-                    found.add(digest)
-                at = data.find(start.encode(), at + 1)
+            for width, codec in ((1, "ascii"), (2, "utf-16-le")):  # as Python keeps text
+                at = data.find(start.encode(codec))
+                while at >= 0:
+                    text = data[at : at + length * width : width]
+                    if hashlib.sha1(text).hexdigest()[:12] == digest:
+                        found.add(digest)
+                    at = data.find(start.encode(codec), at + 1)
     return sorted(found)
 
 

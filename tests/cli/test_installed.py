@@ -186,11 +186,9 @@ def a_spy(texts: Sequence[str] = ()) -> str:
 
 
 def secrets() -> list[str]:
-    """Some of what must not be in a child's memory, and a text that is."""
-    lessons = ["05_temperature", "09_lora", "12_quantization"]
-    references = [max(returns_of(lesson), key=len) for lesson in lessons]
-    checks = [longest_text(PACKAGE / f"challenges/{lesson[3:]}.py") for lesson in lessons]
-    return [CONTROL, OTHER, MARKS, *references, *checks]
+    """Some of what must not be in a child's memory, and a text that is. More would take too long."""
+    reference = max(returns_of("05_temperature"), key=len)
+    return [CONTROL, OTHER, MARKS, reference, longest_text(PACKAGE / "challenges/temperature.py")]
 
 
 def returns_of(lesson: str) -> list[str]:

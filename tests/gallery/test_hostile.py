@@ -100,6 +100,30 @@ def test_no_way_out(zygote, name):
     assert isinstance(reply, Returned) and reply.value is None, reply
 
 
+WARM = """
+import os, sys
+import torch
+
+def f(x):
+    warm = "torch._dynamo" in sys.modules
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([weight])
+    weight.sum().backward()
+    optimizer.step()
+    return [warm, len(os.sched_getaffinity(0)), len(os.listdir("/proc/self/task"))]
+"""
+
+
+def test_a_child_is_warm_and_has_one_processor(zygote):
+    """Else the first step of an optimizer takes seconds of its time, to import a compiler."""
+    transport = zygote.open([WARM], ["f"], Limits(seconds=2.0))
+    transport.begin("f")
+    reply = transport.call("f", (1,))
+    transport.close()
+
+    assert isinstance(reply, Returned) and reply.value == [True, 1, 1]
+
+
 @pytest.mark.parametrize("name", HOSTILE.CHEATS)
 def test_no_marks_for_a_cheat(zygote, name):
     verdicts = graded(zygote, HOSTILE.CHEATS[name])
