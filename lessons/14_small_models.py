@@ -32,14 +32,14 @@ from labkit.models.scoring.rows import difference, share
 
 lab = Lab("14_small_models")
 _, tokenizer = load_model()
-models = {name: load_model(name)[0] for name in ("base", "small", "specialist", "draft")}
+four_models = {name: load_model(name)[0] for name in ("base", "small", "specialist", "draft")}
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for name, model in models.items():
-    shape = model.config
-    print(f"{name:10} {model.num_parameters():>9,} parameters, {shape.num_hidden_layers} layers, "
-          f"width {shape.hidden_size}")  # fmt: skip
+for model_name, model in four_models.items():
+    its_config = model.config
+    print(f"{model_name:10} {model.num_parameters():>9,} parameters, "
+          f"{its_config.num_hidden_layers} layers, width {its_config.hidden_size}")  # fmt: skip
 
 # %% [markdown]
 # `base`, `small` and `draft` have read the same 10 million tokens in the same order; only their
@@ -57,10 +57,15 @@ for name, model in models.items():
 lab.ask("facts-of-the-smallest")
 
 # %%
-asked = sizes.tasks(models["base"], tokenizer, n=100)
-right = {name: sizes.shares_right(model, tokenizer, asked) for name, model in models.items()}
+six_tasks = sizes.tasks(four_models["base"], tokenizer, n=100)
+right_by_model = {
+    name: sizes.shares_right(model, tokenizer, six_tasks) for name, model in four_models.items()
+}
 plots.bars(
-    {task: {name: right[name][task] for name in ("base", "small", "draft")} for task in asked},
+    {
+        task: {name: right_by_model[name][task] for name in ("base", "small", "draft")}
+        for task in six_tasks
+    },
     y_label="share right",
     width=10,
     alt="Share right of three generalists of falling size on six tasks, with 95 % intervals. Facts "
@@ -70,13 +75,15 @@ plots.bars(
 )
 
 # %%
-of_draft = right["draft"]
-often = of_draft["facts, asked often"]
-lab.compare("facts-of-the-smallest", 100 * often.share, 100 * often.low, 100 * often.high)
+of_draft = right_by_model["draft"]
+asked_often = of_draft["facts, asked often"]
+lab.compare(
+    "facts-of-the-smallest", 100 * asked_often.share, 100 * asked_often.low, 100 * asked_often.high
+)
 
 # %%
-of_base = right["base"]
-lab.claim("draft: facts asked often", often.share, around=1.0, within=0.03)
+of_base = right_by_model["base"]
+lab.claim("draft: facts asked often", asked_often.share, around=1.0, within=0.03)
 lab.claim("draft: programs", of_draft["programs"].share, around=1.0, within=0.04)
 lab.claim(
     "base: facts read in passing", of_base["facts, read in passing"].share, around=0.61, within=0.08
@@ -116,7 +123,10 @@ lab.ask("sums-of-the-generalist")
 
 # %%
 plots.bars(
-    {task: {name: right[name][task] for name in ("base", "specialist")} for task in asked},
+    {
+        task: {name: right_by_model[name][task] for name in ("base", "specialist")}
+        for task in six_tasks
+    },
     y_label="share right",
     width=10,
     alt="Share right of the generalist and of the specialist on six tasks. On sums the specialist "
@@ -128,14 +138,20 @@ on_sums = of_base["sums"]
 lab.compare("sums-of-the-generalist", 100 * on_sums.share, 100 * on_sums.low, 100 * on_sums.high)
 
 # %%
-hits = {n: sizes.hits_of(models[n], tokenizer, asked["sums"]) for n in ("specialist", "base")}
-gain = difference("specialist - base on sums", hits["specialist"], hits["base"])
-elsewhere = max(right["specialist"][task].share for task in asked if task != "sums")
-smaller = models["base"].num_parameters() / models["specialist"].num_parameters()
-print(gain)
-lab.claim("base is larger than the specialist, times", smaller, around=4.84, within=0.05)
-lab.claim("specialist - base on sums, share", gain.figure, around=0.94, within=0.05)
-lab.claim("specialist's best share elsewhere", elsewhere, around=0.0, within=0.03)
+hits_on_sums = {
+    n: sizes.hits_of(four_models[n], tokenizer, six_tasks["sums"]) for n in ("specialist", "base")
+}
+specialist_gain = difference(
+    "specialist - base on sums", hits_on_sums["specialist"], hits_on_sums["base"]
+)
+best_elsewhere = max(
+    right_by_model["specialist"][task].share for task in six_tasks if task != "sums"
+)
+times_smaller = four_models["base"].num_parameters() / four_models["specialist"].num_parameters()
+print(specialist_gain)
+lab.claim("base is larger than the specialist, times", times_smaller, around=4.84, within=0.05)
+lab.claim("specialist - base on sums, share", specialist_gain.figure, around=0.94, within=0.05)
+lab.claim("specialist's best share elsewhere", best_elsewhere, around=0.0, within=0.03)
 
 # %% [markdown]
 # A fifth of the size, half of the reading, and it is right on sums that no training text holds,
@@ -157,26 +173,29 @@ lab.claim("specialist's best share elsewhere", elsewhere, around=0.0, within=0.0
 # and for each **further token**. A prompt of 256 tokens, one request, one thread:
 
 # %% tags=["this-machine"]
-alone = sizes.timings(models, prompt=256)
+one_request = sizes.timings(four_models, prompt=256)
 sizes.Table(
     [
         {
             "model": name,
-            "parameters": f"{models[name].num_parameters() / 1e6:.2f} M",
-            "weights (MB, 16 bits)": f"{models[name].num_parameters() * 2 / 1e6:.1f}",
+            "parameters": f"{four_models[name].num_parameters() / 1e6:.2f} M",
+            "weights (MB, 16 bits)": f"{four_models[name].num_parameters() * 2 / 1e6:.1f}",
             "first token (ms)": f"{timing.first:.1f}",
             "further token (ms)": f"{timing.next:.2f}",
             "tokens/s": f"{timing.tokens_per_second:.0f}",
         }
-        for name, timing in alone.items()
+        for name, timing in one_request.items()
     ]
 )
 
 # %%
-bigger = models["base"].num_parameters() / models["draft"].num_parameters()
-lab.claim("base : draft, parameters", bigger, around=8.4, within=0.1)
-sooner = alone["draft"].first < alone["base"].first and alone["draft"].next < alone["base"].next
-lab.claim("draft sooner than base, first token and further ones", sooner, around=1, within=0)
+times_bigger = four_models["base"].num_parameters() / four_models["draft"].num_parameters()
+lab.claim("base : draft, parameters", times_bigger, around=8.4, within=0.1)
+draft_sooner = (
+    one_request["draft"].first < one_request["base"].first
+    and one_request["draft"].next < one_request["base"].next
+)
+lab.claim("draft sooner than base, first token and further ones", draft_sooner, around=1, within=0)
 
 # %% [markdown]
 # Reading a prompt is arithmetic, and its time falls nearly as the parameters do. Writing one token
@@ -192,10 +211,12 @@ lab.ask("why-not-eight-times")
 # cache that has to be read:
 
 # %% tags=["this-machine"]
-batches = {batch: sizes.timings(models, prompt=32, batch=batch, repeats=5) for batch in (1, 4, 16)}
+by_batch = {
+    batch: sizes.timings(four_models, prompt=32, batch=batch, repeats=5) for batch in (1, 4, 16)
+}
 plots.lines(
-    list(batches),
-    {name: [batches[b][name].tokens_per_second for b in batches] for name in models},
+    list(by_batch),
+    {name: [by_batch[b][name].tokens_per_second for b in by_batch] for name in four_models},
     x_label="requests in a batch",
     y_label="tokens a second",
     log=True,
@@ -204,17 +225,19 @@ plots.lines(
 )
 
 # %%
-more = batches[16]["base"].tokens_per_second > 2 * batches[1]["base"].tokens_per_second
-lab.claim("base: more than twice the tokens/s in a batch of 16", more, around=1, within=0)
+more_in_batches = by_batch[16]["base"].tokens_per_second > 2 * by_batch[1]["base"].tokens_per_second
+lab.claim(
+    "base: more than twice the tokens/s in a batch of 16", more_in_batches, around=1, within=0
+)
 
 # %% tags=["this-machine"]
-contexts = {n: sizes.timings(models, prompt=n, repeats=5) for n in (16, 128, 448)}
+by_context = {n: sizes.timings(four_models, prompt=n, repeats=5) for n in (16, 128, 448)}
 sizes.Table(
     [
         {"model": name}
-        | {f"first token after {n} (ms)": f"{contexts[n][name].first:.1f}" for n in contexts}
-        | {f"further token after {n} (ms)": f"{contexts[n][name].next:.2f}" for n in contexts}
-        for name in models
+        | {f"first token after {n} (ms)": f"{by_context[n][name].first:.1f}" for n in by_context}
+        | {f"further token after {n} (ms)": f"{by_context[n][name].next:.2f}" for n in by_context}
+        for name in four_models
     ]
 )
 
@@ -252,22 +275,30 @@ lab.check(pareto_frontier)
 # A request here is a prompt of 128 tokens and an answer of eight:
 
 # %% tags=["this-machine"]
-frontier = lab.use(pareto_frontier)
-cost = {name: contexts[128][name].first + 7 * contexts[128][name].next for name in models}
-best = {task: frontier({n: (cost[n], right[n][task].share) for n in models}) for task in asked}
-for task, names in best.items():
-    print(f"{task:24}", ", ".join(f"{n} ({cost[n]:.0f} ms)" for n in names))
+find_frontier = lab.use(pareto_frontier)
+request_ms = {
+    name: by_context[128][name].first + 7 * by_context[128][name].next for name in four_models
+}
+best_for_task = {
+    task: find_frontier({n: (request_ms[n], right_by_model[n][task].share) for n in four_models})
+    for task in six_tasks
+}
+for task_name, best_models in best_for_task.items():
+    print(f"{task_name:24}", ", ".join(f"{n} ({request_ms[n]:.0f} ms)" for n in best_models))
 
 # %%
-lab.claim("base is on the frontier for sums", "base" in best["sums"], around=0, within=0)
-lab.claim("specialist is on it for sums", "specialist" in best["sums"], around=1, within=0)
+lab.claim("base is on the frontier for sums", "base" in best_for_task["sums"], around=0, within=0)
+lab.claim("specialist is on it for sums", "specialist" in best_for_task["sums"], around=1, within=0)
 lab.claim(
-    "base is on it for two passages", "base" in best["one of two passages"], around=1, within=0
+    "base is on it for two passages",
+    "base" in best_for_task["one of two passages"],
+    around=1,
+    within=0,
 )
 
 # %% tags=["this-machine"]
 quantity_plots.trade_off(
-    {name: (cost[name], right[name]["one of two passages"]) for name in models},
+    {name: (request_ms[name], right_by_model[name]["one of two passages"]) for name in four_models},
     x_label="milliseconds for a request",
     y_label="share right, two passages",
     chance=0.5,
@@ -293,27 +324,33 @@ lab.ask("frontier-by-hand")
 # first token's probability:
 
 # %%
-mixed = {task: asked[task] for task in ("facts, asked often", "one of two passages")}
-sure = {
-    t: sizes.first_probabilities(models["draft"], tokenizer, i.prompts) for t, i in mixed.items()
+mixed_requests = {task: six_tasks[task] for task in ("facts, asked often", "one of two passages")}
+how_sure = {
+    t: sizes.first_probabilities(four_models["draft"], tokenizer, i.prompts)
+    for t, i in mixed_requests.items()
 }
-outcome = {
-    name: [hit for items in mixed.values() for hit in sizes.hits_of(models[name], tokenizer, items)]
+hits_by_model = {
+    name: [
+        hit
+        for items in mixed_requests.values()
+        for hit in sizes.hits_of(four_models[name], tokenizer, items)
+    ]
     for name in ("draft", "base")
 }
-for task, probabilities in sure.items():
-    print(f"{task:22} {sum(probabilities) / len(probabilities):.2f} sure in the mean")
+for task_name, its_chances in how_sure.items():
+    print(f"{task_name:22} {sum(its_chances) / len(its_chances):.2f} sure in the mean")
 
 # %%
-passed_on = [p < 0.75 for probabilities in sure.values() for p in probabilities]
-together = [
-    b if on else d for d, b, on in zip(outcome["draft"], outcome["base"], passed_on, strict=True)
+passed_on = [p < 0.75 for probabilities in how_sure.values() for p in probabilities]
+cascade_hits = [
+    b if on else d
+    for d, b, on in zip(hits_by_model["draft"], hits_by_model["base"], passed_on, strict=True)
 ]
 plots.bars(
     {
-        "draft alone": {"mixed requests": share("", outcome["draft"])},
-        "draft, then base": {"mixed requests": share("", together)},
-        "base alone": {"mixed requests": share("", outcome["base"])},
+        "draft alone": {"mixed requests": share("", hits_by_model["draft"])},
+        "draft, then base": {"mixed requests": share("", cascade_hits)},
+        "base alone": {"mixed requests": share("", hits_by_model["base"])},
     },
     y_label="share right",
     alt="Share right of mixed requests: about three quarters with draft alone, nearly all with "
@@ -321,10 +358,12 @@ plots.bars(
 )
 
 # %%
-on = sum(passed_on) / len(passed_on)
-lab.claim("draft alone, mixed requests", sum(outcome["draft"]) / 200, around=0.76, within=0.07)
-lab.claim("draft, then base", sum(together) / 200, around=0.97, within=0.04)
-lab.claim("share of requests passed on", on, around=0.47, within=0.08)
+share_passed_on = sum(passed_on) / len(passed_on)
+lab.claim(
+    "draft alone, mixed requests", sum(hits_by_model["draft"]) / 200, around=0.76, within=0.07
+)
+lab.claim("draft, then base", sum(cascade_hits) / 200, around=0.97, within=0.04)
+lab.claim("share of requests passed on", share_passed_on, around=0.47, within=0.08)
 
 # %% [markdown]
 # Nearly the quality of `base`, with `base` at work for half of the requests. This is a **cascade**
@@ -334,19 +373,22 @@ lab.claim("share of requests passed on", on, around=0.47, within=0.08)
 # not know*. How far does that go?
 
 # %%
-passages = mixed["one of two passages"]
-hit = sizes.hits_of(models["draft"], tokenizer, passages)
+two_passages = mixed_requests["one of two passages"]
+draft_hits = sizes.hits_of(four_models["draft"], tokenizer, two_passages)
 by_hit = {
-    was: [p for p, h in zip(sure["one of two passages"], hit, strict=True) if h == was]
+    was: [p for p, h in zip(how_sure["one of two passages"], draft_hits, strict=True) if h == was]
     for was in (True, False)
 }
 mean_sure = {was: sum(found) / len(found) for was, found in by_hit.items()}
-outside = sizes.first_probabilities(
-    models["specialist"], tokenizer, mixed["facts, asked often"].prompts
+specialist_sure = sizes.first_probabilities(
+    four_models["specialist"], tokenizer, mixed_requests["facts, asked often"].prompts
 )
 lab.claim("draft is sure where right - where wrong", mean_sure[True] - mean_sure[False], -0.03, 0.1)
 lab.claim(
-    "specialist is sure of facts, mean", sum(outside) / len(outside), around=0.98, within=0.03
+    "specialist is sure of facts, mean",
+    sum(specialist_sure) / len(specialist_sure),
+    around=0.98,
+    within=0.03,
 )
 
 # %% [markdown]
@@ -396,15 +438,21 @@ from torch.distributions import Categorical, kl_divergence
 
 from labkit.instruments import sampling
 
-distance = lab.use(distillation_loss)
-pair = [
-    sampling.next_token_logits(models[name], tokenizer, "An idea for a shop: a ")[None]
+kl_distance = lab.use(distillation_loss)
+draft_and_base = [
+    sampling.next_token_logits(four_models[name], tokenizer, "An idea for a shop: a ")[None]
     for name in ("draft", "base")
 ]
-by_library = (
-    4 * kl_divergence(*(Categorical(logits=logits / 2) for logits in reversed(pair))).mean()
+by_torch_library = (
+    4
+    * kl_divergence(*(Categorical(logits=logits / 2) for logits in reversed(draft_and_base))).mean()
 )
-lab.claim("ours - torch.distributions", distance(*pair, 2.0) - by_library, around=0, within=1e-4)
+lab.claim(
+    "ours - torch.distributions",
+    kl_distance(*draft_and_base, 2.0) - by_torch_library,
+    around=0,
+    within=1e-4,
+)
 
 # %% [markdown]
 # ## Data or teacher?
@@ -415,31 +463,35 @@ lab.claim("ours - torch.distributions", distance(*pair, 2.0) - by_library, aroun
 # texts that nobody has read. That is judged by the *texts*, not by the teacher.
 
 # %%
-read, unseen = distilling.texts(40, "train"), distilling.texts(150, "test")
-teacher = distilling.Teacher(models["base"])
-by_data = distilling.train_student(tokenizer, read, seed=0)
+texts_read, texts_unseen = distilling.texts(40, "train"), distilling.texts(150, "test")
+base_teacher = distilling.Teacher(four_models["base"])
+by_data = distilling.train_student(tokenizer, texts_read, seed=0)
 by_teacher = distilling.train_student(
-    tokenizer, read, seed=0, loss_of=distilling.taught_by(teacher, 1.0, distance)
+    tokenizer, texts_read, seed=0, loss_of=distilling.taught_by(base_teacher, 1.0, kl_distance)
 )
 
 # %%
-losses = {
-    name: distilling.held_out_losses(model, tokenizer, unseen)
+losses_by_way = {
+    name: distilling.held_out_losses(model, tokenizer, texts_unseen)
     for name, model in {
         "data": by_data,
         "teacher": by_teacher,
-        "base itself": models["base"],
+        "base itself": four_models["base"],
     }.items()
 }
-saved = difference("data - teacher", losses["data"], losses["teacher"], "nats a token")
-for name, found in losses.items():
-    print(f"{name:12} {sum(found) / len(found):.2f} nats a token")
-print(saved)
+nats_saved = difference(
+    "data - teacher", losses_by_way["data"], losses_by_way["teacher"], "nats a token"
+)
+for way_name, its_losses in losses_by_way.items():
+    print(f"{way_name:12} {sum(its_losses) / len(its_losses):.2f} nats a token")
+print(nats_saved)
 
 # %%
 lab.claim("parameters of the student, M", by_data.num_parameters() / 1e6, around=0.26, within=0.005)
-lab.claim("held-out loss, taught by data", sum(losses["data"]) / 150, around=2.3, within=0.35)
-lab.claim("what the teacher saves, nats a token", saved.figure, around=0.39, within=0.25)
+lab.claim(
+    "held-out loss, taught by data", sum(losses_by_way["data"]) / 150, around=2.3, within=0.35
+)
+lab.claim("what the teacher saves, nats a token", nats_saved.figure, around=0.39, within=0.25)
 
 # %% [markdown]
 # The same texts, the same steps, and the taught student foretells new texts better by far more
@@ -458,14 +510,19 @@ recorded.over_examples(
 )
 
 # %%
-over = recorded.by_examples()
-for who, points in over.items():
-    print(f"{who:8}", "  ".join(f"{n} texts: {found.figure:.2f}" for n, found in points.items()))
-gaps = {n: over["data"][n].figure - over["teacher"][n].figure for n in over["data"]}
-lab.claim("recorded: nats saved with 20 texts", gaps[20], around=1.0, within=0.05)
-lab.claim("recorded: nats saved with 320 texts", gaps[320], around=0.12, within=0.05)
-lab.claim("recorded: teacher, 40 texts", over["teacher"][40].figure, around=1.92, within=0.03)
-lab.claim("recorded: data, 320 texts", over["data"][320].figure, around=1.95, within=0.03)
+by_text_count = recorded.by_examples()
+for way_name, its_points in by_text_count.items():
+    print(f"{way_name:8}", "  ".join(f"{n} texts: {p.figure:.2f}" for n, p in its_points.items()))
+gap_by_texts = {
+    n: by_text_count["data"][n].figure - by_text_count["teacher"][n].figure
+    for n in by_text_count["data"]
+}
+lab.claim("recorded: nats saved with 20 texts", gap_by_texts[20], around=1.0, within=0.05)
+lab.claim("recorded: nats saved with 320 texts", gap_by_texts[320], around=0.12, within=0.05)
+lab.claim(
+    "recorded: teacher, 40 texts", by_text_count["teacher"][40].figure, around=1.92, within=0.03
+)
+lab.claim("recorded: data, 320 texts", by_text_count["data"][320].figure, around=1.95, within=0.03)
 
 # %% [markdown]
 # Forty texts with a teacher teach about as much as eight times as many without, in the same 120
@@ -487,13 +544,33 @@ recorded.others(
 )
 
 # %%
-ways = recorded.by_way()
-for who, found in ways.items():
-    print(f"{who:14} {found.figure:.2f} [{found.low:.2f}, {found.high:.2f}]")
-lab.claim("recorded: T = 2 - T = 1", ways["base, T = 2"].figure - ways["base"].figure, 1.03, 0.1)
-lab.claim("recorded: draft - base as teacher", ways["draft"].figure - ways["base"].figure, 0, 0.1)
-lab.claim("recorded: T = 2 - data", ways["base, T = 2"].figure - ways["data"].figure, 0.56, 0.1)
-lab.claim("recorded: specialist - data", ways["specialist"].figure - ways["data"].figure, 8.6, 0.3)
+by_teacher_kind = recorded.by_way()
+for way_name, its_loss in by_teacher_kind.items():
+    print(f"{way_name:14} {its_loss.figure:.2f} [{its_loss.low:.2f}, {its_loss.high:.2f}]")
+lab.claim(
+    "recorded: T = 2 - T = 1",
+    by_teacher_kind["base, T = 2"].figure - by_teacher_kind["base"].figure,
+    1.03,
+    0.1,
+)
+lab.claim(
+    "recorded: draft - base as teacher",
+    by_teacher_kind["draft"].figure - by_teacher_kind["base"].figure,
+    0,
+    0.1,
+)
+lab.claim(
+    "recorded: T = 2 - data",
+    by_teacher_kind["base, T = 2"].figure - by_teacher_kind["data"].figure,
+    0.56,
+    0.1,
+)
+lab.claim(
+    "recorded: specialist - data",
+    by_teacher_kind["specialist"].figure - by_teacher_kind["data"].figure,
+    8.6,
+    0.3,
+)
 
 # %% [markdown]
 # A likely reason: a softened target makes the student spend its 120 steps on thousands of hopeless
@@ -510,13 +587,13 @@ lab.claim("recorded: specialist - data", ways["specialist"].figure - ways["data"
 # %%
 import torch
 
-places = teacher.logits(distilling.batch_of(read, tokenizer))
-on_texts = Categorical(logits=places).entropy().mean().exp()
-answers = [
-    sampling.next_token_logits(models["specialist"], tokenizer, prompt)
-    for prompt in asked["sums"].prompts
+base_logits = base_teacher.logits(distilling.batch_of(texts_read, tokenizer))
+on_texts = Categorical(logits=base_logits).entropy().mean().exp()
+logits_of_sums = [
+    sampling.next_token_logits(four_models["specialist"], tokenizer, prompt)
+    for prompt in six_tasks["sums"].prompts
 ]
-on_answers = Categorical(logits=torch.stack(answers)).entropy().mean().exp()
+on_answers = Categorical(logits=torch.stack(logits_of_sums)).entropy().mean().exp()
 lab.claim("tokens that base holds possible in texts", on_texts, around=1.73, within=0.15)
 lab.claim("tokens that the specialist holds possible in sums", on_answers, around=1.0, within=0.05)
 
@@ -539,9 +616,11 @@ lab.ask("when-a-teacher-helps")
 # not ours, and what they are for is said by their makers. The sources stand in the last column.
 
 # %%
-family = [model for model in MODELS if model.parameters < 25e9 and not model.active_parameters]
-columns = table(*[model.name for model in family])
-sizes.Table.of({name: cells for name, cells in columns.items() if "active" not in name})
+model_family = [
+    model for model in MODELS if model.parameters < 25e9 and not model.active_parameters
+]
+family_columns = table(*[model.name for model in model_family])
+sizes.Table.of({name: cells for name, cells in family_columns.items() if "active" not in name})
 
 # %% [markdown]
 # Look at the tokenizers too: a model that cuts your language into 30 % more tokens (lesson 03) is
@@ -596,13 +675,13 @@ lab.check(memory_fit)
 # %%
 from labkit.instruments import kv_cache
 
-fits = lab.use(memory_fit)
-base = models["base"]
-formula = fits(base.config.to_dict(), base.num_parameters(), 32, 100, 1, 0)
-in_memory = sum(weight.nbytes for weight in base.parameters())
-cache = kv_cache.measured_bytes(kv_cache.filled_cache(base, 100))
-lab.claim("weights, formula - real bytes", formula["weights"] - in_memory, around=0, within=0)
-lab.claim("cache, formula - real bytes", 2 * formula["cache"] - cache, around=0, within=0)
+fits_memory = lab.use(memory_fit)
+base_model = four_models["base"]
+by_formula = fits_memory(base_model.config.to_dict(), base_model.num_parameters(), 32, 100, 1, 0)
+in_memory = sum(weight.nbytes for weight in base_model.parameters())
+cache_bytes = kv_cache.measured_bytes(kv_cache.filled_cache(base_model, 100))
+lab.claim("weights, formula - real bytes", by_formula["weights"] - in_memory, around=0, within=0)
+lab.claim("cache, formula - real bytes", 2 * by_formula["cache"] - cache_bytes, around=0, within=0)
 
 # %% [markdown]
 # ## Phone, laptop, card
@@ -622,18 +701,18 @@ lab.claim("cache, formula - real bytes", 2 * formula["cache"] - cache, around=0,
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print(sizes.edge_table(MODELS, fits))
+print(sizes.edge_table(MODELS, fits_memory))
 
 # %%
-at_home = sizes.edge(MODELS, fits)
+at_home = sizes.edge(MODELS, fits_memory)
 lab.claim("models of the table that fit the phone", len(at_home["phone"]), around=6, within=0)
 lab.claim("that fit the laptop", len(at_home["laptop, no GPU"]), around=14, within=0)
 lab.claim("that fit the card", len(at_home["24 GB card"]), around=16, within=0)
-nemo = sizes.most_tokens_per_second(find_model("Mistral-Nemo-12B"), 4.5, sizes.DEVICES[1])
-lab.claim("Mistral-Nemo-12B on the laptop, tokens/s at most", nemo, around=13.1, within=0.1)
-phi = fits(find_model("Phi-3.5-mini").config, int(3.82e9), 4.5, 8192, 8, 4)
-lab.claim("Phi-3.5-mini, GiB of weights", phi["weights"] / 2**30, around=2.0, within=0.01)
-lab.claim("Phi-3.5-mini, GiB of cache", phi["cache"] / 2**30, around=3.0, within=0.01)
+nemo_speed = sizes.most_tokens_per_second(find_model("Mistral-Nemo-12B"), 4.5, sizes.DEVICES[1])
+lab.claim("Mistral-Nemo-12B on the laptop, tokens/s at most", nemo_speed, around=13.1, within=0.1)
+phi_on_phone = fits_memory(find_model("Phi-3.5-mini").config, int(3.82e9), 4.5, 8192, 8, 4)
+lab.claim("Phi-3.5-mini, GiB of weights", phi_on_phone["weights"] / 2**30, around=2.0, within=0.01)
+lab.claim("Phi-3.5-mini, GiB of cache", phi_on_phone["cache"] / 2**30, around=3.0, within=0.01)
 
 # %% [markdown]
 # Three things to see:

@@ -18,7 +18,8 @@
 # billion and uses 12.9 billion for a token ([Jiang et al. 2024](https://arxiv.org/abs/2401.04088)).
 #
 # You will build the three parts - router, sparse experts, balance loss - and prove that they equal
-# Mixtral's; and a counter for real models. You measure what a mixture is good at, and what it
+# Mixtral's; and a counter for real models. (So don't call transformers' own router, experts or loss
+# in your answers: such an answer is refused.) You measure what a mixture is good at, and what it
 # costs: all experts have to lie in memory, whether they work or not.
 
 # %%
@@ -34,10 +35,10 @@ from labkit.widgets import RoutingExplorer
 
 lab = Lab("15_mixture_of_experts")
 model, tokenizer = load_model("moe")
-router = experts.Router(model, tokenizer)
-config = model.config
-print(f"{config.num_hidden_layers} layers of {router.experts} experts, "
-      f"{router.trained_with} of them for each token")  # fmt: skip
+moe_router = experts.Router(model, tokenizer)
+moe_config = model.config
+print(f"{moe_config.num_hidden_layers} layers of {moe_router.experts} experts, "
+      f"{moe_router.trained_with} of them for each token")  # fmt: skip
 
 # %% [markdown]
 # ## Who takes which token
@@ -46,9 +47,11 @@ print(f"{config.num_hidden_layers} layers of {router.experts} experts, "
 # its way through the first layer; each token has the colour of the expert that counts most for it:
 
 # %%
-SUMS = "48 + 36 = 84\n70 - 9 = 61\n"
-STORY = "Once upon a time there was a proud crow called Mira. One cold day Mira went to the forest."
-router.chips(SUMS + STORY, layer=0)
+SUMS_TEXT = "48 + 36 = 84\n70 - 9 = 61\n"
+STORY_TEXT = (
+    "Once upon a time there was a proud crow called Mira. One cold day Mira went to the forest."
+)
+moe_router.chips(SUMS_TEXT + STORY_TEXT, layer=0)
 
 # %% [markdown]
 # ## Build it: the router
@@ -135,15 +138,19 @@ lab.check(sparse_experts)
 # and compare with what comes out of it:
 
 # %%
-route, work = lab.use(top_k_router), lab.use(sparse_experts)
-ids = tokenizer(SUMS + STORY, return_tensors="pt")["input_ids"]
-for layer in range(config.num_hidden_layers):
-    given, said = experts.inside(model, ids, layer)
-    block = model.model.layers[layer].mlp
-    weights, chosen = route(given @ block.gate.weight.T, router.trained_with, True)
-    ours = work(given, chosen, weights, block.experts.gate_up_proj, block.experts.down_proj)
-    apart = (ours - said).detach().abs().max() / said.abs().max()
-    lab.claim(f"layer {layer}, furthest apart / largest value", apart, around=0.0, within=1e-5)
+route_tokens, run_experts = lab.use(top_k_router), lab.use(sparse_experts)
+text_ids = tokenizer(SUMS_TEXT + STORY_TEXT, return_tensors="pt")["input_ids"]
+for layer_number in range(moe_config.num_hidden_layers):
+    block_input, block_output = experts.inside(model, text_ids, layer_number)
+    mixtral_block = model.model.layers[layer_number].mlp
+    route_weights, route_experts = route_tokens(
+        block_input @ mixtral_block.gate.weight.T, moe_router.trained_with, True
+    )
+    both_weights = (mixtral_block.experts.gate_up_proj, mixtral_block.experts.down_proj)
+    our_output = run_experts(block_input, route_experts, route_weights, *both_weights)
+    too_far = (our_output - block_output).detach().abs().max() / block_output.abs().max()
+    what_differs = f"layer {layer_number}, furthest apart / largest value"
+    lab.claim(what_differs, too_far, around=0.0, within=1e-5)
 
 # %% [markdown]
 # ## Play with it
@@ -155,22 +162,22 @@ for layer in range(config.num_hidden_layers):
 
 # %%
 RoutingExplorer(
-    router,
+    moe_router,
     {
-        "Sums": SUMS,
-        "A story": STORY,
+        "Sums": SUMS_TEXT,
+        "A story": STORY_TEXT,
         "A program": "# the doubles of the even numbers\n[x * 2 for x in xs if x % 2 == 0]\n",
         "A bus line": "Nistlab: Trikville, Drikorkville, Kikby, Grarford, Pagimville, Kezundby\n",
     },
-    trained_with=router.trained_with,
+    trained_with=moe_router.trained_with,
 )
 
 # %% [markdown]
 # On texts that no training batch held, from nine domains, the loss for every $k$:
 
 # %%
-texts = experts.held_out(tokenizer)
-by_k = experts.loss_by_k(model, texts)
+held_out_texts = experts.held_out(tokenizer)
+by_k = experts.loss_by_k(model, held_out_texts)
 plots.lines(
     list(by_k),
     {"held-out loss": list(by_k.values())},
@@ -181,8 +188,8 @@ plots.lines(
 )
 
 # %%
-best = min(by_k, key=by_k.get)
-lab.claim("best number of experts per token", best, around=2, within=0)
+best_k = min(by_k, key=by_k.get)
+lab.claim("best number of experts per token", best_k, around=2, within=0)
 lab.claim("loss with 1 expert - with 2", by_k[1] - by_k[2], around=0.20, within=0.04)
 lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2], around=0.025, within=0.01)
 
@@ -195,13 +202,15 @@ lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2], around=0.025, withi
 # The name promises a specialist for each subject. Which expert takes the tokens of which domain?
 
 # %%
-counts = routing.counts(model, texts)
-routing_maps.expert_map(counts, list(texts), layer=0)
+expert_counts = routing.counts(model, held_out_texts)
+routing_maps.expert_map(expert_counts, list(held_out_texts), layer=0)
 
 # %%
-shares = routing_maps.domain_shares(counts, list(texts), layer=0)
-favourite = shares[list(texts).index("arithmetic")].max()
-lab.claim("arithmetic: share of its choices for its favourite", favourite, around=0.49, within=0.03)
+arithmetic_shares = routing_maps.domain_shares(expert_counts, list(held_out_texts), layer=0)
+favourite_share = arithmetic_shares[list(held_out_texts).index("arithmetic")].max()
+lab.claim(
+    "arithmetic: share of its choices for its favourite", favourite_share, around=0.49, within=0.03
+)
 
 # %% [markdown]
 # There it is, it seems: the expert for arithmetic. (Each token goes to two *different* experts, so
@@ -211,16 +220,18 @@ lab.claim("arithmetic: share of its choices for its favourite", favourite, aroun
 # the same for the same token in other texts:
 
 # %%
-taken, taken_ids = experts.choices(model, texts)
-by_token = [experts.foretold(layer[:, 0], taken_ids) for layer in taken]
+experts_taken, taken_ids = experts.choices(model, held_out_texts)
+foretold_by_token = [experts.foretold(layer[:, 0], taken_ids) for layer in experts_taken]
 same_for_all = torch.zeros_like(taken_ids)
-by_favourite = [experts.foretold(layer[:, 0], same_for_all) for layer in taken]
-for layer, (seen, blind) in enumerate(zip(by_token, by_favourite, strict=True)):
-    print(f"layer {layer}: first expert foretold by the token {seen:.0%}, without it {blind:.0%}")
+by_favourite = [experts.foretold(layer[:, 0], same_for_all) for layer in experts_taken]
+for layer_number, with_token in enumerate(foretold_by_token):
+    without_it = by_favourite[layer_number]
+    print(f"layer {layer_number}: first expert foretold by the token {with_token:.0%}, "
+          f"without it {without_it:.0%}")  # fmt: skip
 
 # %%
-lab.claim("layer 0, foretold by the token alone", by_token[0], around=0.62, within=0.05)
-lab.claim("layer 1, foretold by the token alone", by_token[1], around=0.49, within=0.05)
+lab.claim("layer 0, foretold by the token alone", foretold_by_token[0], around=0.62, within=0.05)
+lab.claim("layer 1, foretold by the token alone", foretold_by_token[1], around=0.49, within=0.05)
 lab.claim("layer 0, foretold without the token", by_favourite[0], around=0.21, within=0.05)
 
 # %% [markdown]
@@ -233,15 +244,15 @@ lab.claim("layer 0, foretold without the token", by_favourite[0], around=0.21, w
 # something, because domains differ in their words:
 
 # %%
-before = experts.untrained(tokenizer)
-bits = routing_maps.bits_by_layer(counts)
-bits_before = routing_maps.bits_by_layer(routing.counts(before, texts))
-for layer, (now, then) in enumerate(zip(bits, bits_before, strict=True)):
-    print(f"layer {layer}: {now:.2f} bits after training, {then:.2f} before")
+untrained_moe = experts.untrained(tokenizer)
+bits_after = routing_maps.bits_by_layer(expert_counts)
+bits_before = routing_maps.bits_by_layer(routing.counts(untrained_moe, held_out_texts))
+for layer_number, (bits_now, bits_then) in enumerate(zip(bits_after, bits_before, strict=True)):
+    print(f"layer {layer_number}: {bits_now:.2f} bits after training, {bits_then:.2f} before")
 
 # %%
-lab.claim("bits of the domain, layer 0", bits[0], around=0.40, within=0.03)
-lab.claim("bits of the domain, layer 1", bits[1], around=0.30, within=0.03)
+lab.claim("bits of the domain, layer 0", bits_after[0], around=0.40, within=0.03)
+lab.claim("bits of the domain, layer 1", bits_after[1], around=0.30, within=0.03)
 lab.claim("before training, layer 0", bits_before[0], around=0.14, within=0.03)
 lab.claim("before training, layer 1", bits_before[1], around=0.28, within=0.03)
 
@@ -302,11 +313,11 @@ lab.check(load_balancing_loss)
 # for the end is the mean of the last four looks.
 
 # %%
-balance = lab.use(load_balancing_loss)
-alone, even = training.watch_router(None), training.watch_router(balance)
+balance_loss = lab.use(load_balancing_loss)
+without_balance, with_balance = training.watch_router(None), training.watch_router(balance_loss)
 plots.lines(
-    alone.steps,
-    {"without balance loss": alone.in_use, "with it": even.in_use},
+    without_balance.steps,
+    {"without balance loss": without_balance.in_use, "with it": with_balance.in_use},
     x_label="training steps",
     y_label="experts in use, of 8",
     alt="Experts in use against training steps. Both fall from five to three within the first "
@@ -314,11 +325,11 @@ plots.lines(
 )
 
 # %%
-lab.compare("in-use-without-balance", alone.at_the_end)
-lab.claim("experts in use, without", alone.at_the_end, around=5.0, within=1.0)
-lab.claim("experts in use, with", even.at_the_end, around=6.6, within=0.8)
-lab.claim("experts that are hardly used, without", alone.idle(), around=2, within=1.5)
-lab.claim("busiest / even share, without", 8 * max(alone.shares), around=2.4, within=0.9)
+lab.compare("in-use-without-balance", without_balance.at_the_end)
+lab.claim("experts in use, without", without_balance.at_the_end, around=5.0, within=1.0)
+lab.claim("experts in use, with", with_balance.at_the_end, around=6.6, within=0.8)
+lab.claim("experts that are hardly used, without", without_balance.idle(), around=2, within=1.5)
+lab.claim("busiest / even share, without", 8 * max(without_balance.shares), around=2.4, within=0.9)
 
 # %% [markdown]
 # Without the loss the busiest expert has more than twice its even share, and one or more hardly
@@ -339,16 +350,16 @@ lab.ask("capacity-by-hand")
 # rest was the same. Both with four capacity factors, on batches of a text from each domain:
 
 # %%
-unbalanced, _ = load_model("moe_unbalanced")
-batches = experts.mixed(texts)
-factors = (1.0, 1.25, 1.5, 2.0)
-full = {
-    name: [experts.with_full_experts(some, batches, factor) for factor in factors]
-    for name, some in {"balanced": model, "unbalanced": unbalanced}.items()
+unbalanced_moe, _ = load_model("moe_unbalanced")
+mixed_batches = experts.mixed(held_out_texts)
+capacity_factors = (1.0, 1.25, 1.5, 2.0)
+with_capacity = {
+    name: [experts.with_full_experts(some, mixed_batches, factor) for factor in capacity_factors]
+    for name, some in {"balanced": model, "unbalanced": unbalanced_moe}.items()
 }
 plots.lines(
-    factors,
-    {name: [100 * share for share, _ in found] for name, found in full.items()},
+    capacity_factors,
+    {name: [100 * share for share, _ in found] for name, found in with_capacity.items()},
     x_label="capacity factor",
     y_label="choices dropped (%)",
     alt="Share of choices that are dropped against the capacity factor. Balanced: seven in a "
@@ -357,13 +368,15 @@ plots.lines(
 )
 
 # %%
-lab.claim("dropped at 1, balanced", full["balanced"][0][0], around=0.066, within=0.02)
-lab.claim("dropped at 1, unbalanced", full["unbalanced"][0][0], around=0.23, within=0.04)
-lab.claim("dropped at 1.25, unbalanced", full["unbalanced"][1][0], around=0.133, within=0.03)
-rise = full["unbalanced"][0][1] - full["unbalanced"][-1][1]
-lab.claim("loss that it costs at 1, unbalanced", rise, around=0.135, within=0.04)
-level = full["balanced"][0][1] - full["balanced"][-1][1]
-lab.claim("loss that it costs at 1, balanced", level, around=0.032, within=0.015)
+lab.claim("dropped at 1, balanced", with_capacity["balanced"][0][0], around=0.066, within=0.02)
+lab.claim("dropped at 1, unbalanced", with_capacity["unbalanced"][0][0], around=0.23, within=0.04)
+lab.claim(
+    "dropped at 1.25, unbalanced", with_capacity["unbalanced"][1][0], around=0.133, within=0.03
+)
+loss_unbalanced = with_capacity["unbalanced"][0][1] - with_capacity["unbalanced"][-1][1]
+lab.claim("loss that it costs at 1, unbalanced", loss_unbalanced, around=0.135, within=0.04)
+loss_balanced = with_capacity["balanced"][0][1] - with_capacity["balanced"][-1][1]
+lab.claim("loss that it costs at 1, balanced", loss_balanced, around=0.032, within=0.015)
 
 # %% [markdown]
 # Without balance a full buffer costs four times as much. It would cost more still if not all
@@ -372,14 +385,18 @@ lab.claim("loss that it costs at 1, balanced", level, around=0.032, within=0.015
 # as on an afternoon on which all your users send sums:
 
 # %%
-sums = {"arithmetic": texts["arithmetic"]}
-roomy, tight = (experts.with_full_experts(model, sums, factor) for factor in (4.0, 1.25))
-print(f"capacity factor 4:    {roomy[0]:4.0%} dropped, loss {roomy[1]:.2f}")
-print(f"capacity factor 1.25: {tight[0]:4.0%} dropped, loss {tight[1]:.2f}")
+only_sums = {"arithmetic": held_out_texts["arithmetic"]}
+roomy_sums, tight_sums = (
+    experts.with_full_experts(model, only_sums, factor) for factor in (4.0, 1.25)
+)
+print(f"capacity factor 4:    {roomy_sums[0]:4.0%} dropped, loss {roomy_sums[1]:.2f}")
+print(f"capacity factor 1.25: {tight_sums[0]:4.0%} dropped, loss {tight_sums[1]:.2f}")
 
 # %%
-lab.claim("dropped at 1.25, a batch of sums", tight[0], around=0.28, within=0.05)
-lab.claim("loss that it costs, a batch of sums", tight[1] - roomy[1], around=2.43, within=0.5)
+lab.claim("dropped at 1.25, a batch of sums", tight_sums[0], around=0.28, within=0.05)
+lab.claim(
+    "loss that it costs, a batch of sums", tight_sums[1] - roomy_sums[1], around=2.43, within=0.5
+)
 
 # %% [markdown]
 # More than a quarter of the choices dropped, first ones among them, and the sums are ruined.
@@ -394,18 +411,18 @@ lab.claim("loss that it costs, a batch of sums", tight[1] - roomy[1], around=2.4
 # weights as the mixture uses for a fact, one with as many as it has.
 
 # %%
-for kind, (whole, used) in training.weights_of().items():
-    print(f"{kind:20} {whole:6,} weights, {used:6,} for one fact")
+for block_kind, (all_weights, used_weights) in training.weights_of().items():
+    print(f"{block_kind:20} {all_weights:6,} weights, {used_weights:6,} for one fact")
 
 # %%
-amounts = (1024, 2048, 4096)
-recalled = {
-    kind: [sum(training.remembered(kind, n, balance)) / n for n in amounts]
+fact_amounts = (1024, 2048, 4096)
+facts_recalled = {
+    kind: [sum(training.remembered(kind, n, balance_loss)) / n for n in fact_amounts]
     for kind in training.KINDS
 }
 plots.lines(
-    amounts,
-    recalled,
+    fact_amounts,
+    facts_recalled,
     x_label="facts",
     y_label="share remembered",
     alt="Share of random facts remembered against their number. With 1,024 and 2,048 all three "
@@ -414,10 +431,14 @@ plots.lines(
 )
 
 # %%
-last = {kind: found[-1] for kind, found in recalled.items()}
-lab.claim("4,096 facts, mixture", last["mixture"], around=0.92, within=0.06)
-lab.claim("4,096 facts, equal active", last["twin, equal active"], around=0.35, within=0.06)
-lab.claim("4,096 facts, equal total", last["twin, equal total"], around=0.995, within=0.02)
+recalled_of_4096 = {kind: found[-1] for kind, found in facts_recalled.items()}
+lab.claim("4,096 facts, mixture", recalled_of_4096["mixture"], around=0.92, within=0.06)
+lab.claim(
+    "4,096 facts, equal active", recalled_of_4096["twin, equal active"], around=0.35, within=0.06
+)
+lab.claim(
+    "4,096 facts, equal total", recalled_of_4096["twin, equal total"], around=0.995, within=0.02
+)
 
 # %% [markdown]
 # Nearly the memory of the large twin, at about the work of the small one. This is what mixtures are
@@ -434,34 +455,39 @@ lab.claim("4,096 facts, equal total", last["twin, equal total"], around=0.995, w
 # from the mixture's card:
 
 # %%
-card = card_of("moe")
-registers = ["route", "round", "fair", "shelf"]
-rules = [kind for kind in texts if kind not in registers]
+moe_card = card_of("moe")
+four_registers = ["route", "round", "fair", "shelf"]
+five_rules = [kind for kind in held_out_texts if kind not in four_registers]
 expert_twins.twins(
-    card,
-    {"four registers": registers, "five domains with rules": rules},
+    moe_card,
+    {"four registers": four_registers, "five domains with rules": five_rules},
     alt="Held-out loss in registers and in domains with rules, a dot for each of three seeds. In "
     "registers the mixture lies far below the twin with equal active weights, and that with equal "
     "total weights lower still. With rules the three lie close together.",
 )
 
 # %%
-for name, domains in {"registers": registers, "rules": rules, "sums": ["arithmetic"]}.items():
-    print(name)
-    for found in expert_twins.compared(card, domains).values():
-        print(f"  {found.name:34} {found}")
+of_domains = {"registers": four_registers, "rules": five_rules, "sums": ["arithmetic"]}
+for domains_name, its_domains in of_domains.items():
+    print(domains_name)
+    for twin_gap in expert_twins.compared(moe_card, its_domains).values():
+        print(f"  {twin_gap.name:34} {twin_gap}")
 
 # %%
-small, large = expert_twins.compared(card, registers).values()
-small_rules, large_rules = expert_twins.compared(card, rules).values()
-small_sums, _ = expert_twins.compared(card, ["arithmetic"]).values()
-lab.claim("recorded: registers, mixture - small twin", small.figure, around=-0.135, within=0.002)
-lab.claim("recorded: registers, mixture - large twin", large.figure, around=0.087, within=0.002)
+registers_small, registers_large = expert_twins.compared(moe_card, four_registers).values()
+small_rules, large_rules = expert_twins.compared(moe_card, five_rules).values()
+small_sums, _ = expert_twins.compared(moe_card, ["arithmetic"]).values()
+lab.claim(
+    "recorded: registers, mixture - small twin", registers_small.figure, around=-0.135, within=0.002
+)
+lab.claim(
+    "recorded: registers, mixture - large twin", registers_large.figure, around=0.087, within=0.002
+)
 lab.claim("recorded: rules, mixture - small twin", small_rules.figure, around=0.004, within=0.002)
 lab.claim("recorded: rules, mixture - large twin", large_rules.figure, around=0.042, within=0.002)
 lab.claim("recorded: sums, mixture - small twin", small_sums.figure, around=-0.079, within=0.002)
-hours = sum(map(sum, card["comparison"]["training_seconds"].values())) / 3600
-lab.claim("recorded: hours of training", hours, around=1.75, within=0.02)
+training_hours = sum(map(sum, moe_card["comparison"]["training_seconds"].values())) / 3600
+lab.claim("recorded: hours of training", training_hours, around=1.75, within=0.02)
 
 # %% [markdown]
 # In the registers the mixture is far better than its small twin, for the same work on each token.
@@ -485,12 +511,15 @@ lab.claim("recorded: hours of training", hours, around=1.75, within=0.02)
 lab.ask("experts-for-sixteen")
 
 # %%
-sizes = [1, 2, 4, 8, 16, 32]
-busy = {f"layer {i}": [experts.busy(layer, n) for n in sizes] for i, layer in enumerate(taken)}
-busy["if all were even"] = [8 * (1 - (1 - 2 / 8) ** n) for n in sizes]
+step_sizes = [1, 2, 4, 8, 16, 32]
+experts_busy = {
+    f"layer {i}": [experts.busy(layer, n) for n in step_sizes]
+    for i, layer in enumerate(experts_taken)
+}
+experts_busy["if all were even"] = [8 * (1 - (1 - 2 / 8) ** n) for n in step_sizes]
 plots.lines(
-    sizes,
-    busy,
+    step_sizes,
+    experts_busy,
     x_label="tokens in a step, each from another text",
     y_label="experts needed, of 8",
     alt="How many of eight experts a step needs against the tokens in it. Two for one token, more "
@@ -499,10 +528,15 @@ plots.lines(
 )
 
 # %%
-sixteen = busy["layer 0"][sizes.index(16)]
-lab.compare("experts-for-sixteen", sixteen)
-lab.claim("experts needed for 4 tokens", busy["layer 0"][sizes.index(4)], around=5.4, within=0.4)
-lab.claim("experts needed for 16 tokens", sixteen, around=7.9, within=0.2)
+busy_for_sixteen = experts_busy["layer 0"][step_sizes.index(16)]
+lab.compare("experts-for-sixteen", busy_for_sixteen)
+lab.claim(
+    "experts needed for 4 tokens",
+    experts_busy["layer 0"][step_sizes.index(4)],
+    around=5.4,
+    within=0.4,
+)
+lab.claim("experts needed for 16 tokens", busy_for_sixteen, around=7.9, within=0.2)
 
 # %% [markdown]
 # Writing is limited by how fast weights come out of memory. For one request a mixture reads little,
@@ -513,25 +547,28 @@ lab.claim("experts needed for 16 tokens", sixteen, around=7.9, within=0.2)
 # the machine: compare them with each other.
 
 # %%
-cousins = {"mixture": model} | {
+three_models = {"mixture": model} | {
     expert_twins.NAMES[name]: load_model(name)[0] for name in ("moe_twin_active", "moe_twin_total")
 }
-prices = {name: experts.cost(some) for name, some in cousins.items()}
-for name, price in prices.items():
-    print(f"{name:20} {price.resident / 1e6:.2f} MB in memory, {price.used / 1e6:.2f} for a token")
+model_prices = {name: experts.cost(some) for name, some in three_models.items()}
+for model_name, its_price in model_prices.items():
+    print(f"{model_name:20} {its_price.resident / 1e6:.2f} MB in memory, "
+          f"{its_price.used / 1e6:.2f} for a token")  # fmt: skip
 
 # %% tags=["this-machine"]
 print("milliseconds a token      reading 256     writing")
-for name, price in prices.items():
-    print(f"{name:20} {price.reading:16.3f} {price.writing:11.2f}")
+for model_name, its_price in model_prices.items():
+    print(f"{model_name:20} {its_price.reading:16.3f} {its_price.writing:11.2f}")
 
 # %%
-held = prices["mixture"].resident / prices["mixture"].used
-lab.claim("bytes in memory / bytes for a token", held, around=1.56, within=0.01)
+held_per_used = model_prices["mixture"].resident / model_prices["mixture"].used
+lab.claim("bytes in memory / bytes for a token", held_per_used, around=1.56, within=0.01)
 lab.claim(
     "memory, mixture / twin with equal active",
-    prices["mixture"].resident / prices["twin, equal active"].resident, around=1.57, within=0.01,
-)  # fmt: skip
+    model_prices["mixture"].resident / model_prices["twin, equal active"].resident,
+    around=1.57,
+    within=0.01,
+)
 
 # %% [markdown]
 # For the same work for a token, the mixture needs half as much memory again as its small twin; the
@@ -573,29 +610,37 @@ def count_parameters(config: dict[str, Any]) -> dict[str, int]:
 lab.check(count_parameters)
 
 # %%
-count = lab.use(count_parameters)
+weights_of_config = lab.use(count_parameters)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-names = ("Mixtral-8x7B", "Phi-3.5-MoE", "Qwen3-30B-A3B", "OLMoE-1B-7B")
-counted = {name: count(models_table.find_model(name).config) for name in names}
+real_models = ("Mixtral-8x7B", "Phi-3.5-MoE", "Qwen3-30B-A3B", "OLMoE-1B-7B")
+counted_weights = {
+    name: weights_of_config(models_table.find_model(name).config) for name in real_models
+}
 print("                  experts    billion weights     used    GB at 4 bits")
 print("                  (of all)   total   a token             total   a token")
-for name, found in counted.items():
-    has = models_table.find_model(name).config
-    number = has.get("num_local_experts") or has["num_experts"]
-    total, active = found["total"] / 1e9, found["active"] / 1e9
-    print(f"{name:16} {has['num_experts_per_tok']:3} of {number:<4} {total:7.1f} {active:9.1f}"
-          f" {active / total:8.0%} {total / 2:12.1f} {active / 2:9.1f}")  # fmt: skip
+for model_name, its_weights in counted_weights.items():
+    its_config = models_table.find_model(model_name).config
+    its_experts = its_config.get("num_local_experts") or its_config["num_experts"]
+    in_all, in_use = its_weights["total"] / 1e9, its_weights["active"] / 1e9
+    print(f"{model_name:16} {its_config['num_experts_per_tok']:3} of {its_experts:<4}"
+          f" {in_all:7.1f} {in_use:9.1f}"
+          f" {in_use / in_all:8.0%} {in_all / 2:12.1f} {in_use / 2:9.1f}")  # fmt: skip
 
 # %%
-mixtral, phi = counted["Mixtral-8x7B"], counted["Phi-3.5-MoE"]
-fine = counted["Qwen3-30B-A3B"]
-lab.claim("Mixtral 8x7B, billion weights", mixtral["total"] / 1e9, around=46.7, within=0.05)
-lab.claim("Mixtral 8x7B, active", mixtral["active"] / 1e9, around=12.9, within=0.05)
-lab.claim("Phi-3.5-MoE, billion weights", phi["total"] / 1e9, around=41.9, within=0.05)
-lab.claim("Phi-3.5-MoE, active", phi["active"] / 1e9, around=6.6, within=0.05)
-lab.claim("Qwen3-30B-A3B, share that is active", fine["active"] / fine["total"], 0.11, 0.005)
+mixtral_weights, phi_weights = counted_weights["Mixtral-8x7B"], counted_weights["Phi-3.5-MoE"]
+qwen_weights = counted_weights["Qwen3-30B-A3B"]
+lab.claim("Mixtral 8x7B, billion weights", mixtral_weights["total"] / 1e9, around=46.7, within=0.05)
+lab.claim("Mixtral 8x7B, active", mixtral_weights["active"] / 1e9, around=12.9, within=0.05)
+lab.claim("Phi-3.5-MoE, billion weights", phi_weights["total"] / 1e9, around=41.9, within=0.05)
+lab.claim("Phi-3.5-MoE, active", phi_weights["active"] / 1e9, around=6.6, within=0.05)
+lab.claim(
+    "Qwen3-30B-A3B, share that is active",
+    qwen_weights["active"] / qwen_weights["total"],
+    0.11,
+    0.005,
+)
 
 # %% [markdown]
 # "8x7B" is not 56: attention and embeddings are there once, only the experts eight times. Later

@@ -1073,6 +1073,24 @@ def counted(kind: str, config: dict[str, Any]) -> Counts:
     return {"total": total, "active": total - idle}
 
 
+def true_counts(config: dict[str, Any]) -> Counts:
+    """Matrix by matrix."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    head_dim = config.get("head_dim", hidden // heads)
+    query, key = heads * head_dim, config["num_key_value_heads"] * head_dim
+    experts = config.get("num_local_experts") or config["num_experts"]
+    inner = config.get("moe_intermediate_size", config["intermediate_size"])
+    outside = [(config["vocab_size"], hidden)] * (1 if config.get("tie_word_embeddings") else 2)
+    layer = [(query, hidden), (key, hidden), (key, hidden), (hidden, query), (experts, hidden)]
+    expert = [(inner, hidden), (inner, hidden), (hidden, inner)]
+
+    def with_experts(number: int) -> int:
+        layers = [*layer, *expert * number] * config["num_hidden_layers"]
+        return sum(rows * columns for rows, columns in [*outside, *layers])
+
+    return {"total": with_experts(experts), "active": with_experts(config["num_experts_per_tok"])}
+
+
 @lru_cache
 def tiny_counts(name: str) -> tuple[int, int]:
     found = counted(*TINY[name])
@@ -1093,7 +1111,7 @@ def check_count_parameters(s: Submission) -> None:
 
     def expect_drawn(because: str, **changes: Any) -> None:
         config = drawn_config(s) | changes
-        expect(config, matrix_by_matrix(config), because)
+        expect(config, true_counts(config), because)
 
     once = "Embedding, head, attention, router, experts."
     expect_tiny("two experts", once)
@@ -1112,7 +1130,7 @@ def check_count_parameters(s: Submission) -> None:
     expect_tiny("other name", other)
     config = drawn_config(s)
     config["num_experts"] = config.pop("num_local_experts")
-    expect(config, matrix_by_matrix(config), other)
+    expect(config, true_counts(config), other)
     small = "moe_intermediate_size is the size of an expert; head_dim counts where it is given."
     expect_tiny("fine-grained", small)
     for _ in range(2):
@@ -1184,21 +1202,14 @@ def counts_with(
     return count_parameters
 
 
-def matrix_by_matrix(config: dict[str, Any]) -> Counts:
-    """Another right answer: every matrix on its own."""
+def less_the_idle(config: dict[str, Any]) -> Counts:
+    """Another right answer: all weights, and all but those that rest."""
     n = parts(config)
     if not 0 < n["chosen"] <= n["experts"]:
         raise ValueError("experts per token")
-    query, key = n["heads"] * n["head_dim"], n["kv_heads"] * n["head_dim"]
-    outside = [(n["vocab"], n["hidden"])] * n["ends"]
-    attention = [(query, n["hidden"]), (key, n["hidden"]), (key, n["hidden"]), (n["hidden"], query)]
-    layer = [*attention, (n["experts"], n["hidden"])]
-    expert = sum(a * b for a, b in [(n["inner"], n["hidden"])] * 3)
-    always = sum(a * b for a, b in [*outside, *layer * n["layers"]])
-    return {
-        "total": always + n["layers"] * n["experts"] * expert,
-        "active": always + n["layers"] * n["chosen"] * expert,
-    }
+    total = true_count(n, n["experts"])
+    resting = n["layers"] * (n["experts"] - n["chosen"])
+    return {"total": total, "active": total - 3 * resting * n["hidden"] * n["inner"]}
 
 
 def without(size: Callable[[dict[str, int]], int]) -> Callable[[dict[str, Any]], Counts]:
@@ -1402,7 +1413,7 @@ CHALLENGES = (
         points=3,
         check=check_count_parameters,
         mistakes=COUNT_MISTAKES,
-        alternatives=(counts_with(), matrix_by_matrix),
+        alternatives=(counts_with(), less_the_idle),
         hints=COUNT_HINTS,
     ),
 )

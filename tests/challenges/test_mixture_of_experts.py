@@ -95,10 +95,22 @@ def test_the_loss_equals_the_librarys_and_teaches_the_same(
     theirs = moe.library_balance(logits, k, mask)
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(moe.true_balance(logits, k, mask).float(), ours.detach())
-    for a, b in zip(
-        torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits), strict=True
+    pulls = moe.true_pull(logits, k, mask)
+    for a, b, c in zip(
+        torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits), pulls, strict=True
     ):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(c, b, rtol=1e-4, atol=1e-6)
+
+
+@sizes
+@given(st.integers(1, 9), st.integers(1, 16), seeds)
+def test_no_choice_hangs_on_rounding(tokens: int, experts: int, seed: int) -> None:
+    scores = drawn(seed, tokens, experts).round(decimals=1)
+    ordered = moe.spread(scores).sort(dim=-1)
+    assert (ordered.values.diff(dim=-1) >= 0.99 * moe.GAP).all()
+    assert (scores.gather(-1, ordered.indices).diff(dim=-1) >= 0).all()
+    assert (moe.spread(scores).bfloat16().sort(dim=-1).values.diff(dim=-1) > 0).all()
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -134,6 +146,11 @@ def test_constants_are_those_of_the_real_models() -> None:
         assert moe.counted(kind, config) == counts
         left_out = whole(moe.CONFIG_CLASSES[kind](**config)) - counts["total"]
         assert 0 < left_out < counts["total"] / 10_000
+
+
+@pytest.mark.parametrize("name", moe.TINY)
+def test_the_checks_counts_are_those_of_the_real_models(name: str) -> None:
+    assert moe.true_counts(moe.TINY[name][1]) == moe.counted(*moe.TINY[name])
 
 
 def test_a_finely_grained_one_of_many_small_experts() -> None:

@@ -65,6 +65,19 @@ def test_the_gradient_is_that_of_cross_entropy_with_soft_labels() -> None:
 
 
 @some
+@given(st.integers(1, 6), st.integers(2, 9), st.floats(0.25, 20), seeds)
+def test_the_checks_gradient_is_that_of_the_library(
+    tokens: int, words: int, temperature: float, seed: int
+) -> None:
+    student = (3 * drawn(seed, tokens, words)).double().requires_grad_()
+    teacher = 3 * drawn(seed + 1, tokens, words)
+    theirs = small_models.library_loss(student, teacher.double(), temperature)
+    (expected,) = torch.autograd.grad(theirs, student)
+    ours = small_models.true_gradient(student, teacher, temperature)
+    torch.testing.assert_close(ours, expected.float(), rtol=1e-4, atol=1e-5)
+
+
+@some
 @given(tables)
 def test_the_frontier_is_what_nobody_beats(models: dict[str, tuple[float, float]]) -> None:
     found = REFERENCE["pareto_frontier"](models)

@@ -9,8 +9,22 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch.nn import functional as F
+from transformers import MixtralConfig
+from transformers.models.mixtral.modeling_mixtral import (
+    MixtralExperts,
+    MixtralTopKRouter,
+    load_balancing_loss_func,
+)
 
 # ---------------------------------------------------------------- top_k_router
+
+
+def r_transformers(router_logits, k, norm_topk_prob):
+    n = router_logits.shape[-1]
+    config = MixtralConfig(hidden_size=n, num_local_experts=n, num_experts_per_tok=k)
+    router = MixtralTopKRouter(config)
+    router.weight.data = torch.eye(n)
+    return router(router_logits.float())[1:]
 
 
 def check_k(k, n):
@@ -219,6 +233,12 @@ def b_loops(router_logits, k, attention_mask=None):
     return n * sum(c / tokens * p / tokens for c, p in zip(counted, likely, strict=True))
 
 
+def b_transformers(router_logits, k, attention_mask=None):
+    return load_balancing_loss_func(
+        tuple(router_logits), len(router_logits[0][0]), k, attention_mask
+    )
+
+
 def b_custom(router_logits, k, attention_mask, loss):
     logits = rows_of(router_logits, attention_mask)
     check_k(k, logits.shape[-1])
@@ -385,6 +405,14 @@ def e_dict(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
         weights = torch.stack([top_k_weights[t, j] for t, j in places])
         out[tokens] += mlp(hidden_states[tokens], gate_up_proj[e], down_proj[e]) * weights[:, None]
     return out
+
+
+def e_transformers(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
+    n, hidden, inner = down_proj.shape
+    sizes = MixtralConfig(hidden_size=hidden, intermediate_size=inner, num_local_experts=n)
+    layer = MixtralExperts(sizes)
+    layer.gate_up_proj.data, layer.down_proj.data = gate_up_proj, down_proj
+    return layer(hidden_states, top_k_index, top_k_weights).detach()
 
 
 def grouped(arguments, expert=mlp, weights=None, add=True, weighted=True, index=None):
@@ -668,6 +696,11 @@ RIGHT = {
     "load_balancing_loss": [b_hf, b_bincount, b_loops],
     "sparse_experts": [e_mask, e_slots, e_numpy, e_dict],
     "count_parameters": [c_right, c_less_idle, c_shapes],
+}
+REFUSED = {
+    "top_k_router": [r_transformers],
+    "load_balancing_loss": [b_transformers],
+    "sparse_experts": [e_transformers],
 }
 WRONG = {
     "top_k_router": {
