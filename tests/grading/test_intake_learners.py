@@ -141,14 +141,30 @@ def test_what_moodle_makes_of_one_learner_in_two_folders(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("around", ["", "week1/", "Lab/"])
-@pytest.mark.parametrize("stray", ["", "Lab/"])
+@pytest.mark.parametrize(
+    ("around", "stray"),
+    [
+        ("", ""),
+        ("week1/", ""),
+        ("Lab/", ""),
+        ("W/", ""),
+        ("", "Lab/"),
+        ("Lab/", "Lab/"),
+        ("W/", "W/"),
+    ],
+)
 def test_a_stray_template_hides_nobody(tmp_path, around, stray):
     hand_in(tmp_path / "in", stray + LESSON, *(f"{around}{name}/{LESSON}" for name in ("al", "bo")))
 
     (_, certain), *rest = sorted(whose(tmp_path / "in"), key=lambda one: one[1])
 
     assert not certain and rest == surely("al", "bo")
+
+
+def test_submitted_in_the_only_learners_folder(tmp_path):
+    hand_in(tmp_path / "in", f"one/submitted/al/x/{LESSON}", f"one/submitted/bo/x/{LESSON}")
+
+    assert set(learners(tmp_path / "in")) == {"one"}
 
 
 def test_submitted_given_by_itself(tmp_path):
