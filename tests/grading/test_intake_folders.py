@@ -121,11 +121,13 @@ def nested(above, *names):
         os.mkdir(name, dir_fd=step)
         made.append((step, name))
         step = os.open(name, os.O_RDONLY, dir_fd=step)
-    yield
-    os.close(step)
-    for step, name in reversed(made):
-        os.rmdir(name, dir_fd=step)
+    try:
+        yield
+    finally:  # or pytest itself can't clean up
         os.close(step)
+        for step, name in reversed(made):
+            os.rmdir(name, dir_fd=step)
+            os.close(step)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="folders are opened by their handles")
