@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from labkit.grading.intake.archives import fault_of, head_of, is_folder, open_zip, parts_of
@@ -99,20 +100,23 @@ def in_archive(archive: zipfile.ZipFile, outer: Piece) -> list[Piece]:
     pieces = []
     for place, member in enumerate(archive.infolist()):
         parts = parts_of(member)
-        shown = before_hidden(parts)
         if is_folder(member) or SKIPPED & set(parts):
-            skipped = next((at for at, part in enumerate(parts) if part in SKIPPED), len(parts))
-            folders.add(parts[:skipped])
-        elif shown != parts:
-            pieces.append(Piece((*outer.parts, *shown), outer.path, shown))
+            folders.add(tuple(takewhile(lambda part: part not in SKIPPED, parts)))
         else:
-            name = parts or ("without a name",)
-            fault = fault_of(member, bound_for(name[-1]))
-            at = (*outer.members, place)
-            pieces.append(Piece((*outer.parts, *name), outer.path, name, at, fault))
+            pieces.append(as_piece(member, place, outer))
     filled = {one.inside[:count] for one in pieces for count in range(len(one.inside))}
     empty = (parts for parts in sorted(folders - filled) if parts and before_hidden(parts) == parts)
     return pieces + [Piece((*outer.parts, *one, ""), outer.path, one) for one in empty]
+
+
+def as_piece(member: zipfile.ZipInfo, place: int, outer: Piece) -> Piece:
+    """A member of a zip; one in a hidden folder stands for the folder."""
+    parts = parts_of(member) or ("without a name",)
+    shown = before_hidden(parts)
+    if shown != parts:
+        return Piece((*outer.parts, *shown), outer.path, shown)
+    fault = fault_of(member, bound_for(parts[-1]))
+    return Piece((*outer.parts, *parts), outer.path, parts, (*outer.members, place), fault)
 
 
 def before_hidden(parts: Parts) -> Parts:

@@ -39,27 +39,32 @@ def walk(root: Path) -> Iterator[Place]:
 
 
 def walk_one(start: Path) -> Iterator[Place]:
-    """What there is at a path and below; the rest of it is one place with a problem."""
+    """What there is at a path and below; above the bounds one place with a problem."""
     waiting, count = [(start, 0)], 0
     while waiting:
         path, depth = waiting.pop()
-        if os.path.islink(path) or not os.path.isdir(path):
-            yield Place(path, problem=LINK if os.path.islink(path) else "")
-        elif is_hidden(path.name):
-            yield Place(path, is_folder=True)
-        elif depth >= MAX_DEPTH:
-            yield Place(path, is_folder=True, problem=TOO_DEEP)
-        else:
-            problems: list[Place] = []
-            inner = names_in(path, problems, MAX_FILES + 1)
-            yield from problems
-            if not inner and not problems:
-                yield Place(path, is_folder=True)
-            count += len(inner)
-            if count > MAX_FILES:
-                yield Place(start, is_folder=True, problem=TOO_MANY)
-                return
-            waiting += [(path / name, depth + 1) for name in reversed(inner)]
+        if place := not_entered(path, depth):
+            yield place
+            continue
+        problems: list[Place] = []
+        inner = names_in(path, problems, MAX_FILES + 1)
+        yield from problems if problems or inner else [Place(path, is_folder=True)]
+        count += len(inner)
+        if count > MAX_FILES:
+            yield Place(start, is_folder=True, problem=TOO_MANY)
+            return
+        waiting += [(path / name, depth + 1) for name in reversed(inner)]
+
+
+def not_entered(path: Path, depth: int) -> Place | None:
+    """The place of a file, or of a folder that is not looked into; None for other folders."""
+    if os.path.islink(path):
+        return Place(path, problem=LINK)
+    if not os.path.isdir(path):
+        return Place(path)
+    if is_hidden(path.name):
+        return Place(path, is_folder=True)
+    return Place(path, is_folder=True, problem=TOO_DEEP) if depth >= MAX_DEPTH else None
 
 
 def names_in(folder: Path, problems: list[Place], most: int | None = None) -> list[str]:
