@@ -267,8 +267,8 @@ COLLATE_MISTAKES = (
     Mistake(
         "masked-with-pad",
         collating(label=lambda row, p, pad: [pad] * len(p) + row[len(p) :], fill=lambda pad: pad),
-        "You wrote `pad` where nothing is to be learned. To the loss that is a token like any "
-        "other; only -100 is left out.",
+        "Where nothing is to be learned you wrote an id, `pad` or 0. To the loss that is a token "
+        "like any other; only -100 is left out.",
         "-100 is the label that cross entropy ignores.",
     ),
     Mistake(
@@ -427,6 +427,17 @@ def ignored_as_token(logits: Tensor, labels: Tensor) -> Tensor:
     return losing()(logits, labels.clamp(min=0))
 
 
+def counted_before_shift(logits: Tensor, labels: Tensor) -> Tensor:
+    total: Tensor = losing(reduce=lambda losses, counted: losses.sum())(logits, labels)
+    return total / (labels != IGNORED).sum()
+
+
+def token_0_left_out(logits: Tensor, labels: Tensor) -> Tensor:
+    if not (labels[:, 1:] != IGNORED).any():
+        raise ValueError("no labels")
+    return losing(refuses=False)(logits, labels.masked_fill(labels == 0, IGNORED))
+
+
 def shifted_twice(logits: Tensor, labels: Tensor) -> Tensor:
     if not (labels[:, 1:] != IGNORED).any():
         raise ValueError("no labels")
@@ -526,6 +537,31 @@ LOSS_MISTAKES = (
         "You added the losses up. A batch with twice as many labels then weighs twice as much as "
         "another, and two losses can't be compared.",
         "Divide by the number of labels.",
+    ),
+    Mistake(
+        "divided-by-rows",
+        losing(reduce=lambda losses, counted: losses.sum() / len(losses)),
+        "You divide the sum by the number of rows. Each label is to count the same, so the mean is "
+        "over labels.",
+        "Divide by the number of labels that are not -100.",
+    ),
+    Mistake(
+        "counted-before-the-shift",
+        counted_before_shift,
+        "You count the labels before the shift: the first of a row is counted, and has no loss.",
+        "Count what is left of the labels after the shift.",
+    ),
+    Mistake(
+        "token-0-left-out",
+        token_0_left_out,
+        "You leave out every label that is 0 or below. 0 is a token; only -100 is left out.",
+        "Compare with -100.",
+    ),
+    Mistake(
+        "softmax-twice",
+        lambda logits, labels: losing()(logits.float().softmax(-1), labels),
+        "You give probabilities to something that takes the softmax itself: it is taken twice.",
+        "cross_entropy and log_softmax take the logits as they are.",
     ),
     Mistake(
         "ignored-as-token",
@@ -742,6 +778,39 @@ def decay_in_gradient(
     return stepping()(weight, pulled, first, second, step, learning_rate, 0.0, betas, eps)
 
 
+def with_usual_betas(
+    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
+    learning_rate: float, weight_decay: float = 0.01,
+    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+) -> State:  # fmt: skip
+    usual = (0.9, 0.999)
+    return stepping()(
+        weight, gradient, first, second, step, learning_rate, weight_decay, usual, eps
+    )
+
+
+def one_correction(
+    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
+    learning_rate: float, weight_decay: float = 0.01,
+    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+) -> State:  # fmt: skip
+    m, v = usual_means(gradient, first, second, *betas)
+    by = 1 - betas[0] ** step
+    new = usual_change(weight, m / by, v / by, learning_rate, weight_decay, eps)
+    return {"weight": new, "first": m, "second": v}
+
+
+def with_old_means(
+    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
+    learning_rate: float, weight_decay: float = 0.01,
+    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+) -> State:  # fmt: skip
+    m, v = usual_means(gradient, first, second, *betas)
+    m_hat, v_hat = first / (1 - betas[0] ** step), second / (1 - betas[1] ** step)
+    new = usual_change(weight, m_hat, v_hat, learning_rate, weight_decay, eps)
+    return {"weight": new, "first": m, "second": v}
+
+
 def short_form(
     weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
     learning_rate: float, weight_decay: float = 0.01,
@@ -869,6 +938,25 @@ STEP_MISTAKES = (
         stepping(swapped=True),
         "You swapped the betas: the first belongs to the gradient, the second to its square.",
         "beta_1, beta_2 = betas",
+    ),
+    Mistake(
+        "betas-not-used",
+        with_usual_betas,
+        "You compute with 0.9 and 0.999 whatever `betas` says.",
+        "beta_1, beta_2 = betas",
+    ),
+    Mistake(
+        "one-correction",
+        one_correction,
+        "You correct both means by the first beta. The second mean has a beta of its own.",
+        "1 - beta_1 ** step for the first, 1 - beta_2 ** step for the second.",
+    ),
+    Mistake(
+        "old-means-used",
+        with_old_means,
+        "You move the weight by the means as they were before this gradient. From zero means the "
+        "first step then does not move at all.",
+        "Update the means first, then step by the new ones.",
     ),
     Mistake(
         "shares-swapped",

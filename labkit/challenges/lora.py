@@ -17,7 +17,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from labkit.grading import Challenge, Mistake, Submission
-from labkit.grading.diagnosis import same_values
+from labkit.grading.diagnosis import same_values, same_words
 from labkit.grading.drawing import draw
 from labkit.grading.transport import Reply, Returned
 
@@ -194,6 +194,12 @@ START_MISTAKES = (
         starting(lambda draws, out, width: (draws / math.sqrt(out), zero_b(draws, out))),
         "You scaled the draws by the layer's output size. What goes into A has the input's size.",
         "The bound is 1/sqrt(in): in is weight.shape[1].",
+    ),
+    Mistake(
+        "bound-without-root",
+        starting(lambda draws, out, width: (draws / width, zero_b(draws, out))),
+        "You divided the draws by `in` itself.",
+        "The bound is 1/sqrt(in): the root is missing.",
     ),
     Mistake(
         "bound-by-rank",
@@ -373,6 +379,12 @@ LINEAR_MISTAKES = (
         linear_with(lambda alpha, rank: 1.0),
         "You left the scale out: lora_alpha changes nothing in your answer.",
         "Multiply the adapter's answer by lora_alpha / rank.",
+    ),
+    Mistake(
+        "whole-division",
+        linear_with(lambda alpha, rank: alpha // rank),
+        "`//` throws away what stands behind the point: with lora_alpha 1 and rank 2 it gives 0.",
+        "One slash: lora_alpha / rank.",
     ),
     Mistake(
         "rank-over-alpha",
@@ -836,6 +848,12 @@ MERGE_MISTAKES = (
         "The factor is lora_alpha / rank; the rank is the number of rows of lora_A.",
     ),
     Mistake(
+        "whole-division",
+        merge_with(lambda alpha, rank: alpha // rank),
+        "`//` throws away what stands behind the point: with lora_alpha 1 and rank 2 it gives 0.",
+        "One slash: lora_alpha / rank.",
+    ),
+    Mistake(
         "scaled-twice",
         merge_with(lambda alpha, rank: (alpha / rank) ** 2),
         "You applied the scale twice.",
@@ -923,6 +941,7 @@ CHALLENGES = (
         mistakes=LINEAR_MISTAKES,
         alternatives=(linear_with(), by_layers, by_whole_matrix),
         hints=LINEAR_HINTS,
+        alike=same_words,
         not_allowed=OF_PEFT,
     ),
     Challenge(
@@ -943,6 +962,7 @@ CHALLENGES = (
         mistakes=MERGE_MISTAKES,
         alternatives=(merge_with(), by_addmm, by_outer_products),
         hints=MERGE_HINTS,
+        alike=same_words,
         not_allowed=OF_PEFT,
     ),
 )

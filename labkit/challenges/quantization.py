@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.grading import Challenge, Mistake, Submission
-from labkit.grading.diagnosis import same_values
+from labkit.grading.diagnosis import same_values, same_words
 from labkit.grading.drawing import draw
 from labkit.grading.transport import Reply, Returned
 
@@ -263,7 +263,8 @@ ABSMAX_MISTAKES = (
     Mistake(
         "zero-row-divided",
         zero_divided,
-        "A row of zeros has the largest magnitude 0, and you divide by it.",
+        "The scale of a row of zeros comes out as 0 and is to be 1: whatever is divided by 0, here "
+        "or by those who use the scales, becomes NaN or infinite.",
         "torch.where(largest == 0, 1.0, largest / top).",
     ),
     Mistake(
@@ -333,7 +334,7 @@ def halfway(s: Submission) -> Tensor:
     """Weights of 8 bits and step 1 whose ends lie halfway between two codes: both go up."""
     zero = 2 + 2 * draw(s, 126)
     ends = torch.tensor([0.5 - zero, 255.5 - zero])
-    steps = number_between(s, 1 - zero, 254 - zero, 6) + off_centre(s, 6)
+    steps = number_between(s, 1 - zero, 254 - zero, 6) + off_centre(s, 6, by=0.15) + 0.25
     return torch.cat([ends, steps])
 
 
@@ -522,6 +523,16 @@ ZERO_POINT_MISTAKES = (
         "Your codes are not rounded: a conversion to whole numbers cuts off what stands behind the "
         "point, towards 0, from above and from below.",
         "Call .round() before you convert.",
+    ),
+    Mistake(
+        "half-rounded-up",
+        zero_point_with(
+            zero_of=lambda low, high, scale: int(-low / scale + 0.5),
+            codes_of=lambda steps, zero, top: ((steps + 0.5).floor() + zero).clamp(0, top),
+        ),
+        "What lies halfway between two codes goes to the even one, as round and torch.round have "
+        "it; yours always goes up.",
+        "round() and torch.round, not + 0.5 and cutting off.",
     ),
     Mistake(
         "all-cut-off",
@@ -797,7 +808,8 @@ NF4_MISTAKES = (
     Mistake(
         "zero-block-divided",
         nan_blocks,
-        "In a block of zeros you divide 0 by 0. The result, NaN, has no nearest level.",
+        "The codes of a block of zeros are to be 7, the place of 0.0, and yours are not. Where 0 "
+        "is divided by 0 the result, NaN, has no nearest level.",
         "Divide by absmax.clamp(min=1e-38), or by 1 where absmax is 0.",
     ),
     Mistake(
@@ -988,6 +1000,21 @@ def greedy_by_bit(sizes: list[int], damage: Damage, budget: float) -> list[int]:
     return greedy(lambda gain, bits, size: gain / (bits * size), sizes, damage, budget)
 
 
+def from_the_top(sizes: list[int], damage: Damage, budget: float) -> list[int]:
+    """From the most bits down, the step that does the least damage for each bit that it frees."""
+    refuse_if_nothing_fits(sizes, damage, budget)
+    chosen = [max(options) for options in damage]
+    while sum(n * b for n, b in zip(sizes, chosen, strict=True)) > budget:
+        _, i, bits = min(
+            ((damage[i][b] - damage[i][now]) / ((now - b) * sizes[i]), i, b)
+            for i, now in enumerate(chosen)
+            for b in damage[i]
+            if b < now
+        )
+        chosen[i] = bits
+    return chosen
+
+
 def sizes_ignored(sizes: list[int], damage: Damage, budget: float) -> list[int]:
     alike = [round(sum(sizes) / len(sizes))] * len(sizes)
     return by_recursion(alike, damage, budget)
@@ -1017,7 +1044,8 @@ ALLOCATE_MISTAKES = (
     Mistake(
         "budget-ignored",
         all_the_best,
-        "You gave each layer what is best for it, whatever it costs.",
+        "You gave each layer the most bits or the best, whatever they cost: together they take "
+        "more than the budget.",
         "Add up size x bits, and keep within the budget.",
     ),
     Mistake(
@@ -1045,6 +1073,13 @@ ALLOCATE_MISTAKES = (
         greedy_by_bit,
         "You upgrade first where a bit buys most. That is nearly right, and often good enough; but "
         "it can leave a rest of the budget that another choice would use.",
+        "Keep, for each number of bits taken so far, the best choice for the layers so far.",
+    ),
+    Mistake(
+        "least-harm-first",
+        from_the_top,
+        "You begin with the most bits and give back where a bit is missed least. That is nearly "
+        "right; but once given back, a bit does not return, although it might fit in the end.",
         "Keep, for each number of bits taken so far, the best choice for the layers so far.",
     ),
     Mistake(
@@ -1122,6 +1157,7 @@ CHALLENGES = (
         mistakes=NF4_MISTAKES,
         alternatives=(nf4_with(), nf4_by_loops),
         hints=NF4_HINTS,
+        alike=same_words,
         not_allowed=(
             "bitsandbytes.functional.quantize_4bit",
             "bitsandbytes.functional.quantize_nf4",

@@ -317,6 +317,36 @@ def l_in_numpy(logits, labels):
     return torch.tensor(loss, dtype=torch.float32)
 
 
+def l_by_rows(logits, labels):
+    return l_sum(logits, labels) / logits.shape[0]
+
+
+def l_counts_all_labels(logits, labels):
+    return l_sum(logits, labels) / labels.ne(-100).sum()
+
+
+def l_above_zero(logits, labels):
+    wanted = labels[:, 1:]
+    if not (wanted >= 0).any():
+        raise ValueError
+    kept = wanted > 0
+    return F.cross_entropy(logits[:, :-1].float()[kept], wanted[kept])
+
+
+def l_of_probabilities(logits, labels):
+    return l_functional(torch.softmax(logits.float(), dim=-1), labels)
+
+
+def l_half_a_gradient(logits, labels):
+    """The right number; its gradient lacks the softmax."""
+    wanted = labels[:, 1:]
+    kept = wanted != -100
+    if not kept.any():
+        raise ValueError
+    z = logits[:, :-1].float()[kept]
+    return (z.logsumexp(-1).detach() - z.gather(1, wanted[kept][:, None])[:, 0]).mean()
+
+
 def l_same_place(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
@@ -462,6 +492,35 @@ def a_short_form(
     m, v = b1 * first + (1 - b1) * gradient, b2 * second + (1 - b2) * gradient**2
     alpha_t = learning_rate * (1 - b2**step) ** 0.5 / (1 - b1**step)
     w = weight - alpha_t * m / (torch.sqrt(v) + eps) - learning_rate * weight_decay * weight
+    return {"weight": w, "first": m, "second": v}
+
+
+def a_usual_betas(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    return a_like_torch(weight, gradient, first, second, step, learning_rate, weight_decay, eps=eps)
+
+
+def a_one_correction(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    m = betas[0] * first + (1 - betas[0]) * gradient
+    v = betas[1] * second + (1 - betas[1]) * gradient**2
+    m_hat, v_hat = (mean / (1 - betas[0] ** step) for mean in (m, v))
+    w = weight - learning_rate * (m_hat / (v_hat.sqrt() + eps) + weight_decay * weight)
+    return {"weight": w, "first": m, "second": v}
+
+
+def a_steps_before_updating(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    m_hat, v_hat = first / (1 - betas[0] ** step), second / (1 - betas[1] ** step)
+    w = weight - learning_rate * (m_hat / (v_hat.sqrt() + eps) + weight_decay * weight)
+    m = betas[0] * first + (1 - betas[0]) * gradient
+    v = betas[1] * second + (1 - betas[1]) * gradient**2
     return {"weight": w, "first": m, "second": v}
 
 
@@ -796,6 +855,11 @@ WRONG = {
         l_item: "no-gradient",
         l_no_grad: "no-gradient",
         l_in_numpy: "no-gradient",
+        l_by_rows: "divided-by-rows",
+        l_counts_all_labels: "counted-before-the-shift",
+        l_above_zero: "token-0-left-out",
+        l_of_probabilities: "softmax-twice",
+        l_half_a_gradient: None,
         l_float: None,
     },
     "adamw_step": {
@@ -815,6 +879,9 @@ WRONG = {
         a_keeps_corrected: "corrected-means-kept",
         a_writes: "in-place",
         a_short_form: "eps-before-correction",
+        a_usual_betas: "betas-not-used",
+        a_one_correction: "one-correction",
+        a_steps_before_updating: "old-means-used",
         a_first_corrected_only: None,
         a_means_in_place: None,
         a_tuple: None,

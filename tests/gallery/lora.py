@@ -81,6 +81,10 @@ def s_for_relu(weight, rank, uniform):
     return s_rand_like(weight, rank, uniform) | {"lora_A": (uniform - 0.5) * 2 * bound}
 
 
+def s_without_root(weight, rank, uniform):
+    return s_rand_like(weight, rank, uniform) | {"lora_A": (2 * uniform - 1) / weight.shape[1]}
+
+
 def s_double(weight, rank, uniform):
     return {name: value.double() for name, value in s_rand_like(weight, rank, uniform).items()}
 
@@ -273,6 +277,17 @@ def l_bias_inside(x, weight, bias, lora_A, lora_B, lora_alpha):
 
 def l_double(x, weight, bias, lora_A, lora_B, lora_alpha):
     return l_einsum(x.double(), *(t.double() for t in (weight, bias, lora_A, lora_B)), lora_alpha)
+
+
+def l_whole_division(x, weight, bias, lora_A, lora_B, lora_alpha):
+    frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
+    return frozen + added * (lora_alpha // lora_A.shape[0])
+
+
+def l_weight_not_turned(x, weight, bias, lora_A, lora_B, lora_alpha):
+    """Fails by its shapes, as others do that are named: this one is not."""
+    added = x @ lora_A.t() @ lora_B.t()
+    return x @ weight + bias + lora_alpha / lora_A.shape[0] * added
 
 
 def l_half_scale(x, weight, bias, lora_A, lora_B, lora_alpha):
@@ -532,6 +547,11 @@ def m_rank_of_columns(weight, lora_A, lora_B, lora_alpha):
     return (weight.float() + scale * lora_B @ lora_A).to(weight.dtype)
 
 
+def m_whole_division(weight, lora_A, lora_B, lora_alpha):
+    scale = lora_alpha // len(lora_A)
+    return (weight.float() + scale * (lora_B @ lora_A)).to(weight.dtype)
+
+
 def m_half_products(weight, lora_A, lora_B, lora_alpha):
     return (weight + 0.5 * delta(lora_A, lora_B, lora_alpha)).to(weight.dtype)
 
@@ -558,6 +578,7 @@ WRONG = {
         s_kaiming: "draws-not-used",
         s_normal: "draws-not-used",
         s_for_relu: "bound-for-relu",
+        s_without_root: "bound-without-root",
         s_double: None,
         s_half_as_wide: None,
         s_writes: None,
@@ -579,6 +600,8 @@ WRONG = {
         l_rank_of_b: "rank-from-rows-of-b",
         l_bias_inside: "bias-scaled",
         l_double: None,
+        l_whole_division: "whole-division",
+        l_weight_not_turned: None,
         l_half_scale: None,
     },
     "trained_parameters": {
@@ -615,6 +638,7 @@ WRONG = {
         m_rounds_first: "rounded-first",
         m_all_in_its_dtype: "rounded-first",
         m_rank_of_columns: "rank-from-columns",
+        m_whole_division: "whole-division",
         m_half_products: None,
     },
 }

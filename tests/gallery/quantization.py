@@ -137,6 +137,11 @@ def a_nan_to_num(weight, bits):
     return torch.nan_to_num(weight / s).round().to(torch.int8), s
 
 
+def a_zero_scale(weight, bits):
+    codes, s = a_double(weight, bits)
+    return codes, torch.where((codes == 0).all(1, keepdim=True), 0.0, s)
+
+
 def a_takes_nan(weight, bits):
     if not 2 <= bits <= 8:
         raise ValueError
@@ -240,6 +245,13 @@ def z_numpy(weight, bits):
     )
 
 
+def z_from_the_smallest(weight, bits):
+    """Steps are counted from the smallest weight; the zero point is where 0 falls."""
+    lo, hi = min(0.0, weight.min().item()), max(0.0, weight.max().item())
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    return torch.round((weight - lo) / s).clamp(0, 2**bits - 1).to(torch.uint8), s, round(-lo / s)
+
+
 # ---------------------------------------------------------------- zero_point_quantize, wrong
 
 
@@ -329,6 +341,13 @@ def z_int_at_the_end(weight, bits):
     s = (hi - lo) / (2**bits - 1) or 1.0
     z = int(-lo / s)
     return torch.clamp(weight / s + z, 0, 2**bits - 1).to(torch.uint8), s, z
+
+
+def z_half_up(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1) or 1.0
+    z = math.floor(-lo / s + 0.5)
+    return torch.clamp(torch.floor(weight / s + 0.5) + z, 0, 2**bits - 1).byte(), s, z
 
 
 def z_float_zero(weight, bits):
@@ -519,6 +538,13 @@ def n_pads_the_weight(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+def n_zeros_are_code_0(weight, block_size):
+    codes, absmax = n_codes(weight, block_size)
+    codes = codes * (absmax > 0).repeat_interleave(block_size)
+    codes = n_even(codes[: weight.numel()])
+    return n_join(codes[::2], codes[1::2]), absmax
+
+
 def n_absmax_column(weight, block_size):
     packed, absmax = n_shift(weight, block_size)
     return packed, absmax[:, None]
@@ -672,6 +698,25 @@ def b_accepts(sizes, damage, budget):
         return [min(d) for d in damage]
 
 
+def b_gives_back(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    picked = [max(d) for d in damage]
+    while sum(n * b for n, b in zip(sizes, picked, strict=True)) > budget:
+        moves = []
+        for i, (n, d) in enumerate(zip(sizes, damage, strict=True)):
+            for b in d:
+                if b < picked[i]:
+                    moves.append(((d[b] - d[picked[i]]) / (n * (picked[i] - b)), i, b))
+        _, i, b = sorted(moves)[0]
+        picked[i] = b
+    return picked
+
+
+def b_most_bits(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    return [max(d) for d in damage]
+
+
 def b_price(sizes, damage, budget):
     """One price for a bit, the same in all layers (Lagrange): near, and not always best."""
     b_refuse(sizes, damage, budget)
@@ -703,7 +748,7 @@ def b_everything(sizes, damage, budget):
 
 RIGHT = {
     "absmax_quantize": [a_numpy, a_loops, a_double, a_row_generator],
-    "zero_point_quantize": [z_plain, z_loops, z_inplace_on_own, z_numpy],
+    "zero_point_quantize": [z_plain, z_loops, z_inplace_on_own, z_numpy, z_from_the_smallest],
     "nf4_quantize": [n_numpy, n_shift, n_bytes],
     "allocate_bits": [b_table, b_numpy, b_from_the_last],
 }
@@ -724,6 +769,7 @@ WRONG = {
         a_clamped: "scale-next-to-zero",
         a_with_eps: "scale-next-to-zero",
         a_nan_to_num: "zero-row-divided",
+        a_zero_scale: "zero-row-divided",
         a_takes_nan: None,
         a_float_codes: None,
         a_flat_scales: None,
@@ -742,6 +788,7 @@ WRONG = {
         z_int_codes: "codes-cut-off",
         z_int_both: "all-cut-off",
         z_int_at_the_end: "all-rounded-down",
+        z_half_up: "half-rounded-up",
         z_float_zero: None,
         z_tensors: None,
     },
@@ -758,6 +805,7 @@ WRONG = {
         n_floor: "level-below",
         n_each_row: "blocks-begin-in-each-row",
         n_pads_the_weight: "last-half-byte-seven",
+        n_zeros_are_code_0: "zero-block-divided",
         n_absmax_column: None,
         n_unpacked: None,
     },
@@ -771,6 +819,8 @@ WRONG = {
         b_weighted: "damage-weighed-by-size",
         b_strictly: "budget-never-used-up",
         b_accepts: "nothing-refused",
+        b_gives_back: "least-harm-first",
+        b_most_bits: "budget-ignored",
         b_price: None,
         b_everything: None,
     },
