@@ -32,18 +32,16 @@ COPIED = re.compile(r"(?:copy|kopie|copie|copia)[ _-]+(?:of|von|de)[ _-]+", re.I
 COPY = re.compile(r"(?:[ ._-]*(?:\(\d+\)|copy\d*|new|\d[\d-]*))+", re.IGNORECASE)
 ENDINGS = (".ipynb", ".txt", ".json", ".zip", "-checkpoint")
 # People of one name in two such folders are two people; in two others (weeks, say) they are one.
-GROUPS = frozenset(
-    "section sections group groups class course tutorial cohort seminar team".split()
-)
+GROUPS = frozenset("section group class course tutorial cohort seminar team".split())
 WORDS = GROUPS | frozenset(
     """
-    all answer answers archive assignment assignments attempt backup checkpoint checkpoints code
-    copy data day download downloads draft exercise exercises export figures file files final
-    folder grades hand handed handin handins hands homework hw image images img in index ins
-    ipynb json lab labs lecture lesson lessons license marks module new notebook notebooks notes
-    old output outputs problem ps pset readme requirements session set solution solutions source
-    src students submission submissions submitted task template term tmp todo unit untitled
-    upload uploads v version week work zip
+    all answer answers archive assignment assignments attempt backup checkpoint checkpoints
+    classes code copy data day download downloads draft exercise exercises export figures file
+    files final folder grades groups hand handed handin handins hands homework hw image images
+    img in index ins ipynb json lab labs lecture lesson lessons license marks module new
+    notebook notebooks notes old output outputs problem ps pset readme requirements sections
+    session set solution solutions source src students submission submissions submitted task
+    teams template term tmp todo unit untitled upload uploads v version week work zip
     """.split()
 )
 INNER = frozenset(
