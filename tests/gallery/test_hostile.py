@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ import pytest
 from labkit import paths
 from labkit.challenges import challenges_of
 from labkit.course import solutions
-from labkit.grading import Outcome, check_through, remote
-from labkit.grading.remote import Limits, Zygote
+from labkit.grading import Outcome, remote
+from labkit.grading.remote import Limits, Work, Zygote
 from labkit.grading.transport import Returned
+from labkit.grading.tries import Tries
 from tests.gallery import hostile as HOSTILE
 
 pytestmark = pytest.mark.skipif(not remote.LINUX, reason="children are jailed on Linux only")
@@ -67,14 +69,10 @@ def written_outside():
 
 
 def graded(zygote, cells, seconds=1.0):
-    """The outcome of every challenge of the lesson."""
-    transport = zygote.open(cells, list(HOSTILE.NAMES), Limits(seconds=seconds, memory_mb=512))
-    verdicts = {}
-    for name, challenge in challenges_of(TOPIC).items():
-        transport.begin(name)
-        verdicts[name] = check_through(challenge, transport)
-    transport.close()
-    return verdicts
+    """The verdict on every challenge of the lesson, as `labkit grade` comes to it."""
+    limits = Limits(seconds=seconds, memory_mb=512)
+    with closing(Tries(zygote, Work(cells), HOSTILE.NAMES, limits)) as tries:
+        return {name: tries.verdict(known) for name, known in challenges_of(TOPIC).items()}
 
 
 def outcomes(verdicts):
