@@ -27,5 +27,5 @@ def main(args: argparse.Namespace) -> int:
         print("The tests are in the repository, not in the installed package.", file=sys.stderr)
         return 2
     env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, "-m", "pytest", *args.arguments]
+    command = [sys.executable, "-P", "-m", "pytest", *args.arguments]
     return subprocess.call(command, cwd=PACKAGE.parent, env={**env, **os.environ})

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import os
 import re
+import site
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from labkit import __main__ as entry
 from labkit import cli
+from labkit.cli import environment
 from labkit.cli import test as test_command
 from labkit.paths import PACKAGE
 
@@ -64,7 +67,42 @@ def test_words_for_pytest_pass_through(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[list[str]] = []
     monkeypatch.setattr(test_command.subprocess, "call", lambda c, **_: called.append(c) or 5)
     assert cli.main(["test", "-k", "quiz", "--co", "tests/course"]) == 5
-    assert called == [[sys.executable, "-m", "pytest", "-k", "quiz", "--co", "tests/course"]]
+    pytest_as_called = [sys.executable, "-P", "-m", "pytest"]
+    assert called == [[*pytest_as_called, "-k", "quiz", "--co", "tests/course"]]
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_nothing_more_is_imported_from_strange_folders(
+    safe: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, packages = ["/lib/python3", "/lib/python3/lib-dynload"], site.getsitepackages()
+    strange = [str(tmp_path / "one"), str(tmp_path / "two")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*strange, "", packages[0]]))
+    flags = SimpleNamespace(safe_path=safe)
+    monkeypatch.setattr(entry.sys, "flags", flags)
+    first = [] if safe else [str(tmp_path)]
+    monkeypatch.setattr(entry.sys, "path", [*first, *strange, *packages, *own])
+
+    entry.import_nothing_strange()
+
+    assert entry.sys.path == [*packages, *own]
+
+
+def test_only_kernels_get_what_would_make_python_run_strange_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {"PYTHONPATH": "/mine", "PYTHONSTARTUP": "/mine/hello.py", "PYTHONHOME": "/other"}
+    for name in environment.FOR_PYTHON:
+        monkeypatch.setenv(name, given.get(name, ""))
+    for name in environment.FOR_KERNELS:
+        monkeypatch.setenv(environment.HELD + name, "")
+
+    environment.hold_back()
+    between = {name: os.environ.get(name) for name in environment.FOR_PYTHON}
+    environment.give_back()
+
+    assert set(between.values()) == {None}
+    assert {name: os.environ.get(name) for name in given} == {**given, "PYTHONHOME": None}
 
 
 def test_ctrl_c_is_not_a_traceback(

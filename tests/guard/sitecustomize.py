@@ -4,6 +4,10 @@ An audit hook refuses every connection, packet and name look-up that is not loop
 to the file named by LABKIT_GUARD_LOG, so that swallowing the error does not hide it. Python imports
 a module of this name at start-up from PYTHONPATH: kernels, servers and other Python children of the
 tests are guarded too. `tests/conftest.py` installs it, and fails the suite if the log is not empty.
+
+It does not see what labkit itself starts without PYTHONPATH: a command that has gone on in another
+interpreter, the grading workers and their foreman. Learners' code is in the jail there, which has
+no network; kernels get PYTHONPATH back.
 """
 
 from __future__ import annotations
