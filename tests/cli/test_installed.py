@@ -186,7 +186,7 @@ def a_spy(texts: Sequence[str] = ()) -> str:
 
 
 def secrets() -> list[str]:
-    """Some of what must not be in a child's memory, and a text that is. More would take too long."""
+    """Some of what must not be in a child's memory, and a text that is; more would take long."""
     reference = max(returns_of("05_temperature"), key=len)
     return [CONTROL, OTHER, MARKS, reference, longest_text(PACKAGE / "challenges/temperature.py")]
 
