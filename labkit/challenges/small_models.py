@@ -407,9 +407,9 @@ DISTILLATION_MISTAKES = (
 DISTILLATION_HINTS = (
     "Two distributions for each token, both softened in the same way; how many nats does one lose "
     "who believes the student while the teacher is right?",
-    "Go to float32 and divide both by the temperature. The teacher's probabilities weigh a "
-    "difference of logarithms, one for each word; which side of the average is a sum, which a "
-    "mean? F.kl_div knows the answer to all three, if it is told so.",
+    "Go to float32 and divide both by the temperature. For each token, the difference of the two "
+    "logarithms at every word is weighed by the teacher's probability and summed; then comes the "
+    "mean over tokens, and a factor for the temperature. F.kl_div does a part of this.",
     "Teacher [0.5, 0.5], student [0.25, 0.75], T 1: 0.5 · log(0.5 / 0.25) + 0.5 · log(0.5 / 0.75) "
     "= 0.3466 - 0.2027 = 0.1438.",
 )
