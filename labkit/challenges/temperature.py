@@ -826,8 +826,9 @@ MIN_P_MISTAKES = (
 MIN_P_HINTS = (
     "min-p asks of each token: how probable is it beside the best one? What number does that make "
     "the threshold for a row?",
-    "Each row has a threshold of its own, made from its largest probability (amax with keepdim=True "
-    "keeps it broadcastable). On which side of it is a token that is exactly as probable?",
+    "Each row has a threshold of its own, made from its largest probability (amax with "
+    "keepdim=True keeps it broadcastable). On which side of it is a token that is just as "
+    "probable?",
     "Probabilities 0.6, 0.3, 0.1 and min_p=0.4: the threshold is 0.4 × 0.6 = 0.24. 0.6 and 0.3 are "
     "not below it and stay; 0.1 is, so the third logit becomes -inf.",
 )

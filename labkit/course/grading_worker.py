@@ -75,8 +75,10 @@ class Grader:
 @cache
 def statements_of(lesson: str) -> frozenset[str]:
     """The fingerprints of the lesson's own statements, as learners get them."""
-    notebook = read_notebook((lessons_dir() / f"{lesson}.ipynb").read_bytes())
-    return cells.fingerprints(notebook.cells)
+    path = lessons_dir() / f"{lesson}.ipynb"
+    if not path.is_file():  # a lesson whose notebook is not built yet
+        return frozenset()
+    return cells.fingerprints(read_notebook(path.read_bytes()).cells)
 
 
 def as_mark(verdict: Verdict, challenge: Challenge) -> dict[str, Any]:

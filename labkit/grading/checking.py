@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from labkit.grading.borrowing import refusal
@@ -14,13 +16,20 @@ from labkit.grading.challenge import Challenge, Mistake
 from labkit.grading.diagnosis import explains
 from labkit.grading.lines import Line
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.submission import Case, CheckStopped, Submission
+from labkit.grading.submission import (
+    MAX_LOOKING,
+    Case,
+    CheckStopped,
+    Failure,
+    Submission,
+)
 from labkit.grading.transport import (
     CutOff,
     Died,
     InProcess,
     LocalTransport,
     Raised,
+    Reply,
     Returned,
     Transport,
     call_once,
@@ -52,7 +61,7 @@ def check_through(challenge: Challenge, transport: Transport, *, seed: int = 0) 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")  # a warning costs no marks, even where it is an error
-            cases = run_cases(challenge, transport, seed)
+            cases = cases_of(challenge, transport, seed)
             verdict = judge(challenge, cases, transport, seed)
     except Exception as error:  # fail closed: a check that breaks gives no marks
         verdict = broken_check(challenge, error)
@@ -83,6 +92,29 @@ def run_cases(challenge: Challenge, transport: Transport, seed: int) -> list[Cas
     with suppress(CheckStopped):
         challenge.check(submission)
     return submission.cases
+
+
+def cases_of(challenge: Challenge, transport: Transport, seed: int) -> list[Case]:
+    """The cases of a learner's function, whatever it returns: a check that stumbles over a value,
+    and holds for a right answer, has found a wrong one."""
+    submission = Submission(transport, challenge.parameters, seed)
+    try:
+        with suppress(CheckStopped):
+            challenge.check(submission)
+    except Exception as error:
+        if not submission.cases or not holds_for_right_answers(challenge, seed):
+            raise
+        last = submission.cases[-1]
+        if last.failure is None and isinstance(last.reply, Returned):
+            said = f"It returned {describe(last.reply.value)}, and looking at that failed: {error}."
+            last.failure = Failure(said)
+    return submission.cases
+
+
+def holds_for_right_answers(challenge: Challenge, seed: int) -> bool:
+    """Whether the check itself is in order."""
+    transport = InProcess({challenge.name: challenge.alternatives[0]})
+    return not any(case.failure for case in run_cases(challenge, transport, seed))
 
 
 def judge(challenge: Challenge, cases: list[Case], transport: Transport, seed: int) -> Verdict:
@@ -122,19 +154,30 @@ def diagnose(challenge: Challenge, cases: list[Case], shown: int, seed: int) -> 
     """The known mistake that explains the failures best, if any does."""
     if isinstance(cases[-1].reply, CutOff | Died):
         return None
-    suspects = [mistake for mistake in challenge.mistakes if fits(challenge, mistake, cases[shown])]
-    scores = [
-        explains(shown, cases, imitate(challenge, mistake, seed), challenge.alike)
-        for mistake in suspects
-    ]
-    best = max(scores, default=0.0)
-    return suspects[scores.index(best)] if best > 0 else None
+    best, found = 0.0, None
+    began = time.process_time()
+    for mistake in challenge.mistakes:
+        if time.process_time() - began > MAX_LOOKING:  # what was returned takes long to compare
+            break
+        if fits(challenge, mistake, cases[shown]):
+            imitated = imitate(challenge, mistake, seed)
+            score = explains(shown, cases, imitated, partial(are_alike, challenge))
+            best, found = max((best, found), (score, mistake), key=itemgetter(0))
+    return found
 
 
 def fits(challenge: Challenge, mistake: Mistake, case: Case) -> bool:
     """Whether a mistake gives the learner's answer on one case; spares most of the full runs."""
     imitated = call_once(mistake.imitation, copy_arguments(case.arguments), case.wrt)
-    return challenge.alike(case.reply, imitated)
+    return are_alike(challenge, case.reply, imitated)
+
+
+def are_alike(challenge: Challenge, left: Reply, right: Reply) -> bool:
+    """Whether two answers are the same mistake; one that can't even be compared is not."""
+    try:
+        return challenge.alike(left, right)
+    except Exception:
+        return False
 
 
 def imitate(challenge: Challenge, mistake: Mistake, seed: int) -> list[Case]:

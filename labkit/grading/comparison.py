@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from labkit.grading.values import Foreign, describe, number, shape_text, type_name
+from labkit.grading.values import Foreign, describe, dtype_name, number, shape_text, show, type_name
 
 NUMBERS = (int, float)
 
@@ -28,7 +28,7 @@ def difference(got: Any, expected: Any, rtol: float = 0.0, atol: float = 0.0) ->
         return dict_difference(got, expected, rtol, atol)
     if is_number(expected):
         return number_difference(got, expected, rtol, atol)
-    return None if got == expected else f"{got!r} came back, {expected!r} was expected"
+    return None if got == expected else f"{show(got)} came back, {show(expected)} was expected"
 
 
 def kind_difference(got: Any, expected: Any) -> str | None:
@@ -55,11 +55,19 @@ def is_number(value: Any) -> bool:
 
 def number_difference(got: float, expected: float, rtol: float, atol: float) -> str | None:
     """Equal, both NaN, or within the tolerance."""
-    if got == expected or (math.isnan(got) and math.isnan(expected)):
+    if got == expected or (got != got and expected != expected):
         return None
-    if math.isclose(got, expected, rel_tol=rtol, abs_tol=atol):
+    if near(got, expected, rtol, atol):
         return None
     return f"{number(got)} came back, {number(expected)} was expected"
+
+
+def near(got: float, expected: float, rtol: float, atol: float) -> bool:
+    """Within the tolerance; an int that no float can hold is near to none."""
+    try:
+        return math.isclose(got, expected, rel_tol=rtol, abs_tol=atol)
+    except OverflowError:
+        return False
 
 
 def tensor_difference(
@@ -68,6 +76,10 @@ def tensor_difference(
     """Shape first, then NaN, then the place where the two lie furthest apart."""
     if got.shape != expected.shape:
         return f"It has shape {shape_text(got.shape)}; {shape_text(expected.shape)} was expected."
+    if got.is_complex() != expected.is_complex():
+        return (
+            f"It holds {dtype_name(got.dtype)} numbers; {dtype_name(expected.dtype)} were expected."
+        )
     left, right = comparable(got), comparable(expected)
     new_nans = left.isnan() & ~right.isnan()
     if new_nans.any():
@@ -115,7 +127,7 @@ def sequence_difference(got: Any, expected: Any, rtol: float, atol: float) -> st
 def dict_difference(got: Any, expected: Any, rtol: float, atol: float) -> str | None:
     """Keys, then item by item."""
     if got.keys() != expected.keys():
-        return f"It has the keys {list(got)}; {list(expected)} were expected."
+        return f"It has the keys {show(list(got))}; {show(list(expected))} were expected."
     for key, value in expected.items():
         found = difference(got[key], value, rtol, atol)
         if found:

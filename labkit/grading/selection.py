@@ -106,7 +106,15 @@ class Selection:
                 waiting += used_by(self.statements[index])
             for index in changing:
                 waiting += bound_by(self.statements[index])
+        if self.kept_under_another_name(function, chosen):  # `old = f`, and then another f
+            chosen[function] |= frozenset(self.of_learner(self.binders[function]))
         return chosen
+
+    def kept_under_another_name(self, function: str, chosen: dict[str, frozenset[int]]) -> bool:
+        """Whether something that is run looks the function up before its last definition."""
+        last = min(chosen[function], default=0)
+        run = frozenset().union(*chosen.values())
+        return any(i < last and function in touched_by(self.statements[i]) for i in run)
 
     def checked_at(self, function: str) -> int:
         """Where a function was checked first after its definition; else the end."""

@@ -11,6 +11,7 @@ the same calls whatever comes back.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,19 @@ import torch
 from labkit.grading.comparison import difference, wrong_kind
 from labkit.grading.outcome import Outcome
 from labkit.grading.transport import Arguments, CutOff, Died, Raised, Reply, Returned, Transport
-from labkit.grading.values import copy_arguments, describe, dtype_name, shape_text, show, type_name
+from labkit.grading.values import (
+    NOT_OVER,
+    Foreign,
+    copy_arguments,
+    describe,
+    dtype_name,
+    shape_text,
+    show,
+    type_name,
+)
+
+MAX_HELD = 64 << 20  # bytes of all that a function returns in one check
+MAX_LOOKING = 3.0  # seconds of our own processor time on one that has failed already
 
 
 class CheckStopped(Exception):
@@ -48,6 +61,11 @@ class Case:
     failure: Failure | None = None
     wrt: int | None = None  # for a gradient: with respect to which argument
 
+    @property
+    def lost(self) -> bool:
+        """Whether the function did not come back."""
+        return isinstance(self.reply, CutOff | Died)
+
     def size(self) -> int:
         """How much there is to read in the inputs."""
         return sum(item.numel() for item in self.arguments if type(item) is torch.Tensor)
@@ -61,8 +79,10 @@ class Submission:
     parameters: Sequence[str] = ()
     seed: int = 0
     cases: list[Case] = field(default_factory=list)
+    held: int = 0  # bytes of what was returned
 
     def __post_init__(self) -> None:
+        self.began = time.process_time()
         self.generator = torch.Generator().manual_seed(self.seed)
 
     def __getattr__(self, name: str) -> LearnersFunction:
@@ -72,13 +92,26 @@ class Submission:
 
     def ask(self, name: str, arguments: Arguments, wrt: int | None = None) -> Case:
         """Make one call and keep it."""
-        kept = copy_arguments(arguments)
-        case = Case(name, kept, self.transport.call(name, kept, wrt), wrt=wrt)
-        self.cases.append(case)
-        if isinstance(case.reply, CutOff | Died):
-            case.failure = lost(case.reply)
+        if (self.cases and self.cases[-1].lost) or self.has_looked_long_enough():
             raise CheckStopped
-        return case
+        kept = copy_arguments(arguments)
+        reply = self.bounded(self.transport.call(name, kept, wrt))
+        self.cases.append(Case(name, kept, reply, wrt=wrt))
+        return self.cases[-1]
+
+    def has_looked_long_enough(self) -> bool:
+        """Whether it has failed, and what it returns takes long to look at."""
+        looking = time.process_time() - self.began
+        return looking > MAX_LOOKING and any(case.failure for case in self.cases)
+
+    def bounded(self, reply: Reply) -> Reply:
+        """The reply; only its kind, where all of them together would be too large to hold."""
+        if isinstance(reply, Returned):
+            self.held += size_of(reply.value) + size_of(reply.arguments)
+            if self.held > MAX_HELD:
+                what = f"{describe(reply.value)}: with what it has returned before, {NOT_OVER}"
+                return Returned(Foreign(what), reply.arguments)
+        return reply
 
 
 @dataclass(frozen=True)
@@ -105,8 +138,7 @@ class LearnersFunction:
     def raises(self, kind: type[Exception], *arguments: Any, because: str) -> None:
         """It must refuse these arguments with this kind of exception."""
         case = self.submission.ask(self.name, arguments)
-        case.step = because
-        case.failure = not_refused(case.reply, kind.__name__, because)
+        Result(case).expect(because, lambda _: not_refused(case.reply, kind.__name__, because))
 
 
 @dataclass(frozen=True)
@@ -139,8 +171,12 @@ class Result:
         return self.expect(because, lambda value: complaint(problem, value, because))
 
     def expect(self, step: str, find_failure: Callable[[Any], Failure | None]) -> Result:
-        """Run one expectation, unless the case has failed already."""
+        """Run one expectation, unless the case has failed already. Where the function did not come
+        back the check ends, and what was asked is told with that."""
         self.case.step = self.case.step or step
+        if self.case.lost and step:
+            self.case.failure = lost(self.case.reply, step)
+            raise CheckStopped
         if self.case.failure is None:
             self.case.failure = find_failure(self.value)
         return self
@@ -149,6 +185,8 @@ class Result:
 def failed_call(case: Case, parameters: Sequence[str]) -> Failure | None:
     """What can go wrong whatever was expected: it raised, or it changed its input."""
     reply = case.reply
+    if isinstance(reply, CutOff | Died):
+        return lost(reply)
     if isinstance(reply, Raised):
         text = f": {reply.text}" if reply.text else ""
         return Failure(f"Your function raised {reply.kinds[0]}{text}", Outcome.ERROR)
@@ -156,28 +194,47 @@ def failed_call(case: Case, parameters: Sequence[str]) -> Failure | None:
     for index, (now, before) in enumerate(zip(reply.arguments, case.arguments, strict=True)):
         if difference(now, before):
             name = parameters[index] if index < len(parameters) else f"argument {index + 1}"
-            return Failure(changed_input(name), symptom="changed")
+            return Failure(changed_input(name, before), symptom="changed")
     return None
 
 
-def changed_input(name: str) -> str:
-    """The message for a function that works on the caller's own tensor."""
+def changed_input(name: str, before: Any) -> str:
+    """The message for a function that works on what belongs to the caller."""
+    kind = "tensor" if type(before) is torch.Tensor else type_name(type(before))
+    ways = "no `x[...] = …`, `-=`, `/=` or methods that end in `_`"
+    if kind in ("list", "dict"):
+        ways = "no `x[...] = …`, `del`, `append`, `pop`, `sort` or `update` on it"
     return (
-        f"Your function changed its input `{name}` in place. The caller still needs it: "
-        "make a new tensor instead (no `x[...] = …`, `-=`, `/=` or methods that end in `_`)."
+        f"Your function changed its input `{name}` in place. The caller still needs it: make a "
+        f"new {kind} instead ({ways})."
     )
 
 
-def lost(reply: CutOff | Died) -> Failure:
+def size_of(value: Any) -> int:
+    """About how many bytes a value takes."""
+    kind = type(value)
+    if kind is torch.Tensor:
+        return value.numel() * value.element_size()
+    if kind is str:
+        return len(value)
+    if kind is dict:
+        return 200 + sum(size_of(key) + size_of(item) for key, item in value.items())
+    return 60 + (sum(map(size_of, value)) if kind in (list, tuple) else 0)
+
+
+def lost(reply: Reply, because: str = "") -> Failure:
     """The message for a function that did not come back."""
     if isinstance(reply, Died):
         return Failure(f"Your function {reply.reason}", Outcome.ERROR)
-    return cut_off(reply)
+    assert isinstance(reply, CutOff)
+    return cut_off(reply, because)
 
 
-def cut_off(reply: CutOff) -> Failure:
+def cut_off(reply: CutOff, because: str) -> Failure:
     """The message for a function that did not come back in time."""
     message = f"Your function was cut after {reply.seconds:g} s: it looks like a loop without end."
+    if because:
+        message += f" What was asked: {because}"
     if not reply.ended:
         message += (
             " It could not be stopped and is still there in the background: repair it, then "

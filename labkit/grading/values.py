@@ -1,23 +1,38 @@
 """The values that may pass between a check and a learner's function.
 
 Numbers, strings, lists, tuples, dicts and plain tensors of exact types, bounded in size and depth:
-what JSON and raw bytes can carry to another process. Anything else arrives as `Foreign`, its
-name only, so that no object of the learner's ever gets to answer a comparison.
+what JSON and raw bytes can carry to another process. NumPy's scalars, which careful answers come by
+without asking (`np.mean`), arrive as Python's numbers. Anything else arrives as `Foreign`, its name
+only, so that no object of the learner's ever gets to answer a comparison.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
+import numpy as np
 import torch
 
-MAX_ELEMENTS = 16_000_000  # of one tensor
-MAX_ITEMS = 100_000  # of one list or dict, and characters of one string
+# Far above what any challenge asks for, and little enough for a grader to hold and compare.
+MAX_ELEMENTS = 1_000_000  # of one tensor; and the product of its sizes, those of 0 left out
+MAX_ITEMS = 100_000  # of one list or dict
+MAX_PARTS = 300_000  # of one value, at all depths
+MAX_TEXT = 20_000  # characters of one string
 MAX_DEPTH = 20
 MAX_INT_BITS = 4096
+NOT_OVER = "more than can be handed over"
 MAX_KEY_BITS = 64  # of an int that is a key of a dict
+SCALARS = frozenset(
+    kind
+    for kind in np.sctypeDict.values()
+    if issubclass(kind, np.integer | np.floating | np.bool_)
+    and kind not in (np.longdouble, np.timedelta64)  # which have no equal in Python
+)
 CALLABLES = (FunctionType, BuiltinFunctionType, MethodType)  # that a check may hand over
 
 
@@ -28,8 +43,32 @@ class Foreign:
     what: str
 
 
-def copy_value(value: Any, depth: int = 0) -> Any:
+class TooMany(Exception):
+    """A value has more parts than may cross."""
+
+
+class Room:
+    """How many more parts a value may have."""
+
+    def __init__(self, parts: int = MAX_PARTS) -> None:
+        self.parts = parts
+
+    def take(self, count: int) -> None:
+        self.parts -= count
+        if self.parts < 0:
+            raise TooMany
+
+
+def copy_value(value: Any) -> Any:
     """A copy that shares nothing with the original; parts that may not cross become Foreign."""
+    try:
+        return copied(value, 0, Room())
+    except TooMany:
+        return Foreign(f"{type_name(type(value))} of more than {MAX_PARTS:,} parts, {NOT_OVER}")
+
+
+def copied(value: Any, depth: int, room: Room) -> Any:
+    """The copy of a part at this depth."""
     kind = type(value)
     if depth > MAX_DEPTH:
         return Foreign(f"a value nested deeper than {MAX_DEPTH} levels")
@@ -38,11 +77,13 @@ def copy_value(value: Any, depth: int = 0) -> Any:
     if kind is int:
         return value if value.bit_length() <= MAX_INT_BITS else Foreign(too_long(value))
     if kind is str:
-        return value if len(value) <= MAX_ITEMS else Foreign(too_large("str", len(value)))
+        return value if len(value) <= MAX_TEXT else Foreign(too_large("str", len(value)))
     if kind is torch.Tensor:
         return copy_tensor(value)
     if kind in (list, tuple, dict):
-        return copy_container(value, depth + 1)
+        return copy_container(value, depth + 1, room)
+    if kind in SCALARS:
+        return copied(np.generic.item(value), depth, room)
     return Foreign(type_name(kind))
 
 
@@ -50,26 +91,39 @@ def copy_tensor(tensor: torch.Tensor) -> torch.Tensor | Foreign:
     """A plain strided copy, by the class's methods: an instance can carry others of its own."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
         return Foreign(f"a tensor of another layout ({tensor.layout}, {tensor.dtype})")
-    elements = torch.Tensor.numel(tensor)
-    if elements > MAX_ELEMENTS:
-        return Foreign(too_large("torch.Tensor", elements))
+    sizes = tuple(torch.Tensor.size(tensor))
+    if volume(sizes) > MAX_ELEMENTS:
+        return Foreign(f"a torch.Tensor of shape {shape_text(sizes)}, {NOT_OVER}")
     plain = torch.Tensor.detach(tensor)
     return torch.Tensor.clone(plain, memory_format=torch.contiguous_format)
 
 
-def copy_container(value: Any, depth: int) -> Any:
+def volume(sizes: Iterable[int]) -> int:
+    """The product of a tensor's sizes, those of 0 left out: lists of a tensor without elements can
+    still be many."""
+    return math.prod(size for size in sizes if size)
+
+
+def copy_container(value: Any, depth: int, room: Room) -> Any:
     """Lists and tuples of anything that crosses; dicts with plain keys."""
     kind = type(value)
     if len(value) > MAX_ITEMS:
         return Foreign(too_large(kind.__name__, len(value)))
+    room.take(len(value))
     if kind is not dict:
-        return kind(copy_value(item, depth) for item in value)
-    for key in value:
+        return kind(copied(item, depth, room) for item in value)
+    plain = {key_of(key): item for key, item in value.items()}
+    for key in plain:
         if type(key) not in (str, int, float, bool):
             return Foreign(f"dict with a key of type {type_name(type(key))}")
         if type(key) in (str, int) and not plain_key(key):
             return Foreign("dict with a key that is too large")
-    return {key: copy_value(item, depth) for key, item in value.items()}
+    return {key: copied(item, depth, room) for key, item in plain.items()}
+
+
+def key_of(key: Any) -> Any:
+    """A key as it crosses: NumPy's scalars as Python's."""
+    return np.generic.item(key) if type(key) in SCALARS else key
 
 
 def copy_arguments(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -80,17 +134,17 @@ def copy_arguments(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def plain_key(key: str | int) -> bool:
     """Whether a key is of a size that crosses."""
-    return len(key) <= MAX_ITEMS if isinstance(key, str) else key.bit_length() < MAX_KEY_BITS
+    return len(key) <= MAX_TEXT if isinstance(key, str) else key.bit_length() < MAX_KEY_BITS
 
 
 def too_long(value: int) -> str:
     """How an int beyond the bounds is called."""
-    return f"int of {value.bit_length():,} bits, more than can be handed over"
+    return f"int of {value.bit_length():,} bits, {NOT_OVER}"
 
 
 def too_large(kind: str, size: int) -> str:
     """How a value beyond the bounds is called."""
-    return f"{kind} of {size:,} elements, more than can be handed over"
+    return f"{kind} of {size:,} elements, {NOT_OVER}"
 
 
 def type_name(kind: type) -> str:
@@ -126,12 +180,18 @@ def show(value: Any, limit: int = 24) -> str:
         inside = ", ".join(show(item, limit) for item in value[:limit])
         more = ", …" if len(value) > limit else ""
         return f"[{inside}{more}]" if type(value) is list else f"({inside}{more})"
-    text = repr(value)
+    if type(value) is dict:
+        items = [f"{key!r}: {show(item, limit)}" for key, item in islice(value.items(), limit)]
+        text = "{" + ", ".join(items) + (", …" if len(value) > limit else "") + "}"
+    else:
+        text = repr(value)
     return text if len(text) <= 200 else text[:199] + "…"
 
 
 def show_tensor(tensor: torch.Tensor, limit: int) -> str:
     """tensor([[0.25, 0.75]]), or the beginning of it with its shape."""
+    if not tensor.numel() and tensor.dim() > 1:
+        return f"tensor of shape {shape_text(tensor.shape)}, without elements"
     if tensor.numel() <= limit:
         return f"tensor({nested(tensor.tolist())})"
     start = ", ".join(number(item) for item in tensor.reshape(-1)[:4].tolist())

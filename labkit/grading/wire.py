@@ -20,11 +20,19 @@ from typing import Any
 
 import torch
 
-from labkit.grading.values import MAX_DEPTH, MAX_ELEMENTS, MAX_ITEMS, MAX_KEY_BITS, Foreign
+from labkit.grading.values import (
+    MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_ITEMS,
+    MAX_KEY_BITS,
+    MAX_TEXT,
+    Foreign,
+    volume,
+)
 
 LENGTHS = struct.Struct(">II")
 MAX_HEADER = 4 << 20
-MAX_BODY = 136 << 20  # one tensor of the largest size in float64
+MAX_BODY = 20 << 20  # one tensor of the largest size in complex128, and a little
 MAX_MARKS = 400_000  # commas and brackets of a header: bounds what json.loads may build
 MAX_DIMENSIONS = 64
 CHUNK = 1 << 20
@@ -171,9 +179,9 @@ def unpack_tensor(parts: list[Any], body: Body) -> torch.Tensor:
         raise Malformed("a tensor without a shape")
     if any(type(size) is not int or not 0 <= size < 1 << 40 for size in shape):
         raise Malformed("a tensor without a shape")
-    elements = math.prod(shape)
-    if elements > MAX_ELEMENTS:
+    if volume(shape) > MAX_ELEMENTS:
         raise Malformed("a tensor larger than may cross")
+    elements = math.prod(shape)
     if not elements:
         return torch.empty(shape, dtype=dtype)
     data = body.take(elements * dtype.itemsize)
@@ -191,7 +199,7 @@ def small_int(node: int) -> int:
 
 def text(node: str) -> str:
     """A string within the bounds that can be written to a file."""
-    if len(node) > MAX_ITEMS:
+    if len(node) > MAX_TEXT:
         raise Malformed("a string longer than may cross")
     return node if node.isascii() else node.encode("utf-8", "replace").decode("utf-8")
 

@@ -72,3 +72,23 @@ def test_the_furthest_place_is_named():
     got, expected = torch.tensor([[1.0, 2.0], [3.0, 9.0]]), torch.tensor([[1.1, 2.0], [3.0, 4.0]])
 
     assert difference(got, expected) == "9.0 came back, 4.0 was expected at [1, 1]"
+
+
+@pytest.mark.parametrize(("got", "expected"), [(10**400, 0.5), (0.5, 10**400), (10**400, 10**399)])
+def test_numbers_beyond_every_float_are_compared(got, expected):
+    assert "came back" in difference(got, expected, rtol=1e-4)
+    assert difference(got, got, rtol=1e-4) is None
+
+
+def test_complex_numbers_are_no_real_ones():
+    real = torch.ones(2)
+
+    assert "holds complex64 numbers; float32" in difference(real.to(torch.complex64), real)
+    assert difference(real.to(torch.complex64), real.to(torch.complex128)) is None
+
+
+def test_messages_have_an_end():
+    keys = dict.fromkeys(range(50_000))
+
+    assert len(difference(keys, {"a": 1})) < 500
+    assert len(difference("x" * 20_000, "y")) < 500

@@ -138,6 +138,12 @@ def test_an_answer_made_of_an_earlier_one_brings_both():
     assert len(chosen(*cells)[0]) == 4
 
 
+def test_an_earlier_definition_kept_under_another_name_is_run():
+    cells = ["def f(x): return x", "old = f", "def f(x): return old(x)"]
+
+    assert len(chosen(*cells)[0]) == 3
+
+
 def test_everything_of_the_learners_and_what_it_needs_of_the_lesson():
     lesson = ["import torch", "rows = load()", "unused = 1", "rows.sort()"]
     cells = [*lesson, "mine = torch.ones(rows)", "1 / 0"]

@@ -228,3 +228,15 @@ def test_a_scratch_cell_without_end_costs_an_answer_nothing(zygote):
              "def f(x): return x + TABLE[0]", "globals()['x'] = 3"]  # fmt: skip
 
     assert graded(zygote, cells).outcome is Outcome.PASS
+
+
+def test_a_notebook_has_so_much_time_and_no_more(zygote):
+    tries = Tries(zygote, Work(["def f(x): return x + 42"]), ["f"], Limits())
+
+    assert tries.verdict(CHALLENGE).outcome is Outcome.PASS
+    tries.began -= tries.budget + 1
+    late = tries.verdict(CHALLENGE)
+    tries.close()
+
+    assert late.outcome is Outcome.ERROR
+    assert late.message.startswith("The time for this notebook (30 s) was used up")

@@ -11,6 +11,7 @@ from labkit.grading.values import (
     MAX_DEPTH,
     MAX_ELEMENTS,
     MAX_ITEMS,
+    MAX_TEXT,
     Foreign,
     copy_value,
     describe,
@@ -62,7 +63,8 @@ FOREIGN = {
     "MyTensor": torch.zeros(2).as_subclass(MyTensor),
     "torch.Parameter": torch.nn.Parameter(torch.zeros(2)),
     "numpy.ndarray": np.zeros(2),
-    "numpy.float64": np.float64(1),
+    "numpy.longdouble": np.longdouble(1),
+    "numpy.complex128": np.complex128(1),
     "set": {1},
     "function": lambda: 0,
 }
@@ -74,6 +76,34 @@ def test_other_types_arrive_as_a_name(value):
 
     assert type(copy) is Foreign
     assert difference(copy, copy_value(3))
+
+
+SCALARS = {
+    "float64": (np.float64(0.5), 0.5),
+    "float32": (np.float32(0.5), 0.5),
+    "mean": (np.mean([1, 2]), 1.5),
+    "int64": (np.int64(3), 3),
+    "uint8": (np.uint8(3), 3),
+    "bool": (np.bool_(True), True),
+}
+
+
+@pytest.mark.parametrize("kind", SCALARS)
+def test_numpys_scalars_are_numbers(kind):
+    given, plain = SCALARS[kind]
+
+    copy = copy_value({"a": [given], given: 1})
+
+    assert copy == {"a": [plain], plain: 1}
+    assert type(copy["a"][0]) is type(plain) is type(list(copy)[1])
+
+
+def test_what_calls_itself_a_scalar_is_none():
+    class Lying(np.float64):
+        def item(self):
+            return 0.5
+
+    assert type(copy_value(Lying(1))) is Foreign
 
 
 def test_foreign_values_say_what_they_were():
@@ -93,9 +123,20 @@ def test_size_and_depth_are_bounded():
 
     assert "nested deeper" in inner.what
     assert "100,001 elements" in copy_value([0] * (MAX_ITEMS + 1)).what
-    assert "more than can be handed over" in copy_value("x" * (MAX_ITEMS + 1)).what
+    assert "more than can be handed over" in copy_value("x" * (MAX_TEXT + 1)).what
     huge = torch.zeros(1).expand(MAX_ELEMENTS + 1)
     assert type(copy_value(huge)) is Foreign
+    assert "of shape (400000000, 0)" in copy_value(torch.empty(400_000_000, 0)).what
+    assert copy_value(torch.empty(3, 0)).shape == (3, 0)
+    many = copy_value([[0] * 1000] * 1000)
+    assert many.what == "list of more than 300,000 parts, more than can be handed over"
+
+
+def test_a_list_that_holds_itself_has_an_end():
+    value = []
+    value += [value, value, value]
+
+    assert "parts" in copy_value(value).what or "nested deeper" in str(copy_value(value))
 
 
 def test_methods_on_an_instance_are_not_asked():
@@ -120,6 +161,10 @@ def test_values_are_shown_as_they_are_typed():
     assert show(torch.arange(30.0)) == "tensor of shape (30,) starting 0.0, 1.0, 2.0, 3.0, …"
     assert show(0.5) == "0.5"
     assert show(2.0) == "2.0"
+    assert show(torch.empty(3_000_000, 0)) == "tensor of shape (3000000, 0), without elements"
+    assert show({"a": 2.0, "b": [1]}) == "{'a': 2.0, 'b': [1]}"
+    assert show({key: [] for key in range(9)}).endswith("8: []}")
+    assert show(dict.fromkeys(range(30), "")).endswith("23: '', …}")
     assert show([1, "a", (2.5, 3)]) == "[1, 'a', (2.5, 3)]"
     assert show(Foreign("numpy.ndarray")) == "<numpy.ndarray>"
     assert len(show("x" * 1000)) == 200
