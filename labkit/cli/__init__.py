@@ -16,6 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+from labkit.cli import streams
 from labkit.paths import nearest
 
 COMMANDS = {
@@ -34,7 +35,21 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code, 1 where nobody reads the output to its end."""
+    streams.settle()
+    try:
+        code = run_words(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not streams.is_unread(sys.stdout):
+            raise
+        streams.give_up(sys.stdout)
+        return 1
+    return code
+
+
+def run_words(argv: Sequence[str] | None) -> int:
+    """Find the command that the words name, and run it with the others."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
