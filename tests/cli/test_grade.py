@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -51,6 +52,10 @@ def run(*words: str) -> int:
         (["--jobs", "0"], "--jobs must be 1 or more, got 0"),
         (["--out", "marks.xlsx"], "--out must end in .csv or .json, got 'marks.xlsx'"),
         (["--out", "no/such/folder/marks.csv"], "there is no folder"),
+        (["--out", "."], "--out must end in .csv or .json"),
+        (["--feedback", __file__], "test_grade.py is a file; give the name of a folder"),
+        (["--excel"], "--excel is about a .csv file"),
+        (["--excel", "--out", "marks.json"], "--excel is about a .csv file"),
         (["--lesson", "05_temprature"], "did you mean 05_temperature?"),
         (["--engine", "dask"], "give both or neither"),
         (["--scheduler", "tcp://127.0.0.1:1"], "give both or neither"),
@@ -103,6 +108,94 @@ def test_nothing_to_grade_is_said(monkeypatch, tmp_path, capsys):
 
     assert run(str(tmp_path)) == 2
     assert "No notebook" in capsys.readouterr().err
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def arguments(*words: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    grade.add_arguments(parser)
+    return parser.parse_args(list(map(str, words)))
+
+
+class NoEngine:
+    """Grades nothing: every hand-in is a problem."""
+
+    hello: ClassVar = {"isolation": "none", "package": "p"}
+
+    def run(self, jobs):
+        for job in jobs:
+            yield job, {"problem": "It is \u2713 \u674e."}
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grade, "engine", lambda args, settings: nullcontext(NoEngine()))
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_results_among_the_hand_ins_are_not_handed_in(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(hand_in(tmp_path, alice=notebook("x = 1"), bob=notebook("x = 2")))
+    words = (".", "--out", "marks.csv", "--feedback", "pages", "--excel")
+
+    for _ in range(3):
+        assert run(*words) == 1
+        (tmp_path / "marks.csv").write_text("changed by hand")
+
+    assert "submissions graded, 2 not" in capsys.readouterr().err
+    assert sorted(os.listdir("pages")) == ["alice.html", "bob.html"]
+    kept = [path.read_text() for path in tmp_path.glob("marks.2*.csv")]
+    assert kept == ["changed by hand"] * 2
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_pages_do_not_go_among_hand_ins(tmp_path, capsys) -> None:
+    hand_in(tmp_path, alice=notebook("x = 1"))
+
+    assert run(str(tmp_path), "--feedback", str(tmp_path)) == 2
+    assert "was handed in there; give a folder of its own" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_pages_that_fail_cost_no_marks_and_can_be_had_again(tmp_path, monkeypatch, capsys) -> None:
+    work, out = hand_in(tmp_path / "in", alice=notebook("x = 1")), tmp_path / "marks.csv"
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("labkit.course.feedback.write_whole", full)
+    assert run(str(work), "--out", str(out), "--feedback", str(tmp_path / "pages")) == 1
+
+    said = capsys.readouterr().err
+    assert "1 pages could not be written (the marks are all there)" in said and "No space" in said
+    assert "alice" in out.read_text(encoding="utf-8") and Path(f"{out}.journal").exists()
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_marks_that_cannot_be_written_are_kept_in_the_journal(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    work, out = hand_in(tmp_path / "in", alice=notebook("x = 1")), tmp_path / "marks.csv"
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("labkit.course.grading_rows.write_whole", full)
+    assert run(str(work), "--out", str(out)) == 2
+
+    said = capsys.readouterr().err
+    assert "marks.csv can't be written: No space left on device." in said
+    assert "marks.csv.journal keeps what is graded" in said
+
+
+def test_a_result_is_known_by_its_place(tmp_path) -> None:
+    args = arguments("x", "--out", tmp_path / "marks.csv", "--feedback", tmp_path / "pages")
+    ours = ("pages/alice.html", "pages", "marks.csv", "marks.2026-11-20-120000.csv")
+    for name in (*ours, "marks.csv.journal"):
+        assert grade.is_result(tmp_path / name, args)
+    for name in ("marks.ipynb", "alice/marks.csv", "marks2.csv", "pages2/x.ipynb"):
+        assert not grade.is_result(tmp_path / name, args)
 
 
 # ---- the real thing ------------------------------------------------------------------------------
