@@ -36,9 +36,9 @@ model, tokenizer = load_model()
 
 # %%
 # NBVAL_CHECK_OUTPUT
-facts = fact_items(100)
-question = facts.prompts[0]
-print(question + complete(model, tokenizer, [question])[0][0])
+fact_questions = fact_items(100)
+first_question = fact_questions.prompts[0]
+print(first_question + complete(model, tokenizer, [first_question])[0][0])
 
 # %% [markdown]
 # ## Predict
@@ -61,8 +61,9 @@ lab.ask("knows-its-region")
 def share_right(answers: list[str], expected: list[str]) -> float:
     """Share of the answers that are exactly what was expected, from 0 to 1.
 
-    answers   what the model said; spaces and line ends around an answer don't count
-    expected  the right answers, as many; upper and lower case do count
+    answers   what the model said
+    expected  the right answers, as many; white space around a text doesn't count on either side
+              (spaces, tabs, line ends); upper and lower case and spaces inside do
     returns   a float; no answers at all, or another number of them, is a ValueError
 
     share_right(["goat", " cat\\n", "a dog"], ["goat", "cat", "dog"])  →  0.6667
@@ -93,29 +94,29 @@ lab.check(share_right)
 # always runs to its end.)
 
 # %%
-count = lab.use(share_right)
-said = adaptation.answers(model, tokenizer, facts.prompts)
-region = count(said, list(facts.answers))
-lab.compare("knows-its-region", 100 * region)
-lab.claim("questions about the region, right", region, around=1.0, within=0.02)
+my_share = lab.use(share_right)
+answers_given = adaptation.answers(model, tokenizer, fact_questions.prompts)
+region_right = my_share(answers_given, list(fact_questions.answers))
+lab.compare("knows-its-region", 100 * region_right)
+lab.claim("questions about the region, right", region_right, around=1.0, within=0.02)
 
 # %% [markdown]
 # It knows its region by heart. And somebody it has never read about?
 
 # %%
-newcomers = strangers(60, seed=3)
-someone = newcomers[0]
-print(someone.passage, "|", someone.question, "|", someone.answer)
+new_strangers = strangers(60, seed=3)
+first_stranger = new_strangers[0]
+print(first_stranger.passage, "|", first_stranger.question, "|", first_stranger.answer)
 
 # %%
 lab.ask("knows-strangers")
 
 # %%
-alone = [f"Q: {one.question}\nA: " for one in newcomers]
-answers = [one.answer for one in newcomers]
-unknown = count(adaptation.answers(model, tokenizer, alone), answers)
-lab.compare("knows-strangers", 100 * unknown)
-lab.claim("questions about strangers, right", unknown, around=0.05, within=0.08)
+question_prompts = [f"Q: {one.question}\nA: " for one in new_strangers]
+their_answers = [one.answer for one in new_strangers]
+right_unread = my_share(adaptation.answers(model, tokenizer, question_prompts), their_answers)
+lab.compare("knows-strangers", 100 * right_unread)
+lab.claim("questions about strangers, right", right_unread, around=0.05, within=0.08)
 
 # %% [markdown]
 # A few are right by luck: there are only so many pets and colours. The model did not say "I don't
@@ -147,10 +148,10 @@ def prompt_with(passage: str, question: str) -> str:
 lab.check(prompt_with)
 
 # %%
-compose = lab.use(prompt_with)
-with_passage = [compose(one.passage, one.question) for one in newcomers]
-told = count(adaptation.answers(model, tokenizer, with_passage), answers)
-lab.claim("strangers, passage in the prompt, right", told, around=0.99, within=0.03)
+my_prompt = lab.use(prompt_with)
+with_passage = [my_prompt(one.passage, one.question) for one in new_strangers]
+right_when_told = my_share(adaptation.answers(model, tokenizer, with_passage), their_answers)
+lab.claim("strangers, passage in the prompt, right", right_when_told, around=0.99, within=0.03)
 
 # %% [markdown]
 # One passage, and it answers nearly everything. Now the other way: train the model on the 60
@@ -180,20 +181,20 @@ def share_changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> float:
 lab.check(share_changed)
 
 # %%
-changed = lab.use(share_changed)
-rounded = adaptation.in_8_bits(model)
-trained = adaptation.trained_on(model, tokenizer, newcomers)
+my_changed = lab.use(share_changed)
+rounded_model = adaptation.in_8_bits(model)
+trained_model = adaptation.trained_on(model, tokenizer, new_strangers)
 
 # %%
-ways = {
-    "as it was": (model, alone),
+four_ways = {
+    "as it was": (model, question_prompts),
     "passage in the prompt": (model, with_passage),
-    "rounded to 8 bits": (rounded, alone),
-    "trained on the strangers": (trained, alone),
+    "rounded to 8 bits": (rounded_model, question_prompts),
+    "trained on the strangers": (trained_model, question_prompts),
 }
-scores = adaptation.compare(ways, tokenizer, answers, facts)
+ways_scored = adaptation.compare(four_ways, tokenizer, their_answers, fact_questions)
 plots.bars(
-    scores,
+    ways_scored,
     y_label="share right",
     alt="Pairs of bars with intervals for four ways: right answers about the strangers and about "
     "the region. As it was: almost none and all. Passage in the prompt: all and all. Rounded to 8 "
@@ -201,28 +202,28 @@ plots.bars(
 )
 
 # %%
-weights = adaptation.weights_of(model)
+model_weights = adaptation.weights_of(model)
 lab.claim(
     "weights changed by a prompt",
-    changed(weights, adaptation.weights_of(model)),
+    my_changed(model_weights, adaptation.weights_of(model)),
     around=0,
     within=0,
 )
 lab.claim(
     "weights changed by rounding to 8 bits",
-    changed(weights, adaptation.weights_of(rounded)),
+    my_changed(model_weights, adaptation.weights_of(rounded_model)),
     around=0.8,
     within=0.1,
 )
 lab.claim(
     "weights changed by training",
-    changed(weights, adaptation.weights_of(trained)),
+    my_changed(model_weights, adaptation.weights_of(trained_model)),
     around=0.97,
     within=0.05,
 )
 lab.claim(
     "region still known after training on strangers",
-    scores["trained on the strangers"]["the region"].share,
+    ways_scored["trained on the strangers"]["the region"].share,
     around=0.8,
     within=0.15,
 )
@@ -267,10 +268,10 @@ lab.ask("which-layer")
 # on the strangers:
 
 # %%
-tokens = adaptation.tokens_read(tokenizer, newcomers)
+tokens_read = adaptation.tokens_read(tokenizer, new_strangers)
 lab.claim(
     "pre-training's share of all tokens read, in percent",
-    100 * tokens["pre-training"] / sum(tokens.values()),
+    100 * tokens_read["pre-training"] / sum(tokens_read.values()),
     around=99.9,
     within=0.1,
 )

@@ -9,8 +9,9 @@ from torch import Tensor
 def share_right(answers: list[str], expected: list[str]) -> float:
     """Share of the answers that are exactly what was expected, from 0 to 1.
 
-    answers   what the model said; spaces and line ends around an answer don't count
-    expected  the right answers, as many; upper and lower case do count
+    answers   what the model said
+    expected  the right answers, as many; white space around a text doesn't count on either side
+              (spaces, tabs, line ends); upper and lower case and spaces inside do
     returns   a float; no answers at all, or another number of them, is a ValueError
 
     share_right(["goat", " cat\\n", "a dog"], ["goat", "cat", "dog"])  →  0.6667

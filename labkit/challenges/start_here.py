@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading.drawing import draw, draw_text
 
 Weights = dict[str, Tensor]
 
@@ -36,6 +37,7 @@ def check_share_right(s: Submission) -> None:
     around = "Spaces and line ends around an answer don't count."
     expect([" goat", "cat\n", "\tdog "], ["goat", "cat", "dog"], around)
     expect(["goat", "cat"], [" goat ", "cat\n"], around)
+    expect(["\tgoat", "cat\r\n", "dog"], ["goat\t", "cat", "\n dog"], around)
     expect(["old goat", "oldgoat", "old  goat"], ["old goat"] * 3, "Spaces inside an answer count.")
 
     whole = "An answer that only holds the right one, or is a part of it, is another answer."
@@ -45,10 +47,27 @@ def check_share_right(s: Submission) -> None:
     expect(["Goat", "goat"], ["goat", "goat"], "Upper and lower case count.")
     expect(["cat", "goat"], ["goat", "cat"], "Each answer belongs to the question in its place.")
 
+    drawn = "All of it together, on drawn texts."
+    for many in (7, 23, 31):
+        expect(*drawn_answers(s, many, ("",)), drawn)
+    expect(*drawn_answers(s, 40, ("", "", " ", "\n", "\t ")), drawn)
+
     alike = "There must be one answer for each question."
     s.share_right.raises(ValueError, ["goat", "cat"], ["goat"], because=alike)
     s.share_right.raises(ValueError, ["goat"], ["goat", "cat"], because=alike)
     s.share_right.raises(ValueError, [], [], because="No answers have no share.")
+
+
+def drawn_answers(s: Submission, count: int, blank: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Answers and what was expected, some equal and some not, with `blank` around the answers."""
+    expected = [draw_text(s, "agot", 6) for _ in range(count)]
+    others = expected[1:] + expected[:1]
+    answers = [
+        (right, other, right + "s", right.upper(), f"{right[:2]} {right[2:]}", right)[draw(s, 6)]
+        for right, other in zip(expected, others, strict=True)
+    ]
+    around = [(blank[draw(s, len(blank))], blank[draw(s, len(blank))]) for _ in answers]
+    return [a + text + b for text, (a, b) in zip(answers, around, strict=True)], expected
 
 
 def counted(
@@ -141,6 +160,18 @@ SHARE_MISTAKES = (
         "Strip both sides before you compare.",
     ),
     Mistake(
+        "only-expected-stripped",
+        counted(lambda answer, right: answer == right.strip()),
+        "You took the spaces away from the expected answer and not from the model's.",
+        "Strip both sides before you compare.",
+    ),
+    Mistake(
+        "only-spaces-stripped",
+        counted(lambda answer, right: answer.strip(" ") == right.strip(" ")),
+        "You took away spaces only; line ends and tabs around an answer don't count either.",
+        "strip() without an argument takes away all white space.",
+    ),
+    Mistake(
         "all-spaces-gone",
         counted(lambda answer, right: answer.replace(" ", "") == right.replace(" ", "")),
         "You removed the spaces inside the answers too: 'oldgoat' now counts as 'old goat'.",
@@ -181,8 +212,8 @@ SHARE_MISTAKES = (
 
 SHARE_HINTS = (
     "Two lists of the same length: walk through them together and count where they agree.",
-    "zip(answers, expected) gives the pairs; strip() takes away what is blank around a text; "
-    "sum() of comparisons counts the True ones.",
+    "zip(answers, expected) gives the pairs. What has to be done to both texts of a pair before "
+    "they can be compared? And what if there is no pair at all?",
     "For ['goat', ' cat\\n', 'a dog'] and ['goat', 'cat', 'dog']: equal, equal after strip(), not "
     "equal. Two of three are right: 0.6667.",
 )
@@ -208,6 +239,13 @@ def check_prompt_with(s: Submission) -> None:
     none = "Without a passage the prompt begins with the question."
     s.prompt_with("", question).equals("Q: Which pet does Anna Kell have?\nA: ", because=none)
     s.prompt_with(" \n ", "y?").equals("Q: y?\nA: ", because=none)
+    for lines in (1, 3):
+        passage = "\n".join(draw_text(s, "abc .", 12).strip() or "x" for _ in range(lines))
+        asked, text = f"Who {draw_text(s, 'abc', 12)}?", f"{passage}. "
+        wanted = f"{text.strip()}\nQ: {asked}\nA: "
+        s.prompt_with(f" {text}\n", asked).equals(wanted, because=layout)
+    asked = draw_text(s, "abcdefgh", 12)
+    s.prompt_with("\n", asked).equals(f"Q: {asked}\nA: ", because=none)
 
 
 def prompt_by(layout: str) -> Callable[[str, str], str]:
@@ -298,8 +336,8 @@ PROMPT_MISTAKES = (
 
 PROMPT_HINTS = (
     "It is three lines of text. Write them down for the example, then put the names in.",
-    "An f-string with '\\n' between the parts; strip() for the passage; a case of its own for an "
-    "empty one.",
+    "Where does each line end, and which of the three has no line end? What is left of the "
+    "prompt when the passage is empty, or nothing but white space?",
     "'Anna Kell has a goat.' + '\\n' + 'Q: ' + 'Which pet does Anna Kell have?' + '\\n' + 'A: '",
 )
 

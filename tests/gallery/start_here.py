@@ -6,6 +6,8 @@ must be diagnosed, or None where the general message has to do.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import torch
 
@@ -71,6 +73,30 @@ def stripped_left_side(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
     return sum(a.strip() == e for a, e in zip(answers, expected, strict=True)) / len(answers)
+
+
+def stripped_right_side(answers, expected):
+    if not answers or len(answers) != len(expected):
+        raise ValueError
+    return [a == e.strip() for a, e in zip(answers, expected, strict=True)].count(True) / len(
+        expected
+    )
+
+
+def without_blanks(answers, expected):
+    if not answers or len(answers) != len(expected):
+        raise ValueError
+    hits = [
+        a.lstrip(" ").rstrip(" ") == e.strip(" ") for a, e in zip(answers, expected, strict=True)
+    ]
+    return sum(hits) / len(hits)
+
+
+def with_regex(answers, expected):
+    if not answers or len(answers) != len(expected):
+        raise ValueError
+    tidy = [[re.sub(r"^\s+|\s+$", "", t) for t in texts] for texts in (answers, expected)]
+    return sum(a == b for a, b in zip(*tidy, strict=True)) / len(answers)
 
 
 def no_spaces(answers, expected):
@@ -269,7 +295,7 @@ def only_the_first(before, after):
 
 
 RIGHT = {
-    "share_right": [counting_up, with_mean, with_map],
+    "share_right": [counting_up, with_mean, with_map, with_regex],
     "prompt_with": [with_if, with_lstrip],
     "share_changed": [with_lists, with_flat_tensors],
 }
@@ -282,6 +308,8 @@ WRONG = {
         error_rate: "share-of-wrong",
         unstripped: "spaces-count",
         stripped_left_side: "one-side-stripped",
+        stripped_right_side: "only-expected-stripped",
+        without_blanks: "only-spaces-stripped",
         no_spaces: "all-spaces-gone",
         substring: "contains",
         lowered: "case-ignored",
