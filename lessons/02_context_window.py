@@ -30,8 +30,8 @@ from labkit.widgets import ContextExplorer
 lab = Lab("02_context_window")
 model, tokenizer = load_model()
 count_tokens = packing.token_counter(tokenizer)
-window = model.config.max_position_embeddings
-print(f"The window of this model: {window} tokens")
+window_tokens = model.config.max_position_embeddings
+print(f"The window of this model: {window_tokens} tokens")
 
 # %% [markdown]
 # ## A window, token by token
@@ -41,14 +41,17 @@ print(f"The window of this model: {window} tokens")
 # them:
 
 # %%
-pair = context.rival_haystacks(2, count=1, asked=1)[0]
-prompt = pair.text + pair.questions[0]
-read = tokens.reader_of(tokenizer)
-tokens.Chips(f"{read.count(prompt)} of {window} tokens", read.tokens(prompt))
+rival_pair = context.rival_haystacks(2, count=1, asked=1)[0]
+rival_prompt = rival_pair.text + rival_pair.questions[0]
+token_reader = tokens.reader_of(tokenizer)
+tokens.Chips(
+    f"{token_reader.count(rival_prompt)} of {window_tokens} tokens",
+    token_reader.tokens(rival_prompt),
+)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print(complete(model, tokenizer, [prompt])[0][0], "- right:", pair.answers[0])
+print(complete(model, tokenizer, [rival_prompt])[0][0], "- right:", rival_pair.answers[0])
 
 # %% [markdown]
 # Both passages tell the same kind of thing, of different names. Only the name says which value is
@@ -63,33 +66,47 @@ print(complete(model, tokenizer, [prompt])[0][0], "- right:", pair.answers[0])
 lab.ask("sixteen-passages")
 
 # %%
-amounts = {1: (200, 1), 2: (100, 2), 4: (50, 4), 8: (34, 6), 12: (34, 6), 16: (36, 16), 24: (23, 9)}
-stacks = {n: context.rival_haystacks(n, count, asked) for n, (count, asked) in amounts.items()}
-hits = {n: context.ask(model, tokenizer, some) for n, some in stacks.items()}
-stuffed = {n: context.accuracy(f"{n} passages", found) for n, found in hits.items()}
+passages_asked = {
+    1: (200, 1),
+    2: (100, 2),
+    4: (50, 4),
+    8: (34, 6),
+    12: (34, 6),
+    16: (36, 16),
+    24: (23, 9),
+}
+passage_stacks = {
+    n: context.rival_haystacks(n, count, asked) for n, (count, asked) in passages_asked.items()
+}
+hits_by_count = {n: context.ask(model, tokenizer, some) for n, some in passage_stacks.items()}
+share_by_count = {n: context.accuracy(f"{n} passages", found) for n, found in hits_by_count.items()}
 
 # %%
-per_passage = sum(count_tokens(stack.text) for stack in stacks[16]) / len(stacks[16]) / 16
+per_passage = (
+    sum(count_tokens(stack.text) for stack in passage_stacks[16]) / len(passage_stacks[16]) / 16
+)
 plots.shares(
-    {"right answers": stuffed},
+    {"right answers": share_by_count},
     x_label="passages in the window",
     y_label="share right",
-    marks={"the window ends": window / per_passage},
+    marks={"the window ends": window_tokens / per_passage},
     alt="Share of right answers against the number of passages, with 95 % intervals. It falls from "
     "one at a single passage, slowly to 8 passages, then steeply to two thirds at 16, and to about "
     "a third at 24 passages, which is past the end of the window.",
 )
 
 # %%
-sixteen = stuffed[16]
-lab.compare("sixteen-passages", 100 * sixteen.share, 100 * sixteen.low, 100 * sixteen.high)
+of_sixteen = share_by_count[16]
+lab.compare("sixteen-passages", 100 * of_sixteen.share, 100 * of_sixteen.low, 100 * of_sixteen.high)
 
 # %%
 lab.claim("tokens of 16 passages", 16 * per_passage, around=410, within=5)
-lab.claim("right with 1 passage", stuffed[1].share, around=1.0, within=0.02)
-lab.claim("right with 8 passages", stuffed[8].share, around=0.94, within=0.05)
-lab.claim("right with 16 passages", stuffed[16].share, around=0.64, within=0.07)
-lab.claim("right with 24 passages, past the window", stuffed[24].share, around=0.37, within=0.12)
+lab.claim("right with 1 passage", share_by_count[1].share, around=1.0, within=0.02)
+lab.claim("right with 8 passages", share_by_count[8].share, around=0.94, within=0.05)
+lab.claim("right with 16 passages", share_by_count[16].share, around=0.64, within=0.07)
+lab.claim(
+    "right with 24 passages, past the window", share_by_count[24].share, around=0.37, within=0.12
+)
 
 # %% [markdown]
 # Nothing was cut off up to 16 passages, and still every third answer is wrong. **Fitting in is not
@@ -118,11 +135,11 @@ lab.claim("right with 24 passages, past the window", stuffed[24].share, around=0
 lab.ask("early-needle")
 
 # %%
-quarters = context.by_position(stacks[16], hits[16], groups=4)
+by_quarter = context.by_position(passage_stacks[16], hits_by_count[16], groups=4)
 plots.bars(
     {
         f"{name} quarter": {"16 passages": found}
-        for name, found in zip(("first", "second", "third", "last"), quarters, strict=True)
+        for name, found in zip(("first", "second", "third", "last"), by_quarter, strict=True)
     },
     y_label="share right",
     alt="Share of right answers by the quarter of the window that holds the answer. About three in "
@@ -131,12 +148,14 @@ plots.bars(
 )
 
 # %%
-first, *_, last = quarters
-lab.compare("early-needle", 100 * first.share, 100 * first.low, 100 * first.high)
+first_quarter, *_, last_quarter = by_quarter
+lab.compare(
+    "early-needle", 100 * first_quarter.share, 100 * first_quarter.low, 100 * first_quarter.high
+)
 
 # %%
-lab.claim("right in the first quarter", first.share, around=0.31, within=0.1)
-lab.claim("right in the last quarter", last.share, around=0.71, within=0.1)
+lab.claim("right in the first quarter", first_quarter.share, around=0.31, within=0.1)
+lab.claim("right in the last quarter", last_quarter.share, around=0.71, within=0.1)
 
 # %% [markdown]
 # Our model forgets the beginning. The well-known finding for large models is a **U**: they read the
@@ -166,14 +185,14 @@ plots.lines(
 # relations* of entities of the same kind, or they are about *other kinds* of entities altogether.
 
 # %%
-likeness = {"same relation (rivals)": stuffed[16]} | {
+by_likeness = {"same relation (rivals)": share_by_count[16]} | {
     name: context.accuracy(
         name, context.ask(model, tokenizer, context.haystacks_by_likeness(name, 16, 102))
     )
     for name in ("other relation", "other kind")
 }
 plots.bars(
-    {name: {"16 passages": found} for name, found in likeness.items()},
+    {name: {"16 passages": found} for name, found in by_likeness.items()},
     y_label="share right",
     alt="Share of right answers with sixteen passages, by what the others are: about two thirds "
     "among rivals that tell the same relation, and more than nine in ten among passages that tell "
@@ -181,8 +200,10 @@ plots.bars(
 )
 
 # %%
-lab.claim("right among other relations", likeness["other relation"].share, around=0.93, within=0.06)
-lab.claim("right among other kinds", likeness["other kind"].share, around=0.92, within=0.06)
+lab.claim(
+    "right among other relations", by_likeness["other relation"].share, around=0.93, within=0.06
+)
+lab.claim("right among other kinds", by_likeness["other kind"].share, around=0.92, within=0.06)
 
 # %%
 lab.ask("which-distractor")
@@ -202,12 +223,12 @@ lab.ask("which-distractor")
 # 112.
 
 # %%
-BUDGET = 112
+CHAT_BUDGET = 112
 long_chats = context.chats(200, passages_each=3, turns=8)
-whole = [count_tokens(context.prompt_of(chat.messages)) for chat in long_chats]
-lab.claim("tokens of a whole chat", sum(whole) / len(whole), around=175, within=5)
-for message in long_chats[0].messages[:5]:
-    print(f"{message['role']:>9}: {message['content']}")
+chat_tokens = [count_tokens(context.prompt_of(chat.messages)) for chat in long_chats]
+lab.claim("tokens of a whole chat", sum(chat_tokens) / len(chat_tokens), around=175, within=5)
+for chat_message in long_chats[0].messages[:5]:
+    print(f"{chat_message['role']:>9}: {chat_message['content']}")
 
 # %% [markdown]
 # ## Build it: shorten a chat
@@ -248,21 +269,23 @@ lab.check(truncate_chat)
 # Now all the ways to 112 tokens, on the same 200 chats:
 
 # %%
-shorten = lab.use(truncate_chat)
+my_truncation = lab.use(truncate_chat)
 
 
 def by_turns(messages, budget):
-    return context.prompt_of(shorten(list(messages), budget, context.message_counter(tokenizer)))
+    return context.prompt_of(
+        my_truncation(list(messages), budget, context.message_counter(tokenizer))
+    )
 
 
-rules = {f"cut the {rule}": context.cutting(tokenizer, rule) for rule in context.RULES}
-rules["whole turns"] = by_turns
-survived = {
-    name: context.accuracy(name, context.ask_chats(model, tokenizer, long_chats, rule, BUDGET))
-    for name, rule in rules.items()
+cut_rules = {f"cut the {rule}": context.cutting(tokenizer, rule) for rule in context.RULES}
+cut_rules["whole turns"] = by_turns
+share_by_cut = {
+    name: context.accuracy(name, context.ask_chats(model, tokenizer, long_chats, rule, CHAT_BUDGET))
+    for name, rule in cut_rules.items()
 }
 plots.bars(
-    {name: {"112 tokens": found} for name, found in survived.items()},
+    {name: {"112 tokens": found} for name, found in share_by_cut.items()},
     y_label="share right",
     alt="Share of right answers by how the chat was cut to 112 tokens. Cutting the tail: none, "
     "for the question is gone. Cutting the head: about one in ten, for the system prompt is gone. "
@@ -271,10 +294,12 @@ plots.bars(
 )
 
 # %%
-lab.claim("right with the tail cut", survived["cut the tail"].share, around=0.0, within=0.03)
-lab.claim("right with the head cut", survived["cut the head"].share, around=0.07, within=0.06)
-lab.claim("right with whole turns", survived["whole turns"].share, around=0.98, within=0.03)
-lab.claim("right with the middle cut", survived["cut the middle"].share, around=0.9, within=0.06)
+lab.claim("right with the tail cut", share_by_cut["cut the tail"].share, around=0.0, within=0.03)
+lab.claim("right with the head cut", share_by_cut["cut the head"].share, around=0.07, within=0.06)
+lab.claim("right with whole turns", share_by_cut["whole turns"].share, around=0.98, within=0.03)
+lab.claim(
+    "right with the middle cut", share_by_cut["cut the middle"].share, around=0.9, within=0.06
+)
 
 # %%
 lab.ask("what-the-cut-takes")
@@ -288,11 +313,15 @@ lab.ask("what-the-cut-takes")
 # by, and give the same chats 400 tokens, which is well inside the window, and 160:
 
 # %%
-longer = context.chats(60, passages_each=4, turns=24, seed=1)
-roomy = context.accuracy("400 tokens", context.ask_chats(model, tokenizer, longer, by_turns, 400))
-narrow = context.accuracy("160 tokens", context.ask_chats(model, tokenizer, longer, by_turns, 160))
-lab.claim("right with 400 tokens of chat", roomy.share, around=0.48, within=0.15)
-lab.claim("right with 160 tokens of chat", narrow.share, around=0.98, within=0.05)
+longer_chats = context.chats(60, passages_each=4, turns=24, seed=1)
+roomy_window = context.accuracy(
+    "400 tokens", context.ask_chats(model, tokenizer, longer_chats, by_turns, 400)
+)
+narrow_window = context.accuracy(
+    "160 tokens", context.ask_chats(model, tokenizer, longer_chats, by_turns, 160)
+)
+lab.claim("right with 400 tokens of chat", roomy_window.share, around=0.48, within=0.15)
+lab.claim("right with 160 tokens of chat", narrow_window.share, around=0.98, within=0.05)
 
 # %% [markdown]
 # Fewer than half the tokens, and far more right answers. (Our model has read chats of six questions
@@ -306,11 +335,13 @@ lab.claim("right with 160 tokens of chat", narrow.share, around=0.98, within=0.0
 # fill one and count its bytes:
 
 # %%
-lengths = [1, 64, 128, 256, 512]
-measured = [kv_cache.measured_bytes(kv_cache.filled_cache(model, n)) for n in lengths]
-per_token = measured[-1] / lengths[-1]
-for n, size in zip(lengths, measured, strict=True):
-    print(f"{n:4} tokens {size:>10,} bytes   {size / n:,.0f} a token")
+cache_lengths = [1, 64, 128, 256, 512]
+measured_bytes = [kv_cache.measured_bytes(kv_cache.filled_cache(model, n)) for n in cache_lengths]
+per_token = measured_bytes[-1] / cache_lengths[-1]
+for token_count, cache_size in zip(cache_lengths, measured_bytes, strict=True):
+    print(
+        f"{token_count:4} tokens {cache_size:>10,} bytes   {cache_size / token_count:,.0f} a token"
+    )
 
 # %%
 lab.claim("KV cache of the bundled model, bytes a token", per_token, around=8192, within=0)
@@ -347,25 +378,29 @@ def kv_cache_bytes(
 lab.check(kv_cache_bytes)
 
 # %%
-bytes_of = lab.use(kv_cache_bytes)
-formula = bytes_of(model.config.to_dict(), 512, 1, model.dtype.itemsize)
-lab.claim("formula against the measured cache, bytes apart", formula - measured[-1], 0, 0)
+my_cache_bytes = lab.use(kv_cache_bytes)
+cache_by_formula = my_cache_bytes(model.config.to_dict(), 512, 1, model.dtype.itemsize)
+lab.claim(
+    "formula against the measured cache, bytes apart", cache_by_formula - measured_bytes[-1], 0, 0
+)
 
 # %% [markdown]
 # The formula gives a real cache to the byte. So we may use it for models that are too large to
 # load here. Their numbers are from the `config.json` that each has on the hub:
 
 # %%
-per_token_of = {m.name: bytes_of(m.config, 1, 1, 2) for m in kv_cache.REAL_MODELS}
+per_token_of = {m.name: my_cache_bytes(m.config, 1, 1, 2) for m in kv_cache.REAL_MODELS}
 print("float16                KiB a token   tokens beside 16-bit weights, at most")
 print("                                        8 GiB      24 GiB      80 GiB")
-for m in kv_cache.REAL_MODELS:
-    fits = [
-        kv_cache.tokens_that_fit(size * kv_cache.GIB, m.weight_bytes(16), per_token_of[m.name])
+for real_model in kv_cache.REAL_MODELS:
+    tokens_fitting = [
+        kv_cache.tokens_that_fit(
+            size * kv_cache.GIB, real_model.weight_bytes(16), per_token_of[real_model.name]
+        )
         for size in (8, 24, 80)
     ]
-    shown = "".join(f"{n:>12,}" if n else "  do not fit" for n in fits)
-    print(f"{m.name:20} {per_token_of[m.name] / 1024:>10.1f}   {shown}")
+    tokens_shown = "".join(f"{n:>12,}" if n else "  do not fit" for n in tokens_fitting)
+    print(f"{real_model.name:20} {per_token_of[real_model.name] / 1024:>10.1f}   {tokens_shown}")
 
 # %%
 lab.claim("Llama-2-7B, MiB a token", per_token_of["Llama-2-7B"] / 2**20, around=0.5, within=0)
@@ -375,11 +410,11 @@ lab.claim("Llama-3.1-8B, KiB a token", per_token_of["Llama-3.1-8B"] / 2**10, aro
 lab.ask("bytes-per-token")
 
 # %%
-sizes = [1_024, 4_096, 16_384, 32_768, 65_536, 131_072]
+window_sizes = [1_024, 4_096, 16_384, 32_768, 65_536, 131_072]
 plots.lines(
-    sizes,
+    window_sizes,
     {
-        m.name: [bytes_of(m.config, n, 1, 2) / kv_cache.GIB for n in sizes]
+        m.name: [my_cache_bytes(m.config, n, 1, 2) / kv_cache.GIB for n in window_sizes]
         for m in kv_cache.REAL_MODELS
         if m.name in ("Llama-2-7B", "Phi-3.5-mini", "Llama-3.1-8B", "Qwen2.5-7B")
     },
@@ -397,7 +432,7 @@ plots.lines(
 # serves at once.
 
 # %%
-whole_window = bytes_of(kv_cache.REAL_MODELS[0].config, 131_072, 1, 2) / kv_cache.GIB
+whole_window = my_cache_bytes(kv_cache.REAL_MODELS[0].config, 131_072, 1, 2) / kv_cache.GIB
 lab.claim("Llama-2-7B, GiB at 131,072 tokens", whole_window, around=64, within=0)
 
 # %%
@@ -427,13 +462,16 @@ def pack_passages(
 ) -> list[int]:
     """Choose passages for the window, by relevance per token, and put the most relevant last.
 
-    passages      texts; of copies (equal but for case and white space) at most one is taken
+    passages      texts; of copies (the same words in the same order, whatever their case and the
+                  white space between them) at most one is taken
     relevance     a number for each, 0 or more; what has 0 is never taken
-    budget        tokens for all chosen; one takes count_tokens(text), and 1 for its line end
+    budget        tokens for all chosen; one takes count_tokens(text), and 1 more for its line end
     count_tokens  count_tokens(text) gives the tokens of a text
-    returns       indices in the order of the prompt, relevance never falling. No other passage
-                  would still fit. The relevance adds up to no less than taking what fits by
-                  relevance per token gives, and no less than the most relevant passage that fits
+    returns       indices in the order of the prompt: sorted by relevance, the most relevant last
+
+    Nothing that was left out, and is no copy, may still fit. And the relevance of the chosen must
+    add up to no less than each of two choices would give: to take what fits by relevance per token
+    (line end included), the largest first; and the one most relevant passage that fits.
     """
     ...
 
@@ -447,38 +485,44 @@ lab.check(pack_passages)
 # and once with 400:
 
 # %%
-pack = lab.use(pack_passages)
-desks = packing.desks(30)
-stock = [sum(packing.costs_of(desk.passages, count_tokens)) for desk in desks]
-lab.claim("tokens of a desk's passages", sum(stock) / len(stock), around=955, within=10)
+my_packer = lab.use(pack_passages)
+thirty_desks = packing.desks(30)
+desk_tokens = [sum(packing.costs_of(desk.passages, count_tokens)) for desk in thirty_desks]
+lab.claim("tokens of a desk's passages", sum(desk_tokens) / len(desk_tokens), around=955, within=10)
 
 
 def with_the_best_first(*given):
-    return pack(*given)[::-1]
+    return my_packer(*given)[::-1]
 
 
-trials = {
+packing_trials = {
     "first come": (packing.first_come, 240),
     "by relevance": (packing.by_relevance, 240),
-    "per token": (pack, 240),
+    "per token": (my_packer, 240),
     "by relevance, 400": (packing.by_relevance, 400),
-    "per token, 400": (pack, 400),
+    "per token, 400": (my_packer, 400),
     "best first, 400": (with_the_best_first, 400),
 }
-answered = {
-    name: packing.answered(packer, desks, budget, model, tokenizer)
-    for name, (packer, budget) in trials.items()
+right_by_packer = {
+    name: packing.answered(packer, thirty_desks, budget, model, tokenizer)
+    for name, (packer, budget) in packing_trials.items()
 }
-packed = {name: context.accuracy(name, found) for name, found in answered.items()}
+shares_by_packer = {name: context.accuracy(name, found) for name, found in right_by_packer.items()}
 
 # %%
-small, large = "240 tokens", "400 tokens"
+small_budget, large_budget = "240 tokens", "400 tokens"
 plots.bars(
     {
-        "first come": {small: packed["first come"]},
-        "by relevance": {small: packed["by relevance"], large: packed["by relevance, 400"]},
-        "per token": {small: packed["per token"], large: packed["per token, 400"]},
-        "per token, best first": {large: packed["best first, 400"]},
+        "first come": {small_budget: shares_by_packer["first come"]},
+        "by relevance": {
+            small_budget: shares_by_packer["by relevance"],
+            large_budget: shares_by_packer["by relevance, 400"],
+        },
+        "per token": {
+            small_budget: shares_by_packer["per token"],
+            large_budget: shares_by_packer["per token, 400"],
+        },
+        "per token, best first": {large_budget: shares_by_packer["best first, 400"]},
     },
     y_label="share of new questions answered",
     alt="Share of new questions that are answered rightly, by how the passages were packed. With "
@@ -488,18 +532,28 @@ plots.bars(
 )
 
 # %%
-gain = packing.gain(answered["per token"], answered["by relevance"])
-loss = packing.gain(answered["by relevance, 400"], answered["by relevance"])
-order = packing.gain(answered["per token, 400"], answered["best first, 400"])
-for name, found in {"per token": gain, "400 tokens": loss, "best last": order}.items():
-    print(f"{name:12} {found}")
+density_gain = packing.gain(right_by_packer["per token"], right_by_packer["by relevance"])
+longer_budget_gain = packing.gain(
+    right_by_packer["by relevance, 400"], right_by_packer["by relevance"]
+)
+best_last_gain = packing.gain(right_by_packer["per token, 400"], right_by_packer["best first, 400"])
+for row_name, share_found in {
+    "per token": density_gain,
+    "400 tokens": longer_budget_gain,
+    "best last": best_last_gain,
+}.items():
+    print(f"{row_name:12} {share_found}")
 
 # %%
-lab.claim("answered, first come", packed["first come"].share, around=0.37, within=0.08)
-lab.claim("answered, per token", packed["per token"].share, around=0.63, within=0.08)
-lab.claim("gain of per token over by relevance", gain.figure, around=0.14, within=0.08)
-lab.claim("gain of 400 tokens over 240, by relevance", loss.figure, around=-0.04, within=0.1)
-lab.claim("gain of the best last over the best first", order.figure, around=0.06, within=0.1)
+lab.claim("answered, first come", shares_by_packer["first come"].share, around=0.37, within=0.08)
+lab.claim("answered, per token", shares_by_packer["per token"].share, around=0.63, within=0.08)
+lab.claim("gain of per token over by relevance", density_gain.figure, around=0.14, within=0.08)
+lab.claim(
+    "gain of 400 tokens over 240, by relevance", longer_budget_gain.figure, around=-0.04, within=0.1
+)
+lab.claim(
+    "gain of the best last over the best first", best_last_gain.figure, around=0.06, within=0.1
+)
 
 # %% [markdown]
 # Same window, same passages to choose from. The gain over *by relevance* (what a top-k search hands
@@ -516,15 +570,19 @@ lab.claim("gain of the best last over the best first", order.figure, around=0.06
 # which **more** budget turns a right answer wrong.
 
 # %%
-desk = packing.desks(1, entities=16, asked=6, seed=7)[0]
-names = {"per token": pack, "by relevance": packing.by_relevance, "first come": packing.first_come}
+one_desk = packing.desks(1, entities=16, asked=6, seed=7)[0]
+packer_names = {
+    "per token": my_packer,
+    "by relevance": packing.by_relevance,
+    "first come": packing.first_come,
+}
 ContextExplorer(
-    passages=[[token.text for token in read.tokens(text)] for text in desk.passages],
-    relevance=desk.relevance,
-    questions=desk.questions,
-    answers=desk.answers,
-    sources=desk.sources,
-    packings=packing.tried(names, desk, range(32, 449, 32), model, tokenizer),
+    passages=[[token.text for token in token_reader.tokens(text)] for text in one_desk.passages],
+    relevance=one_desk.relevance,
+    questions=one_desk.questions,
+    answers=one_desk.answers,
+    sources=one_desk.sources,
+    packings=packing.tried(packer_names, one_desk, range(32, 449, 32), model, tokenizer),
 )
 
 # %% [markdown]

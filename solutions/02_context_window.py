@@ -65,13 +65,16 @@ def pack_passages(
 ) -> list[int]:
     """Choose passages for the window, by relevance per token, and put the most relevant last.
 
-    passages      texts; of copies (equal but for case and white space) at most one is taken
+    passages      texts; of copies (the same words in the same order, whatever their case and the
+                  white space between them) at most one is taken
     relevance     a number for each, 0 or more; what has 0 is never taken
-    budget        tokens for all chosen; one takes count_tokens(text), and 1 for its line end
+    budget        tokens for all chosen; one takes count_tokens(text), and 1 more for its line end
     count_tokens  count_tokens(text) gives the tokens of a text
-    returns       indices in the order of the prompt, relevance never falling. No other passage
-                  would still fit. The relevance adds up to no less than taking what fits by
-                  relevance per token gives, and no less than the most relevant passage that fits
+    returns       indices in the order of the prompt: sorted by relevance, the most relevant last
+
+    Nothing that was left out, and is no copy, may still fit. And the relevance of the chosen must
+    add up to no less than each of two choices would give: to take what fits by relevance per token
+    (line end included), the largest first; and the one most relevant passage that fits.
     """
     costs = [count_tokens(text) + 1 for text in passages]
     useful = [i for i, value in enumerate(relevance) if value > 0 and costs[i] <= budget]

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading.drawing import draw
 
 Message = dict[str, str]
 MessageCounter = Callable[[Message], int]
@@ -409,9 +410,8 @@ CHAT_MISTAKES = (
 CHAT_HINTS = (
     "Two messages are worth more than all others. Which, and what is left of the budget once they "
     "are paid for?",
-    "Take the tokens of the system message (if the first is one) and of the last message off the "
-    "budget; below 0 is a ValueError. Then go through the turns from the newest to the oldest, "
-    "each from a user's message to the next, and keep whole ones until one does not fit.",
+    "Find where each turn begins: at a user's message. Then spend what is left of the budget on "
+    "whole turns, from the newest back. What do you do at the first that does not fit?",
     "System 3 tokens, turns of 4, 2 and 5, question 2, budget 12. 12 - 3 - 2 = 7 are left. The "
     "newest turn takes 5: 2 left. The one before takes 2: 0 left. The oldest takes 4: out. Kept: "
     "system, the turns of 2 and 5, question - 12 tokens.",
@@ -468,12 +468,19 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
+def true_cache_bytes(config: dict[str, Any], tokens: int, batch: int, bytes_per_number: int) -> int:
+    """The bytes of transformers' own cache of this shape."""
+    return measured_bytes(tuple(config.items()), tokens, batch, bytes_per_number)
+
+
 @lru_cache
-def true_cache_bytes(name: str, tokens: int, batch: int, bytes_per_number: int) -> int:
-    """The bytes of transformers' own cache, filled with tensors without storage ("meta")."""
+def measured_bytes(
+    items: tuple[tuple[str, Any], ...], tokens: int, batch: int, bytes_per_number: int
+) -> int:
+    """A cache filled with tensors without storage ("meta")."""
     from transformers import DynamicCache, LlamaConfig
 
-    shape = LlamaConfig(**SHAPES[name])
+    shape = LlamaConfig(**dict(items))
     cache = DynamicCache()
     for layer in range(shape.num_hidden_layers):
         pair = torch.empty(
@@ -489,9 +496,11 @@ def check_kv_cache_bytes(s: Submission) -> None:
     """2 · layers · key-value heads · head_dim · tokens · batch · bytes, as real caches measure."""
 
     def expect(shape: str, because: str, tokens: int, batch: int = 1, size: int = 2) -> None:
-        config = SHAPES[shape]
+        expect_of(SHAPES[shape], because, tokens, batch, size)
+
+    def expect_of(config: dict[str, Any], because: str, tokens: int, batch: int, size: int) -> None:
         answer = s.kv_cache_bytes(config, tokens, batch, size)
-        answer.equals(true_cache_bytes(shape, tokens, batch, size), because=because)
+        answer.equals(true_cache_bytes(config, tokens, batch, size), because=because)
         answer.holds(is_whole, because="Bytes are a whole number.")
 
     both = "For each token every layer keeps a key and a value."
@@ -500,7 +509,9 @@ def check_kv_cache_bytes(s: Submission) -> None:
     expect("llama-2-7b", both, 1)
     expect("llama-2-7b", "Each token takes the same again.", 4096)
     default = "batch is 1 and bytes_per_number 2 unless they are given."
-    s.kv_cache_bytes(SHAPES["old"], 10).equals(true_cache_bytes("old", 10, 1, 2), because=default)
+    s.kv_cache_bytes(SHAPES["old"], 10).equals(
+        true_cache_bytes(SHAPES["old"], 10, 1, 2), because=default
+    )
     shared = "Only key-value heads have keys and values: with grouped queries there are fewer."
     expect("llama-3.1-8b", shared, 1)
     expect("qwen2.5-7b", shared, 100)
@@ -511,6 +522,23 @@ def check_kv_cache_bytes(s: Submission) -> None:
     expect("llama-3.1-8b", "Every row of a batch has a cache of its own.", 50, batch=8)
     expect("llama-3.1-8b", "float32 takes 4 bytes a number, int8 one.", 50, size=4)
     expect("mistral-nemo", "float32 takes 4 bytes a number, int8 one.", 128_000, batch=2, size=1)
+    for because, heads, own_dim in ((both, False, False), (shared, True, False), (own, True, True)):
+        config = drawn_shape(s, heads, own_dim)
+        expect_of(config, because, 1 + draw(s, 9_000), 1 + draw(s, 8), (1, 2, 4)[draw(s, 3)])
+
+
+def drawn_shape(s: Submission, shared: bool, own_dim: bool) -> dict[str, Any]:
+    """A shape with heads that share keys, and a head_dim of its own, or without."""
+    kv_heads, groups, head_dim = 1 + draw(s, 8), 2 + draw(s, 7), 8 * (1 + draw(s, 32))
+    heads = kv_heads * groups
+    config = {
+        "num_hidden_layers": 1 + draw(s, 60),
+        "num_attention_heads": heads,
+        "hidden_size": heads * head_dim,
+    }
+    if shared:
+        config["num_key_value_heads"] = kv_heads
+    return config | ({"head_dim": head_dim + 8} if own_dim else {})
 
 
 def is_whole(value: Any) -> str | None:
@@ -569,6 +597,14 @@ def head_dim_computed(
     return 2 * config["num_hidden_layers"] * kv_heads * head_dim * tokens * batch * bytes_per_number
 
 
+def dim_of_shared_heads(
+    config: dict[str, Any], tokens: int, batch: int = 1, bytes_per_number: int = 2
+) -> int:
+    kv_heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+    head_dim = config.get("head_dim") or config["hidden_size"] // kv_heads
+    return 2 * config["num_hidden_layers"] * kv_heads * head_dim * tokens * batch * bytes_per_number
+
+
 def absent_key(
     config: dict[str, Any], tokens: int, batch: int = 1, bytes_per_number: int = 2
 ) -> int:
@@ -605,6 +641,13 @@ CACHE_MISTAKES = (
         hidden_size_kept,
         "You took hidden_size numbers for each key. A key has num_key_value_heads × head_dim.",
         "heads × head_dim equals hidden_size only without grouped queries, and not always then.",
+    ),
+    Mistake(
+        "head-dim-of-key-value-heads",
+        dim_of_shared_heads,
+        "You divided hidden_size by the number of key-value heads. The width of a head comes from "
+        "the attention heads: key-value heads are as wide, there are only fewer of them.",
+        "head_dim = hidden_size // num_attention_heads, where the config does not give it.",
     ),
     Mistake(
         "head-dim-computed",
@@ -675,10 +718,11 @@ CACHE_MISTAKES = (
 CACHE_HINTS = (
     "What does a layer have to keep of a token so that later tokens can attend to it? And how many "
     "heads have one of their own?",
-    "2 (key and value) × num_hidden_layers × key-value heads × head_dim × tokens × batch × "
-    "bytes_per_number. Take the two optional keys with .get, and mind that they may be None.",
+    "Count numbers first: how many has one token in one layer, in all layers, and how many tokens "
+    "are there in all rows? Two of the config's keys may be absent or None: what holds then?",
     "Llama-2-7B: 2 × 32 layers × 32 heads × 128 × 2 bytes = 524,288 bytes a token. Llama-3.1-8B "
-    "has 8 key-value heads: 2 × 32 × 8 × 128 × 2 = 131,072, a quarter.",
+    "has 8 key-value heads: 2 × 32 × 8 × 128 × 2 = 131,072, a quarter. config.get('head_dim') or "
+    "a quotient takes care of absent and of None.",
 )
 
 
@@ -826,10 +870,14 @@ def check_pack_passages(s: Submission) -> None:
     expect([1, 2], [0, 0], 9, nothing)
     expect([2, 1, 3], [4, 0, 2], 20, "What has relevance 0 only costs: it is never taken.")
 
-    copies = "Of copies, equal but for case and white space, only one is taken."
+    copies = "Of copies, the same words whatever their case and the space between, one is taken."
     expect_texts(["a b", "c d e", "a b"], [5, 4, 5], 30, copies)
     expect_texts(["The cat sat", "a dog", "the  cat\nSAT ", "one two"], [6, 4, 6, 3], 12, copies)
     expect_texts(["X y", "x Y", "x  y", "z"], [3, 3, 3, 1], 5, copies)
+    expect_texts(["a b", " a b", "c"], [3, 3, 1], 9, copies)
+    expect_texts(["a b", "a B", "c d"], [3, 3, 1], 9, copies)
+    expect_texts(["a b", "a   b", "a\tb", "c"], [3, 3, 3, 1], 15, copies)
+    expect_texts(["A b", "a b", "a\nb", "d"], [2, 2, 2, 1], 15, copies)
     alone = "One long passage can be worth more than all the short ones that keep it out."
     expect([1, 20], [3, 30], 21, alone)
     expect([1, 20, 1], [3, 30, 2], 24, alone)
@@ -967,6 +1015,18 @@ def exact_firsts(passages: Sequence[str]) -> list[int]:
     return list({text: i for i, text in reversed(list(enumerate(passages)))}.values())[::-1]
 
 
+def firsts_by(key: Callable[[str], str]) -> Callable[[Sequence[str]], list[int]]:
+    """The first of each group of texts that have the same key."""
+
+    def dedup(passages: Sequence[str]) -> list[int]:
+        found: dict[str, int] = {}
+        for i, text in enumerate(passages):
+            found.setdefault(key(text), i)
+        return list(found.values())
+
+    return dedup
+
+
 def everything(passages: Sequence[str]) -> list[int]:
     return list(range(len(passages)))
 
@@ -1042,6 +1102,26 @@ PACK_MISTAKES = (
         '" ".join(text.lower().split()) is the same for all of them.',
     ),
     Mistake(
+        "copies-but-for-case",
+        picker(better_of_two, dedup=firsts_by(str.lower)),
+        "You even out upper and lower case, and not the white space: two spaces or a line end "
+        "between the same words make no new passage.",
+        "Compare the words: text.lower().split().",
+    ),
+    Mistake(
+        "copies-but-for-ends",
+        picker(better_of_two, dedup=firsts_by(lambda text: text.strip().lower())),
+        "You take white space away at the ends only. Between two words one space and two, or a "
+        "line end, are the same too.",
+        "Compare the words: text.lower().split().",
+    ),
+    Mistake(
+        "copies-but-for-space",
+        picker(better_of_two, dedup=firsts_by(lambda text: " ".join(text.split()))),
+        "You even out the white space, and not the case: The cat and the CAT are the same words.",
+        "Compare in lower case: text.lower().split().",
+    ),
+    Mistake(
         "irrelevant-kept",
         picker(better_of_two, useful=lambda value: value >= 0),
         "You fill the window up with passages of relevance 0. They cost tokens, and each one more "
@@ -1069,8 +1149,7 @@ PACK_MISTAKES = (
     Mistake(
         "best-first",
         picker(better_of_two, order=best_first),
-        "You put the most relevant passage first. It belongs last, next to the question, where "
-        "this model reads best.",
+        "You put the most relevant passage first. It was asked for last, next to the question.",
         "Sort the chosen by relevance, smallest first.",
     ),
     Mistake(
@@ -1090,12 +1169,13 @@ PACK_MISTAKES = (
 
 PACK_HINTS = (
     "You have a sum to spend and goods with a price and a worth. What would you sort them by?",
-    "Cost: count_tokens(text) + 1. Leave out relevance 0 and copies. Take what fits by relevance / "
-    "cost, largest first. Do the same again, beginning with the most relevant passage that fits, "
-    "and keep the packing with the larger sum. Return the indices sorted by relevance.",
+    "Sorting by worth for each token of cost can keep out one long passage that is worth more than "
+    "all the rest. Make a second packing that can't make this mistake, and compare the two. What "
+    "must never be in either?",
     "Costs 10, 3, 3, 3 with relevance 6, 3, 4, 5 and a budget of 10: per token 0.6, 1, 1.33, 1.67. "
     "By density: passages 3, 2 and 1, 9 tokens, relevance 12. Beginning with the best alone: "
-    "passage 0, 6. The first is better; in order of relevance: [1, 2, 3].",
+    "passage 0, 6. The first is better; in order of relevance: [1, 2, 3]. A text's key for copies: "
+    "' '.join(text.lower().split()).",
 )
 
 

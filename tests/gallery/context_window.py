@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate, pairwise
 
 import torch
@@ -208,6 +209,12 @@ def k_dim(config, tokens, batch=1, bytes_per_number=2):
     return k_plain({**config, "head_dim": None}, tokens, batch, bytes_per_number)
 
 
+def k_wide(config, tokens, batch=1, bytes_per_number=2):
+    shared = config.get("num_key_value_heads") or config["num_attention_heads"]
+    width = config.get("head_dim") or config["hidden_size"] // shared
+    return k_plain({**config, "head_dim": width}, tokens, batch, bytes_per_number)
+
+
 def k_layer(config, tokens, batch=1, bytes_per_number=2):
     return k_plain({**config, "num_hidden_layers": 1}, tokens, batch, bytes_per_number)
 
@@ -363,6 +370,20 @@ def p_exact(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=lambda text: text)
 
 
+def p_lower(passages, relevance, budget, count_tokens):
+    return p_two(passages, relevance, budget, count_tokens, same=lambda text: text.casefold())
+
+
+def p_ends(passages, relevance, budget, count_tokens):
+    return p_two(passages, relevance, budget, count_tokens, same=lambda t: t.lower().strip())
+
+
+def p_spaces(passages, relevance, budget, count_tokens):
+    return p_two(
+        passages, relevance, budget, count_tokens, same=lambda t: re.sub(r"\s+", " ", t.strip())
+    )
+
+
 def p_useless(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, useless=True)
 
@@ -425,6 +446,7 @@ WRONG = {
         k_attention_heads: "query-heads",
         k_hidden: "hidden-size-kept",
         k_dim: "head-dim-computed",
+        k_wide: "head-dim-of-key-value-heads",
         k_layer: "layers-forgotten",
         k_token: "tokens-forgotten",
         k_row: "batch-ignored",
@@ -445,6 +467,9 @@ WRONG = {
         p_break: "stops-at-the-first",
         p_copies: "copies-kept",
         p_exact: "copies-by-exact-text",
+        p_lower: "copies-but-for-case",
+        p_ends: "copies-but-for-ends",
+        p_spaces: "copies-but-for-space",
         p_useless: "irrelevant-kept",
         p_no_line_end: "line-end-forgotten",
         p_less: "exact-fit-refused",
