@@ -63,7 +63,7 @@ def drawn_answers(s: Submission, count: int, blank: tuple[str, ...]) -> tuple[li
     expected = [draw_text(s, "agot", 6) for _ in range(count)]
     others = expected[1:] + expected[:1]
     answers = [
-        (right, other, right + "s", right.upper(), f"{right[:2]} {right[2:]}", right)[draw(s, 6)]
+        (right, other, right + "s", right.upper(), f"{right} {right}", right)[draw(s, 6)]
         for right, other in zip(expected, others, strict=True)
     ]
     around = [(blank[draw(s, len(blank))], blank[draw(s, len(blank))]) for _ in answers]
