@@ -463,7 +463,7 @@ def pack_passages(
     """Choose passages for the window, by relevance per token, and put the most relevant last.
 
     passages      texts; of copies (the same words in the same order, whatever their case and the
-                  white space between them) at most one is taken
+                  white space between them) at most one is taken. Copies are equally relevant
     relevance     a number for each, 0 or more; what has 0 is never taken
     budget        tokens for all chosen; one takes count_tokens(text), and 1 more for its line end
     count_tokens  count_tokens(text) gives the tokens of a text

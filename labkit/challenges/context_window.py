@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from labkit.grading import Challenge, Mistake, Submission
-from labkit.grading.drawing import draw
+from labkit.grading.drawing import draw, draw_text
 
 Message = dict[str, str]
 MessageCounter = Callable[[Message], int]
@@ -128,11 +128,17 @@ def check_truncate_chat(s: Submission) -> None:
         lengths = torch.randint(2, 9, (7,), generator=s.generator).tolist()
         budget = int(torch.randint(12, 40, (1,), generator=s.generator))
         expect(chat(*lengths, system=3, question=4), budget, newest)
+        tooled = chat(*lengths)
+        tooled.insert(2 * draw(s, 7) + 2, said("assistant", 1 + draw(s, 9), "tool"))
+        expect(tooled, 9 + draw(s, 60), tools, words_and_marks)
 
     refuse = "When the system message and the question alone do not fit, say so."
     s.truncate_chat.raises(ValueError, chat(2, system=3), 4, words_of, because=refuse)
     s.truncate_chat.raises(ValueError, chat(2, 2), 1, words_of, because=refuse)
     s.truncate_chat.raises(ValueError, chat(question=3), 2, words_of, because=refuse)
+    system, question = 2 + draw(s, 999), 2 + draw(s, 999)
+    drawn = chat(2 + draw(s, 99), system=system, question=question)
+    s.truncate_chat.raises(ValueError, drawn, system + question - 1, words_of, because=refuse)
 
 
 def by_counting_down(
@@ -512,7 +518,10 @@ def check_kv_cache_bytes(s: Submission) -> None:
     s.kv_cache_bytes(SHAPES["old"], 10).equals(
         true_cache_bytes(SHAPES["old"], 10, 1, 2), because=default
     )
-    shared = "Only key-value heads have keys and values: with grouped queries there are fewer."
+    shared = (
+        "With grouped queries there are fewer key-value heads than attention heads, and each is as "
+        "wide as an attention head."
+    )
     expect("llama-3.1-8b", shared, 1)
     expect("qwen2.5-7b", shared, 100)
     own = "head_dim counts where the config gives it; heads times head_dim need not be hidden_size."
@@ -639,7 +648,8 @@ CACHE_MISTAKES = (
     Mistake(
         "hidden-size-kept",
         hidden_size_kept,
-        "You took hidden_size numbers for each key. A key has num_key_value_heads × head_dim.",
+        "You end up with hidden_size numbers for the keys of a token in a layer. There are "
+        "num_key_value_heads × head_dim.",
         "heads × head_dim equals hidden_size only without grouped queries, and not always then.",
     ),
     Mistake(
@@ -878,6 +888,10 @@ def check_pack_passages(s: Submission) -> None:
     expect_texts(["a b", "a B", "c d"], [3, 3, 1], 9, copies)
     expect_texts(["a b", "a   b", "a\tb", "c"], [3, 3, 3, 1], 15, copies)
     expect_texts(["A b", "a b", "a\nb", "d"], [2, 2, 2, 1], 15, copies)
+    for blank in (" ", "  ", "\n", "\t "):
+        first, second, worth = draw_text(s, "acegi", 9), draw_text(s, "bdfhj", 9), 1 + draw(s, 99)
+        texts = [f"{first} {second}", second, f"{blank}{first.upper()}{blank}{second}"]
+        expect_texts(texts, [worth, 1 + draw(s, 99), worth], 15, copies)
     alone = "One long passage can be worth more than all the short ones that keep it out."
     expect([1, 20], [3, 30], 21, alone)
     expect([1, 20, 1], [3, 30, 2], 24, alone)
@@ -890,6 +904,8 @@ def check_pack_passages(s: Submission) -> None:
         sizes = torch.randint(1, 12, (9,), generator=s.generator).tolist()
         values = torch.rand(9, generator=s.generator).tolist()
         expect(sizes, values, 30, density)
+        size = 10 + draw(s, 40)
+        expect([1 + draw(s, 3), size], [400 + draw(s, 99), 999 + draw(s, 999)], size + 1, alone)
 
 
 Picker = Callable[[list[str], list[float], int, TextCounter], list[int]]
@@ -905,12 +921,19 @@ def filled(order: Sequence[int], costs: Sequence[int], budget: int) -> list[int]
     return chosen
 
 
-def firsts(passages: Sequence[str]) -> list[int]:
-    """The first of each group of copies."""
-    found: dict[str, int] = {}
-    for i, text in enumerate(passages):
-        found.setdefault(normal(text), i)
-    return list(found.values())
+def firsts_by(key: Callable[[str], str]) -> Callable[[Sequence[str]], list[int]]:
+    """The first of each group of texts that have the same key."""
+
+    def dedup(passages: Sequence[str]) -> list[int]:
+        found: dict[str, int] = {}
+        for i, text in enumerate(passages):
+            found.setdefault(key(text), i)
+        return list(found.values())
+
+    return dedup
+
+
+firsts = firsts_by(normal)
 
 
 def picker(
@@ -1011,22 +1034,6 @@ def budget_full_at(
     return better_of_two([i for i in candidates if costs[i] < budget], relevance, costs, budget - 1)
 
 
-def exact_firsts(passages: Sequence[str]) -> list[int]:
-    return list({text: i for i, text in reversed(list(enumerate(passages)))}.values())[::-1]
-
-
-def firsts_by(key: Callable[[str], str]) -> Callable[[Sequence[str]], list[int]]:
-    """The first of each group of texts that have the same key."""
-
-    def dedup(passages: Sequence[str]) -> list[int]:
-        found: dict[str, int] = {}
-        for i, text in enumerate(passages):
-            found.setdefault(key(text), i)
-        return list(found.values())
-
-    return dedup
-
-
 def everything(passages: Sequence[str]) -> list[int]:
     return list(range(len(passages)))
 
@@ -1096,7 +1103,7 @@ PACK_MISTAKES = (
     ),
     Mistake(
         "copies-by-exact-text",
-        picker(better_of_two, dedup=exact_firsts),
+        picker(better_of_two, dedup=firsts_by(str)),
         "You find copies only when they are equal letter by letter. Case and white space make no "
         "new passage.",
         '" ".join(text.lower().split()) is the same for all of them.',
@@ -1113,6 +1120,13 @@ PACK_MISTAKES = (
         picker(better_of_two, dedup=firsts_by(lambda text: text.strip().lower())),
         "You take white space away at the ends only. Between two words one space and two, or a "
         "line end, are the same too.",
+        "Compare the words: text.lower().split().",
+    ),
+    Mistake(
+        "copies-only-stripped",
+        picker(better_of_two, dedup=firsts_by(str.strip)),
+        "You take white space away at the ends and compare the rest letter by letter. Case, and "
+        "white space between words, make no new passage either.",
         "Compare the words: text.lower().split().",
     ),
     Mistake(

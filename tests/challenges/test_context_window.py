@@ -65,8 +65,8 @@ def test_cache_bytes_are_those_of_a_model_that_has_read(
 
 
 def test_the_table_of_shapes_gives_the_published_half_mebibyte() -> None:
-    assert context_window.true_cache_bytes("llama-2-7b", 1, 1, 2) == 2**19
-    assert context_window.true_cache_bytes("llama-3.1-8b", 1, 1, 2) == 2**17
+    assert context_window.true_cache_bytes(context_window.SHAPES["llama-2-7b"], 1, 1, 2) == 2**19
+    assert context_window.true_cache_bytes(context_window.SHAPES["llama-3.1-8b"], 1, 1, 2) == 2**17
 
 
 def optimum(sizes: list[int], relevance: list[float], budget: int) -> float:

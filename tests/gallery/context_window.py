@@ -374,6 +374,10 @@ def p_lower(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=lambda text: text.casefold())
 
 
+def p_strip(passages, relevance, budget, count_tokens):
+    return p_two(passages, relevance, budget, count_tokens, same=str.strip)
+
+
 def p_ends(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=lambda t: t.lower().strip())
 
@@ -468,6 +472,7 @@ WRONG = {
         p_copies: "copies-kept",
         p_exact: "copies-by-exact-text",
         p_lower: "copies-but-for-case",
+        p_strip: "copies-only-stripped",
         p_ends: "copies-but-for-ends",
         p_spaces: "copies-but-for-space",
         p_useless: "irrelevant-kept",
