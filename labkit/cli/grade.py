@@ -134,20 +134,19 @@ def lesson_named(asked: str) -> str:
 
 
 def grade(args: argparse.Namespace) -> tuple[Report, Pages]:
-    """Grade and write. The workers start first: they must not know who has handed in."""
+    """Grade, then write, when the workers are gone with their memory."""
     from labkit.course.grading_journal import Journal
     from labkit.course.grading_run import Batch
     from labkit.course.grading_settings import Settings
 
     settings = Settings(args.lesson, args.trusted)
-    with engine(args, settings) as workers:
-        found = handed_in(args)
-        with Journal(journal_path(args.out)) as journal, said_if_stopped(journal):
-            with bar(found) as tell:
-                report = Batch(found, journal, settings, args.seed).grade(workers, tell)
-            pages = write(report, args)
-            if not pages.failed:
-                journal.remove()
+    found = handed_in(args)
+    with Journal(journal_path(args.out)) as journal, said_if_stopped(journal):
+        with engine(args, settings) as workers, bar(found) as tell:
+            report = Batch(found, journal, settings, args.seed).grade(workers, tell)
+        pages = write(report, args)
+        if not pages.failed:
+            journal.remove()
     return report, pages
 
 

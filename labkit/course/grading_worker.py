@@ -23,6 +23,7 @@ from labkit.grading import Challenge, cells, fingerprints
 from labkit.grading.intake import Notebook, Unreadable, lesson_of, read_notebook
 from labkit.grading.launching import ZygoteError
 from labkit.grading.outcome import Outcome, Verdict
+from labkit.grading.plain_text import plain_lines, without_places
 from labkit.grading.remote import Limits, Work, Zygote
 from labkit.grading.tries import Tries
 from labkit.paths import lessons_dir
@@ -89,17 +90,16 @@ def as_mark(verdict: Verdict, challenge: Challenge) -> dict[str, Any]:
         "outcome": str(verdict.outcome),
         "points": challenge.points if verdict.outcome is Outcome.PASS else 0,
         "worth": challenge.points,
-        "message": plain(verdict.message),
-        "line": plain(verdict.line or ""),
-        "case": plain(verdict.case or ""),
+        "message": shown(verdict.message),
+        "line": shown(verdict.line or ""),
+        "case": shown(verdict.case or ""),
         "seconds": round(verdict.seconds, 3),
     }
 
 
-def plain(text: str) -> str:
-    """Text that can be written anywhere: an exception's own words may hold anything."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "�" for sign in text)
+def shown(text: str) -> str:
+    """Words that a learner had a hand in, fit for any page; no folder of this machine in them."""
+    return plain_lines(without_places(text))
 
 
 def checks_of(lesson: str) -> str:
