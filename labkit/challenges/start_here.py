@@ -370,6 +370,10 @@ def check_share_changed(s: Submission) -> None:
     )
     x = torch.randn(4, 5, generator=s.generator)
     expect({"a": x, "b": x[0]}, {"a": x.round(), "b": x[0].clone()}, several)
+    for shape in ((30, 40), (7, 11, 13)):
+        old = torch.randn(shape, generator=s.generator)
+        moved = torch.rand(shape, generator=s.generator) < 0.1 + 0.1 * draw(s, 8)
+        expect({"a": old, "b": old[0]}, {"a": old + moved, "b": old[0] - 1}, several)
     order = "Names belong together, whatever their order."
     expect({"a": zeros, "b": step}, {"b": step.clone(), "a": zeros.clone()}, order)
 
