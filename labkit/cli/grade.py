@@ -21,7 +21,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,19 +134,22 @@ def lesson_named(asked: str) -> str:
 
 
 def grade(args: argparse.Namespace) -> tuple[Report, Pages]:
-    """Grade, then write, when the workers are gone with their memory."""
+    """Grade and write. The workers start first: they must not know who has handed in."""
     from labkit.course.grading_journal import Journal
     from labkit.course.grading_run import Batch
     from labkit.course.grading_settings import Settings
 
     settings = Settings(args.lesson, args.trusted)
-    found = handed_in(args)
-    with Journal(journal_path(args.out)) as journal, said_if_stopped(journal):
-        with engine(args, settings) as workers, bar(found) as tell:
-            report = Batch(found, journal, settings, args.seed).grade(workers, tell)
-        pages = write(report, args)
-        if not pages.failed:
-            journal.remove()
+    with ExitStack() as running:
+        workers = running.enter_context(engine(args, settings))
+        found = handed_in(args)
+        with Journal(journal_path(args.out)) as journal, said_if_stopped(journal):
+            with bar(found) as tell:
+                report = Batch(found, journal, settings, args.seed).grade(workers, tell)
+            running.close()  # the workers are gone with their memory, which pages take some of
+            pages = write(report, args)
+            if not pages.failed:
+                journal.remove()
     return report, pages
 
 
