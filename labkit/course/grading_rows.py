@@ -20,8 +20,8 @@ from labkit.grading.plain_text import plain_lines
 
 @dataclass(frozen=True, order=True)
 class Row:
-    """One mark, with SHA-256 fingerprints of the notebook, the checks and labkit, and the seed of
-    what was drawn to check it."""
+    """One mark, with SHA-256 fingerprints of the notebook, the checks and labkit, the seed of what
+    was drawn to check it, and the call that failed with what was expected and what came."""
 
     learner: str
     lesson: str
@@ -35,6 +35,7 @@ class Row:
     checks: str
     package: str
     seed: int
+    case: str
 
 
 COLUMNS = tuple(field.name for field in fields(Row))

@@ -93,7 +93,7 @@ class Report:
         for mark in one.reply["marks"]:
             said = (mark["outcome"], mark["points"], mark["message"], mark["seconds"])
             lesson, checks = one.reply["lesson"], one.reply["checks"]
-            yield self.row(one, lesson, mark["challenge"], *said, checks)
+            yield self.row(one, lesson, mark["challenge"], *said, checks, mark["case"])
 
     def row(
         self,
@@ -105,9 +105,10 @@ class Report:
         message: str,
         seconds: float,
         checks: str,
+        case: str = "",
     ) -> Row:
         """A row with what is the same for the whole batch."""
-        about = (self.isolation, one.submission, checks, self.package, self.seed)
+        about = (self.isolation, one.submission, checks, self.package, self.seed, case)
         learner, said = one.found.learner, without_places(message)
         return Row(learner, lesson, challenge, outcome, points, said, seconds, *about)
 

@@ -75,6 +75,9 @@ def test_a_row_for_each_learner_and_challenge(tmp_path):
         (learner, name) for learner in ("alice", "bob") for name in CHALLENGES
     ]
     assert {row.outcome for row in rows if row.learner == "alice"} == {"pass"}
+    failed = next(row for row in rows if row.outcome == "fail")
+    assert failed.case.startswith("top_p_filter(") and "expected" in failed.case
+    assert {row.case for row in rows if row.outcome == "pass"} == {""}
     assert [row.outcome for row in rows if row.learner == "bob"] == [
         "pass",
         "not attempted",

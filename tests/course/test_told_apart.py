@@ -43,7 +43,7 @@ def graded(found: Found, contents: Contents) -> Graded:
         read_notebook(data)
     except Unreadable as error:
         return Graded(found, LESSON, "", {"problem": str(error)})
-    mark = dict(challenge="f", outcome="pass", points=1, message="", seconds=0.0)
+    mark = dict(challenge="f", outcome="pass", points=1, message="", seconds=0.0, case="")
     reply = {"lesson": LESSON, "checks": "", "marks": [mark]}
     return Graded(found, LESSON, fingerprints.of_bytes(data), reply)
 
