@@ -24,6 +24,7 @@ DRAWS = 10_000
 NO_IDS: Any = torch.empty(0, dtype=torch.long)  # transformers' processors want the prompt's ids
 # A p-value that a right sampler reaches once in 10^8 runs: nobody chooses the seed of a run.
 UNLIKELY = 1e-9
+CLEAR = 1e-5  # many times what sums of float32 probabilities are off by
 
 
 # ------------------------------------------------------------------------------------------------
@@ -97,6 +98,31 @@ def as_rows(logits: Tensor) -> np.ndarray:
 def random_logits(s: Submission, *shape: int, spread: float = 2.0) -> Tensor:
     """Normal logits from the check's own generator."""
     return spread * torch.randn(*shape, generator=s.generator)
+
+
+def clear_logits(
+    s: Submission,
+    *shape: int,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    before: Callable[[Tensor], Tensor] = Tensor.double,
+) -> Tensor:
+    """Random logits of which no rounding, and no choice among equals, decides what is kept.
+
+    before  what happens to the logits before these thresholds are applied
+    """
+    while True:
+        logits = random_logits(s, *shape)
+        ordered = true_softmax(before(logits)).sort(dim=-1, descending=True).values
+        sums, ratios = ordered.cumsum(-1), ordered / ordered[..., :1]
+        gaps = logits.sort(dim=-1).values.diff(dim=-1)
+        if far_from(0.0, gaps) and far_from(top_p, sums) and far_from(min_p, ratios):
+            return logits
+
+
+def far_from(threshold: float | None, values: Tensor) -> bool:
+    """Whether float32 puts each of the values on the same side of a threshold as float64 does."""
+    return threshold is None or bool(((values - threshold).abs() > CLEAR).all())
 
 
 def log_of(*probabilities: float) -> Tensor:
@@ -349,11 +375,11 @@ def check_top_p_filter(s: Submission) -> None:
     expect(log_of(0.15, 0.5, 0.05, 0.3), 0.7, rule)
     expect(log_of(0.05, 0.15, 0.3, 0.5), 0.9, rule)
     expect(log_of(0.1, 0.9), 0.5, "The token that crosses top_p is kept.")
-    expect(random_logits(s, 6), 0.45, rule)
+    expect(clear_logits(s, 6, top_p=0.45), 0.45, rule)
 
     rows = "Every row along the last dimension has a nucleus of its own."
     expect(torch.stack([log_of(0.1, 0.9, 1e-3), log_of(0.4, 0.25, 0.35)]), 0.6, rows)
-    expect(random_logits(s, 2, 3, 5), 0.8, rows)
+    expect(clear_logits(s, 2, 3, 5, top_p=0.8), 0.8, rows)
     expect(log_of(0.5, 0.0, 0.3, 0.2), 0.6, "A token that is -inf already stays so.")
 
     expect(log_of(0.2, 0.5, 0.3), 0.0, "At least one token is kept, even with top_p=0.")
@@ -368,7 +394,7 @@ def check_top_p_filter(s: Submission) -> None:
     expect(log_of(0.2, 0.5, 0.3), 1.0, whole)
     expect(torch.tensor([-20.0, 0.0, -19.0]), 1.0, whole)
 
-    logits = random_logits(s, 8, 50)
+    logits = clear_logits(s, 8, 50, top_p=0.85)
     equal = "It keeps what transformers.TopPLogitsWarper keeps."
     answer = s.top_p_filter(logits, 0.85).is_tensor(shape=logits.shape, dtype=torch.float32)
     answer.equals(transformers_top_p(logits, 0.85), because=equal)
@@ -669,12 +695,12 @@ def check_min_p_filter(s: Submission) -> None:
     expect(log_of(0.1, 0.3, 0.6), 0.1, rule)
     expect(log_of(0.2, 0.3, 0.1, 0.4), 0.3, rule)
     expect(log_of(0.2, 0.3, 0.1, 0.4) + 7, 0.6, rule)
-    expect(random_logits(s, 8), 0.2, rule)
+    expect(clear_logits(s, 8, min_p=0.2), 0.2, rule)
     expect(torch.tensor([3.0]), 0.9, "A single token is always kept.")
 
     rows = "Every row along the last dimension has its own largest probability."
     expect(torch.stack([log_of(0.9, 0.06, 0.04), log_of(0.3, 0.45, 0.25)]), 0.5, rows)
-    expect(random_logits(s, 2, 3, 5), 0.3, rows)
+    expect(clear_logits(s, 2, 3, 5, min_p=0.3), 0.3, rows)
     expect(log_of(0.5, 0.0, 0.3, 0.2), 0.5, "A token that is -inf already stays so.")
 
     expect(torch.tensor([-9.0, 3.0, 0.0]), 0.0, "min_p=0 keeps every token.")
@@ -682,7 +708,7 @@ def check_min_p_filter(s: Submission) -> None:
     expect(torch.tensor([2.0, 1.0, 2.0]), 1.0, edge)
     expect(torch.tensor([[0.0, 0.0], [0.0, 1.0]]), 1.0, edge)
 
-    logits = random_logits(s, 8, 50)
+    logits = clear_logits(s, 8, 50, min_p=0.1)
     equal = "It keeps what transformers.MinPLogitsWarper keeps."
     answer = s.min_p_filter(logits, 0.1).is_tensor(shape=logits.shape, dtype=torch.float32)
     answer.equals(transformers_min_p(logits, 0.1), because=equal)
@@ -868,7 +894,9 @@ def check_sample_next(s: Submission) -> None:
         tokens.is_tensor(shape=(DRAWS,), dtype=torch.int64)
         tokens.holds(follows(true_sampling(EIGHT, *settings)), because=because)
 
-    logits = random_logits(s, 40)
+    logits = clear_logits(
+        s, 40, top_p=0.95, min_p=0.02, before=lambda logits: true_top_k(logits.double() / 0.9, 20)
+    )
     tokens = s.sample_next(logits, uniform, 0.9, 20, 0.95, 0.02)
     tokens.is_tensor(shape=(DRAWS,), dtype=torch.int64)
     equal = "Tokens come as often as transformers' processors say."

@@ -17,26 +17,15 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
-import torch
-
 from labkit.grading import Challenge, Mistake, Submission
 from labkit.grading.comparison import difference, wrong_kind
 from labkit.grading.diagnosis import same_values
+from labkit.grading.drawing import draw, draw_text
 from labkit.grading.transport import Reply, Returned
 from labkit.instruments.tokens import library_merges
 
 Pair = tuple[str, str]
 Records = list[dict[str, Any]]
-
-
-def draw(s: Submission, below: int) -> int:
-    """A whole number from 0 up, from the check's own generator."""
-    return int(torch.randint(below, (), generator=s.generator))
-
-
-def draw_text(s: Submission, letters: str, longest: int) -> str:
-    """One to `longest` letters of these."""
-    return "".join(letters[draw(s, len(letters))] for _ in range(1 + draw(s, longest)))
 
 
 # ------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from labkit.grading.transport import InProcess
 LESSON = "05_temperature"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}
 NO_IDS = torch.empty(0, dtype=torch.long)
+DRAWN_SHAPES = ((6,), (8,), (2, 3, 5), (8, 50))  # of logits in the checks of the filters
 quick = settings(max_examples=60, deadline=None)
 
 
@@ -173,15 +174,16 @@ def parameters_of(function):
     return tuple(function.__code__.co_varnames[: function.__code__.co_argcount])
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [7, 27, 357, 366])  # whose first draws are too near
 def test_random_cases_lie_clear_of_the_thresholds(seed):
     """Else rounding, which differs between machines, would decide on a mark."""
     for name, border in (("top_p_filter", top_p_distance), ("min_p_filter", min_p_distance)):
         challenge = find_challenge(LESSON, name)
         cases = run_cases(challenge, InProcess({name: REFERENCE[name]}), seed)
-        random = [case for case in cases if case.size() in (6, 8, 30, 400)]
-        assert len(random) >= 3
-        assert all(border(*case.arguments) > 1e-5 for case in random)
+        drawn = [case.arguments for case in cases if case.arguments[0].shape in DRAWN_SHAPES]
+        assert len(drawn) == 3
+        assert all(border(logits, p) > 1e-5 for logits, p in drawn)
+        assert all(least_gap(logits) > 1e-5 for logits, _ in drawn)
 
 
 def top_p_distance(logits, top_p):
@@ -191,3 +193,7 @@ def top_p_distance(logits, top_p):
 def min_p_distance(logits, min_p):
     relative = (logits - logits.amax(-1, keepdim=True)).double().exp()
     return float((relative - min_p).abs().min())
+
+
+def least_gap(logits):
+    return float(logits.sort(dim=-1).values.diff(dim=-1).min())
