@@ -7,29 +7,21 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from operator import itemgetter
 from typing import Any
 
 from labkit.grading.borrowing import refusal
 from labkit.grading.challenge import Challenge, Mistake
-from labkit.grading.diagnosis import explains
+from labkit.grading.diagnosis import Comparison, explains
 from labkit.grading.lines import Line
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.submission import (
-    MAX_LOOKING,
-    Case,
-    CheckStopped,
-    Failure,
-    Submission,
-)
+from labkit.grading.submission import Case, CheckStopped, Submission, stumbled
 from labkit.grading.transport import (
     CutOff,
     Died,
     InProcess,
     LocalTransport,
     Raised,
-    Reply,
     Returned,
     Transport,
     call_once,
@@ -98,17 +90,20 @@ def cases_of(challenge: Challenge, transport: Transport, seed: int) -> list[Case
     """The cases of a learner's function, whatever it returns: a check that stumbles over a value,
     and holds for a right answer, has found a wrong one."""
     submission = Submission(transport, challenge.parameters, seed)
+    cases = submission.cases
     try:
         with suppress(CheckStopped):
             challenge.check(submission)
     except Exception as error:
-        if not submission.cases or not holds_for_right_answers(challenge, seed):
+        if not cases:
             raise
-        last = submission.cases[-1]
-        if last.failure is None and isinstance(last.reply, Returned):
-            said = f"It returned {describe(last.reply.value)}, and looking at that failed: {error}."
-            last.failure = Failure(said)
-    return submission.cases
+        reply = cases[-1].reply
+        value = reply.value if isinstance(reply, Returned) else None
+        cases[-1].failure = cases[-1].failure or stumbled(value, "", error)
+    errors = [case.failure.stumbled for case in cases if case.failure and case.failure.stumbled]
+    if errors and not holds_for_right_answers(challenge, seed):
+        raise errors[0]
+    return cases
 
 
 def holds_for_right_answers(challenge: Challenge, seed: int) -> bool:
@@ -155,29 +150,19 @@ def diagnose(challenge: Challenge, cases: list[Case], shown: int, seed: int) -> 
     if isinstance(cases[-1].reply, CutOff | Died):
         return None
     best, found = 0.0, None
-    began = time.process_time()
+    alike = Comparison(challenge.alike)
     for mistake in challenge.mistakes:
-        if time.process_time() - began > MAX_LOOKING:  # what was returned takes long to compare
-            break
-        if fits(challenge, mistake, cases[shown]):
+        if fits(mistake, cases[shown], alike):
             imitated = imitate(challenge, mistake, seed)
-            score = explains(shown, cases, imitated, partial(are_alike, challenge))
+            score = explains(shown, cases, imitated, alike)
             best, found = max((best, found), (score, mistake), key=itemgetter(0))
     return found
 
 
-def fits(challenge: Challenge, mistake: Mistake, case: Case) -> bool:
+def fits(mistake: Mistake, case: Case, alike: Comparison) -> bool:
     """Whether a mistake gives the learner's answer on one case; spares most of the full runs."""
     imitated = call_once(mistake.imitation, copy_arguments(case.arguments), case.wrt)
-    return are_alike(challenge, case.reply, imitated)
-
-
-def are_alike(challenge: Challenge, left: Reply, right: Reply) -> bool:
-    """Whether two answers are the same mistake; one that can't even be compared is not."""
-    try:
-        return challenge.alike(left, right)
-    except Exception:
-        return False
+    return alike(case.reply, imitated)
 
 
 def imitate(challenge: Challenge, mistake: Mistake, seed: int) -> list[Case]:

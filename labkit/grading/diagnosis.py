@@ -7,10 +7,11 @@ it gets wrong itself; among several, the one that explains the learner's failure
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from labkit.grading.comparison import difference
-from labkit.grading.submission import Case
+from labkit.grading.submission import MAX_LOOKING, Case
 from labkit.grading.transport import Raised, Reply, Returned
 
 Alike = Callable[[Reply, Reply], bool]
@@ -34,6 +35,26 @@ def same_words(left: Reply, right: Reply) -> bool:
     if isinstance(left, Raised) and isinstance(right, Raised):
         return left.kinds[0] == right.kinds[0] and left.text == right.text
     return same_values(left, right)
+
+
+class Comparison:
+    """Whether two answers are the same mistake, within a time for all of one diagnosis. What can't
+    even be compared is not."""
+
+    def __init__(self, alike: Alike) -> None:
+        self.alike = alike
+        self.left = MAX_LOOKING
+
+    def __call__(self, left: Reply, right: Reply) -> bool:
+        if self.left < 0:
+            return False
+        began = time.thread_time()
+        try:
+            return self.alike(left, right)
+        except Exception:
+            return False
+        finally:
+            self.left -= time.thread_time() - began
 
 
 def explains(shown: int, learner: Sequence[Case], mistake: Sequence[Case], alike: Alike) -> float:

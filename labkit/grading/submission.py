@@ -32,8 +32,9 @@ from labkit.grading.values import (
     type_name,
 )
 
-MAX_HELD = 64 << 20  # bytes of all that a function returns in one check
-MAX_LOOKING = 3.0  # seconds of our own processor time on one that has failed already
+MAX_HELD = 32 << 20  # bytes of all that a function returns in one check
+MAX_LOOKING = 3.0  # seconds of our own on what a function has returned, once it has failed
+OBJECT_BYTES, TENSOR_BYTES = 60, 600  # that one takes besides what is in it, about
 
 
 class CheckStopped(Exception):
@@ -48,6 +49,7 @@ class Failure:
     outcome: Outcome = Outcome.FAIL
     symptom: str = "returned"
     expected: str | None = None
+    stumbled: Exception | None = None  # what was raised when the value was looked at
 
 
 @dataclass
@@ -80,9 +82,9 @@ class Submission:
     seed: int = 0
     cases: list[Case] = field(default_factory=list)
     held: int = 0  # bytes of what was returned
+    looking: float = 0.0  # seconds of this thread that went into that
 
     def __post_init__(self) -> None:
-        self.began = time.process_time()
         self.generator = torch.Generator().manual_seed(self.seed)
 
     def __getattr__(self, name: str) -> LearnersFunction:
@@ -95,22 +97,30 @@ class Submission:
         if (self.cases and self.cases[-1].lost) or self.has_looked_long_enough():
             raise CheckStopped
         kept = copy_arguments(arguments)
-        reply = self.bounded(self.transport.call(name, kept, wrt))
+        came = self.transport.call(name, kept, wrt)
+        reply = self.look(lambda: self.bounded(came, kept))
         self.cases.append(Case(name, kept, reply, wrt=wrt))
         return self.cases[-1]
 
     def has_looked_long_enough(self) -> bool:
         """Whether it has failed, and what it returns takes long to look at."""
-        looking = time.process_time() - self.began
-        return looking > MAX_LOOKING and any(case.failure for case in self.cases)
+        return self.looking > MAX_LOOKING and any(case.failure for case in self.cases)
 
-    def bounded(self, reply: Reply) -> Reply:
+    def look(self, at: Callable[[], Any]) -> Any:
+        """Do something with what was returned, and count the time."""
+        began = time.thread_time()
+        try:
+            return at()
+        finally:
+            self.looking += time.thread_time() - began
+
+    def bounded(self, reply: Reply, given: Arguments) -> Reply:
         """The reply; only its kind, where all of them together would be too large to hold."""
         if isinstance(reply, Returned):
             self.held += size_of(reply.value) + size_of(reply.arguments)
             if self.held > MAX_HELD:
                 what = f"{describe(reply.value)}: with what it has returned before, {NOT_OVER}"
-                return Returned(Foreign(what), reply.arguments)
+                return Returned(Foreign(what), given)
         return reply
 
 
@@ -132,13 +142,15 @@ class LearnersFunction:
 
     def result(self, case: Case) -> Result:
         """A case to state things of."""
-        case.failure = failed_call(case, self.submission.parameters)
-        return Result(case)
+        submission = self.submission
+        case.failure = submission.look(lambda: failed_call(case, submission.parameters))
+        return Result(case, submission)
 
     def raises(self, kind: type[Exception], *arguments: Any, because: str) -> None:
         """It must refuse these arguments with this kind of exception."""
         case = self.submission.ask(self.name, arguments)
-        Result(case).expect(because, lambda _: not_refused(case.reply, kind.__name__, because))
+        result = Result(case, self.submission)
+        result.expect(because, lambda _: not_refused(case.reply, kind.__name__, because))
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,7 @@ class Result:
     """What one call gave; each expectation that fails leaves its reason, and the first stays."""
 
     case: Case
+    submission: Submission
 
     @property
     def value(self) -> Any:
@@ -178,8 +191,15 @@ class Result:
             self.case.failure = lost(self.case.reply, step)
             raise CheckStopped
         if self.case.failure is None:
-            self.case.failure = find_failure(self.value)
+            self.case.failure = self.submission.look(lambda: self.finding(step, find_failure))
         return self
+
+    def finding(self, step: str, find_failure: Callable[[Any], Failure | None]) -> Failure | None:
+        """What an expectation finds; a value that it can't even be asked of is a wrong one."""
+        try:
+            return find_failure(self.value)
+        except Exception as error:
+            return stumbled(self.value, step, error)
 
 
 def failed_call(case: Case, parameters: Sequence[str]) -> Failure | None:
@@ -214,12 +234,12 @@ def size_of(value: Any) -> int:
     """About how many bytes a value takes."""
     kind = type(value)
     if kind is torch.Tensor:
-        return value.numel() * value.element_size()
+        return TENSOR_BYTES + value.numel() * value.element_size()
     if kind is str:
-        return len(value)
+        return OBJECT_BYTES + len(value)
     if kind is dict:
-        return 200 + sum(size_of(key) + size_of(item) for key, item in value.items())
-    return 60 + (sum(map(size_of, value)) if kind in (list, tuple) else 0)
+        return OBJECT_BYTES + sum(size_of(key) + size_of(item) for key, item in value.items())
+    return OBJECT_BYTES + (sum(map(size_of, value)) if kind in (list, tuple) else 0)
 
 
 def lost(reply: Reply, because: str = "") -> Failure:
@@ -281,12 +301,15 @@ def unlike(value: Any, expected: Any, because: str, rtol: float, atol: float) ->
 
 
 def complaint(problem: Callable[[Any], str | None], value: Any, because: str) -> Failure | None:
-    """A free-form finding as a failure; a value that it can't even be asked of is one too."""
-    try:
-        found = problem(value)
-    except Exception as error:
-        found = f"it returned {describe(value)}, and looking at that failed: {error}"
+    """A free-form finding as a failure."""
+    found = problem(value)
     return Failure(f"{because} {sentence(found)}".strip()) if found else None
+
+
+def stumbled(value: Any, because: str, error: Exception) -> Failure:
+    """The failure of a value over which a check has stumbled."""
+    said = f"{because} It returned {describe(value)}, and looking at that failed: {error}"
+    return Failure(sentence(said.strip()), stumbled=error)
 
 
 def sentence(text: str) -> str:

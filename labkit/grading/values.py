@@ -9,7 +9,7 @@ only, so that no object of the learner's ever gets to answer a comparison.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MethodType
@@ -20,9 +20,12 @@ import torch
 
 # Far above what any challenge asks for, and little enough for a grader to hold and compare.
 MAX_ELEMENTS = 1_000_000  # of one tensor; and the product of its sizes, those of 0 left out
-MAX_ITEMS = 100_000  # of one list or dict
-MAX_PARTS = 300_000  # of one value, at all depths
+MAX_DIMENSIONS = 64
+MAX_ITEMS = 20_000  # of one list or dict
+MAX_PARTS = 40_000  # of one value, at all depths
 MAX_TEXT = 20_000  # characters of one string
+MAX_NAME = 300  # characters of what is said of a value that does not cross
+MAX_SHOWN = 4000  # characters of a value as it is shown
 MAX_DEPTH = 20
 MAX_INT_BITS = 4096
 NOT_OVER = "more than can be handed over"
@@ -33,6 +36,13 @@ SCALARS = frozenset(
     if issubclass(kind, np.integer | np.floating | np.bool_)
     and kind not in (np.longdouble, np.timedelta64)  # which have no equal in Python
 )
+DTYPES = frozenset(
+    {
+        torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+        torch.float16, torch.bfloat16, torch.float32, torch.float64,
+        torch.complex64, torch.complex128,
+    }
+)  # fmt: skip
 CALLABLES = (FunctionType, BuiltinFunctionType, MethodType)  # that a check may hand over
 
 
@@ -65,6 +75,8 @@ def copy_value(value: Any) -> Any:
         return copied(value, 0, Room())
     except TooMany:
         return Foreign(f"{type_name(type(value))} of more than {MAX_PARTS:,} parts, {NOT_OVER}")
+    except Exception:  # of types and tensors that can't even be asked what they are
+        return Foreign("a value that can't be read")
 
 
 def copied(value: Any, depth: int, room: Room) -> Any:
@@ -72,8 +84,10 @@ def copied(value: Any, depth: int, room: Room) -> Any:
     kind = type(value)
     if depth > MAX_DEPTH:
         return Foreign(f"a value nested deeper than {MAX_DEPTH} levels")
-    if value is None or kind in (bool, float, Foreign):
+    if value is None or kind in (bool, float):
         return value
+    if kind is Foreign:
+        return Foreign(f"{value.what}"[:MAX_NAME])
     if kind is int:
         return value if value.bit_length() <= MAX_INT_BITS else Foreign(too_long(value))
     if kind is str:
@@ -84,13 +98,17 @@ def copied(value: Any, depth: int, room: Room) -> Any:
         return copy_container(value, depth + 1, room)
     if kind in SCALARS:
         return copied(np.generic.item(value), depth, room)
-    return Foreign(type_name(kind))
+    return Foreign(type_name(kind)[:MAX_NAME])
 
 
 def copy_tensor(tensor: torch.Tensor) -> torch.Tensor | Foreign:
     """A plain strided copy, by the class's methods: an instance can carry others of its own."""
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
         return Foreign(f"a tensor of another layout ({tensor.layout}, {tensor.dtype})")
+    if tensor.dtype not in DTYPES:
+        return Foreign(f"a {dtype_name(tensor.dtype)} tensor, which can't be handed over")
+    if torch.Tensor.dim(tensor) > MAX_DIMENSIONS:
+        return Foreign(f"a tensor of {torch.Tensor.dim(tensor)} dimensions, {NOT_OVER}")
     sizes = tuple(torch.Tensor.size(tensor))
     if volume(sizes) > MAX_ELEMENTS:
         return Foreign(f"a torch.Tensor of shape {shape_text(sizes)}, {NOT_OVER}")
@@ -168,24 +186,53 @@ def describe(value: Any) -> str:
 
 def show(value: Any, limit: int = 24) -> str:
     """A value as it would be typed, rounded; a large tensor by shape and first elements."""
-    if type(value) is torch.Tensor:
-        return show_tensor(value, limit)
-    if type(value) is Foreign:
-        return f"<{value.what}>"
-    if type(value) is float:
-        return number(value)
-    if type(value) in CALLABLES:
-        return getattr(value, "__name__", "a function")
-    if type(value) in (list, tuple):
-        inside = ", ".join(show(item, limit) for item in value[:limit])
-        more = ", …" if len(value) > limit else ""
-        return f"[{inside}{more}]" if type(value) is list else f"({inside}{more})"
-    if type(value) is dict:
-        items = [f"{key!r}: {show(item, limit)}" for key, item in islice(value.items(), limit)]
-        text = "{" + ", ".join(items) + (", …" if len(value) > limit else "") + "}"
+    return within(pieces(value, limit), MAX_SHOWN)
+
+
+def within(parts: Iterator[str], most: int) -> str:
+    """The parts as one text of at most so many characters; what lies behind is not even made."""
+    text = ""
+    for part in parts:
+        text += part
+        if len(text) > most:
+            return text[: most - 1] + "…"
+    return text
+
+
+def pieces(value: Any, limit: int) -> Iterator[str]:
+    """What show() makes of a value, from the left to the right."""
+    kind = type(value)
+    if kind is torch.Tensor:
+        yield show_tensor(value, limit)
+    elif kind is Foreign:
+        yield f"<{value.what}>"
+    elif kind in (int, float):
+        yield number(value)
+    elif kind in CALLABLES:
+        yield getattr(value, "__name__", "a function")
+    elif kind in (list, tuple):
+        items = (pieces(item, limit) for item in value[:limit])
+        yield from listed("[]" if kind is list else "()", items, len(value) > limit)
+    elif kind is dict:
+        pairs = (pieces_of_pair(pair, limit) for pair in islice(value.items(), limit))
+        yield within(listed("{}", pairs, len(value) > limit), 200)
     else:
-        text = repr(value)
-    return text if len(text) <= 200 else text[:199] + "…"
+        yield within(iter([repr(value)]), 200)
+
+
+def pieces_of_pair(pair: tuple[Any, Any], limit: int) -> Iterator[str]:
+    """A key and its value."""
+    yield f"{pair[0]!r}: "
+    yield from pieces(pair[1], limit)
+
+
+def listed(ends: str, items: Iterable[Iterator[str]], more: bool) -> Iterator[str]:
+    """Items between their brackets, and whether there are more."""
+    yield ends[0]
+    for index, item in enumerate(items):
+        yield ", " if index else ""
+        yield from item
+    yield f", …{ends[1]}" if more else ends[1]
 
 
 def show_tensor(tensor: torch.Tensor, limit: int) -> str:
@@ -208,6 +255,8 @@ def nested(items: Any) -> str:
 def number(value: Any) -> str:
     """0.86681, 10000.0, 1e-05, 3, True: short and the same on every machine."""
     text = f"{value:.5g}" if isinstance(value, float) else str(value)
+    if type(value) is int and len(text) > 40:
+        return f"{text[:12]}… ({len(text.lstrip('-'))} digits)"
     return text + ".0" if isinstance(value, float) and text.lstrip("-").isdigit() else text
 
 

@@ -21,30 +21,25 @@ from typing import Any
 import torch
 
 from labkit.grading.values import (
+    DTYPES,
     MAX_DEPTH,
+    MAX_DIMENSIONS,
     MAX_ELEMENTS,
     MAX_ITEMS,
     MAX_KEY_BITS,
     MAX_TEXT,
     Foreign,
+    dtype_name,
     volume,
 )
 
 LENGTHS = struct.Struct(">II")
 MAX_HEADER = 4 << 20
 MAX_BODY = 20 << 20  # one tensor of the largest size in complex128, and a little
-MAX_MARKS = 400_000  # commas and brackets of a header: bounds what json.loads may build
-MAX_DIMENSIONS = 64
+MAX_MARKS = 250_000  # commas and brackets of a header: bounds what json.loads may build
 CHUNK = 1 << 20
 
-DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-        torch.float16, torch.bfloat16, torch.float32, torch.float64,
-        torch.complex64, torch.complex128,
-    )
-}  # fmt: skip
+NAMED_DTYPES = {dtype_name(dtype): dtype for dtype in DTYPES}
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -90,9 +85,9 @@ def pack(value: Any, blobs: list[bytes], handles: Sequence[Any] = ()) -> Any:
 
 
 def pack_tensor(tensor: torch.Tensor, blobs: list[bytes]) -> list[Any]:
-    """Type and shape; its bytes go apart. A type that does not cross is named."""
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name not in DTYPES or tensor.device.type != "cpu":
+    """Type and shape; its bytes go apart."""
+    name = dtype_name(tensor.dtype)
+    if tensor.device.type != "cpu":
         return ["f", f"a {name} tensor on {tensor.device.type}, which can't be handed over"]
     if tensor.numel():
         flat = tensor.resolve_conj().resolve_neg().reshape(-1)
@@ -172,9 +167,9 @@ def unpack_container(
 
 def unpack_tensor(parts: list[Any], body: Body) -> torch.Tensor:
     """A tensor of its own memory. A bool's bytes are made 0 or 1: torch trusts them to be."""
-    if len(parts) != 2 or type(parts[0]) is not str or parts[0] not in DTYPES:
+    if len(parts) != 2 or type(parts[0]) is not str or parts[0] not in NAMED_DTYPES:
         raise Malformed("a tensor of an unknown type")
-    dtype, shape = DTYPES[parts[0]], parts[1]
+    dtype, shape = NAMED_DTYPES[parts[0]], parts[1]
     if type(shape) is not list or len(shape) > MAX_DIMENSIONS:
         raise Malformed("a tensor without a shape")
     if any(type(size) is not int or not 0 <= size < 1 << 40 for size in shape):

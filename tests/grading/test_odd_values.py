@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.challenges import challenges_of, topics
-from labkit.grading import Challenge, Mistake, Outcome, check
+from labkit.grading import Challenge, Mistake, Outcome, check, diagnosis, submission
 from labkit.grading.checking import check_through
 from labkit.grading.transport import CutOff, InProcess, LocalTransport, Returned
 from labkit.grading.values import copy_value
@@ -42,7 +43,7 @@ ODD = {
     "an empty giant that crosses": lambda: torch.empty(900_000, 0),
     "many dimensions": lambda: torch.zeros([1] * 64),
     "distinct ints": lambda: torch.arange(1_000_000),
-    "a list of ints": lambda: list(range(20_000)),
+    "a list of ints": lambda: list(range(5_000)),
     "a long text": lambda: "x" * 20_000,
     "a longer text": lambda: "x" * 100_000,
     "many commas": lambda: "," * 20_000,
@@ -57,12 +58,13 @@ ODD = {
     "bools": lambda: [True, False],
     "surrogates": lambda: "\ud800\udfff",
     "NaN for a key": lambda: {math.nan: 1, "a": math.inf},
-    "many keys": lambda: dict.fromkeys(range(10_000), 0.5),
+    "many keys": lambda: dict.fromkeys(range(3_000), 0.5),
     "itself": holding_itself,
     "negative zero": lambda: -0.0,
     "an inf": lambda: -math.inf,
     "a conjugate view": lambda: torch.ones(2, dtype=torch.complex64).conj(),
     "an expanded one": lambda: torch.zeros(1).expand(999_999),
+    "many tensors": lambda: [torch.tensor(True)] * 3_000,
     "a list of nothing": lambda: [[], {}, (), None],
     "pairs": lambda: (torch.empty(0), torch.tensor(2**62)),
 }
@@ -149,9 +151,11 @@ def test_a_check_that_stumbles_over_a_value_has_found_a_wrong_one():
 
 
 def test_a_check_that_stumbles_by_itself_is_the_courses_fault():
-    verdict = check(asked(lambda s: s.f(2).nothing_of_this_name()), lambda x: [x, x])
+    right = check(asked(lambda s: s.f(2).nothing_of_this_name()), lambda x: [x, x])
+    looked = check(asked(lambda s: s.f(2).holds(abs, because="Twice.")), lambda x: [x, x])
 
-    assert verdict.message.startswith(BROKEN)
+    assert right.message.startswith(BROKEN)
+    assert looked.message.startswith(BROKEN)
 
 
 def test_a_comparison_with_mistakes_that_stumbles_names_none():
@@ -165,7 +169,7 @@ def test_a_comparison_with_mistakes_that_stumbles_names_none():
     assert verdict.outcome is Outcome.FAIL and verdict.mistake is None
 
 
-def test_what_is_returned_is_held_within_bounds():
+def test_what_is_returned_is_held_within_bounds(monkeypatch):
     def many(s):
         for _ in range(30):
             s.f(2).holds(lambda value: None, because="Anything will do.")
@@ -173,8 +177,36 @@ def test_what_is_returned_is_held_within_bounds():
 
     transport = InProcess({"f": lambda x: torch.zeros(900_000)})
     verdict = check_through(asked(many), transport)
+    monkeypatch.setattr(submission, "MAX_HELD", 1 << 20)
+    small = [torch.tensor(0)] * 100  # each takes far more than its element
+    pieces = check_through(asked(many), InProcess({"f": lambda x: small}))
 
+    assert "with what it has returned before" in pieces.message
     assert "with what it has returned before, more than can be handed over" in verdict.message
+
+
+def test_the_time_for_looking_has_an_end(monkeypatch):
+    monkeypatch.setattr(submission, "MAX_LOOKING", 0.02)
+    monkeypatch.setattr(diagnosis, "MAX_LOOKING", 0.02)
+
+    def slow(value):
+        began = time.thread_time()
+        while time.thread_time() - began < 0.03:
+            pass
+        return None if value == [2, 2] else "it is something else"
+
+    def ask(s):
+        for _ in range(9):
+            s.f(2).holds(slow, because="Twice.")
+
+    asked_for = []
+    check(asked(ask), lambda x: asked_for.append(x) or [x])
+    compared = []
+    alike = diagnosis.Comparison(lambda left, right: compared.append(slow(left)))
+
+    assert 1 <= len(asked_for) < 9
+    assert check(asked(ask), lambda x: [x, x]).outcome is Outcome.PASS
+    assert not any(alike(None, None) for _ in range(9)) and len(compared) < 9
 
 
 def test_a_cut_off_says_what_was_asked():

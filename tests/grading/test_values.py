@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from labkit.grading.values import (
     MAX_DEPTH,
     MAX_ELEMENTS,
     MAX_ITEMS,
+    MAX_NAME,
+    MAX_SHOWN,
     MAX_TEXT,
     Foreign,
     copy_value,
@@ -122,14 +126,14 @@ def test_size_and_depth_are_bounded():
         inner = inner[0]
 
     assert "nested deeper" in inner.what
-    assert "100,001 elements" in copy_value([0] * (MAX_ITEMS + 1)).what
+    assert "20,001 elements" in copy_value([0] * (MAX_ITEMS + 1)).what
     assert "more than can be handed over" in copy_value("x" * (MAX_TEXT + 1)).what
     huge = torch.zeros(1).expand(MAX_ELEMENTS + 1)
     assert type(copy_value(huge)) is Foreign
     assert "of shape (400000000, 0)" in copy_value(torch.empty(400_000_000, 0)).what
     assert copy_value(torch.empty(3, 0)).shape == (3, 0)
-    many = copy_value([[0] * 1000] * 1000)
-    assert many.what == "list of more than 300,000 parts, more than can be handed over"
+    many = copy_value([[0] * 1000] * 100)
+    assert many.what == "list of more than 40,000 parts, more than can be handed over"
 
 
 def test_a_list_that_holds_itself_has_an_end():
@@ -137,6 +141,39 @@ def test_a_list_that_holds_itself_has_an_end():
     value += [value, value, value]
 
     assert "parts" in copy_value(value).what or "nested deeper" in str(copy_value(value))
+
+
+class Evasive(type):
+    @property
+    def __module__(cls):
+        raise ValueError("guess")
+
+
+def left_of_a_map():
+    """A tensor that exists only while torch maps a function over others."""
+    left = []
+    torch.vmap(lambda x: left.append(x) or x)(torch.ones(3))
+    return left[0]
+
+
+UNREADABLE = {
+    "a type without a module": Evasive("Type", (), {}),
+    "a tensor out of its map": left_of_a_map,
+    "a nested tensor": lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("make", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_asked_what_it_is_is_named_all_the_same(make):
+    assert copy_value([make()]) == Foreign("a value that can't be read")
+
+
+def test_names_of_types_have_an_end():
+    kind = type("x" * 1_000_000, (), {})
+
+    assert len(copy_value(kind()).what) == len(copy_value(Foreign("x" * 1000)).what) == MAX_NAME
+    assert copy_value(Foreign(3)) == Foreign("3")
 
 
 def test_methods_on_an_instance_are_not_asked():
@@ -170,3 +207,17 @@ def test_values_are_shown_as_they_are_typed():
     assert len(show("x" * 1000)) == 200
     assert describe(None) == "None"
     assert describe(torch.zeros(2, 3)) == "a float32 tensor of shape (2, 3)"
+
+
+def test_what_is_shown_has_an_end():
+    wide = [["y" * 500] * 20] * 24
+
+    began = time.thread_time()
+    for _ in range(3):  # lists in lists in lists: what lies behind the end is not even made
+        wide = [wide] * 24
+    text = show(wide)
+
+    assert len(text) == MAX_SHOWN and text.endswith("…")
+    assert time.thread_time() - began < 0.2
+    assert show(10**400) == "100000000000… (401 digits)"
+    assert show({"a": [0.5, torch.ones(2)], 1: "b"}) == "{'a': [0.5, tensor([1.0, 1.0])], 1: 'b'}"
