@@ -1790,6 +1790,15 @@ COST_HINTS = (
 )
 
 
+# The library's own, which learn the same merges from the same words.
+TRAINERS = (
+    "tokenizers.Tokenizer",
+    "tokenizers.trainers.BpeTrainer",
+    "tokenizers.implementations.ByteLevelBPETokenizer",
+    "tokenizers.implementations.CharBPETokenizer",
+    "tokenizers.implementations.SentencePieceBPETokenizer",
+)
+
 CHALLENGES = (
     Challenge(
         name="learn_merges",
@@ -1799,7 +1808,7 @@ CHALLENGES = (
         mistakes=MERGE_MISTAKES,
         alternatives=(trainer(), by_numbers),
         hints=MERGE_HINTS,
-        not_allowed=("tokenizers.trainers.BpeTrainer", "tokenizers.Tokenizer"),
+        not_allowed=TRAINERS,
     ),
     Challenge(
         name="write_table",

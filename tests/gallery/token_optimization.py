@@ -56,6 +56,14 @@ def b_library(words, count):
     return [tuple(m) for m in json.loads(t.to_str())["model"]["merges"]][:count]
 
 
+def b_ready_made(words, count):
+    import tokenizers
+
+    t = tokenizers.SentencePieceBPETokenizer(add_prefix_space=False)
+    t.train_from_iterator([w for w, n in words.items() for _ in range(n)], show_progress=False)
+    return [tuple(m) for m in json.loads(t.to_str())["model"]["merges"]][:count]
+
+
 def b_minbpe_first(words, count):
     """minbpe's max(stats, key=stats.get): the first of equals."""
     parts = {w: list(w) for w in words}
@@ -732,4 +740,4 @@ WRONG = {
     },
 }
 
-REFUSED = {"learn_merges": [b_library]}
+REFUSED = {"learn_merges": [b_library, b_ready_made]}
