@@ -22,6 +22,7 @@ from labkit.grading.slices import (
     Definition,
     bound_by,
     changed_by,
+    is_star,
     root,
     set_by_calls,
     touched_by,
@@ -201,10 +202,6 @@ class Selection:
         """Where something is checked next after a place: what stands below was not there yet."""
         below = range(index + 1, len(self.statements))
         return next((i for i in below if any(checked_in(self.statements[i]))), len(self.statements))
-
-
-def is_star(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
 
 
 def defines(node: ast.stmt, name: str) -> bool:
