@@ -13,16 +13,16 @@ learner's.
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from labkit.grading.cells import Program
 from labkit.grading.slices import (
     Definition,
+    binders_of,
     bound_by,
+    by_name,
     changed_by,
-    is_star,
     root,
     set_by_calls,
     touched_by,
@@ -64,16 +64,8 @@ class Selection:
         self.statements = program.statements
         self.lessons = program.lessons
         self.learners = [i for i in range(len(self.statements)) if i not in self.lessons]
-        self.binders: dict[str, list[int]] = defaultdict(list)
-        self.changers: dict[str, list[int]] = defaultdict(list)
-        stars = [i for i, node in enumerate(self.statements) if is_star(node)]
-        for index, node in enumerate(self.statements):
-            for name in bound_by(node):
-                self.binders[name].append(index)
-            for name in changed_by(node):
-                self.changers[name].append(index)
-        for name in {name for node in self.statements for name in used_by(node)} if stars else ():
-            self.binders[name] = sorted({*self.binders[name], *stars})
+        self.binders = binders_of(self.statements)
+        self.changers = by_name(self.statements, changed_by)
         self.reached: dict[int, frozenset[str]] = {}
 
     # ---- the narrow choice

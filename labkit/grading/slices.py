@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import dis
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import CodeType
 
 EXTENDED = dis.EXTENDED_ARG
@@ -47,17 +49,30 @@ def slice_for(names: Iterable[str], statements: Sequence[ast.stmt]) -> list[int]
 
 
 def bindings(statements: Sequence[ast.stmt]) -> dict[str, list[int]]:
-    """For each name the statements that bind or change it. `from x import *` might bind any."""
-    binders: dict[str, list[int]] = {}
+    """For each name the statements that bind or change it."""
+    binders, changers = binders_of(statements), by_name(statements, changed_by)
+    names = {*binders, *changers}
+    return {name: sorted({*binders[name], *changers[name]}) for name in names}
+
+
+def binders_of(statements: Sequence[ast.stmt]) -> defaultdict[str, list[int]]:
+    """For each name the statements that bind it. `from x import *` might bind any."""
+    binders = by_name(statements, bound_by)
     stars = [index for index, node in enumerate(statements) if is_star(node)]
-    for index, node in enumerate(statements):
-        for name in {*bound_by(node), *changed_by(node)}:
-            binders.setdefault(name, []).append(index)
-    if stars:
-        used = {name for node in statements for name in used_by(node)}
-        for name in used:
-            binders[name] = sorted({*binders.get(name, ()), *stars})
+    for name in {name for node in statements for name in used_by(node)} if stars else ():
+        binders[name] = sorted({*binders[name], *stars})
     return binders
+
+
+def by_name(
+    statements: Sequence[ast.stmt], names_of: Callable[[ast.stmt], set[str]]
+) -> defaultdict[str, list[int]]:
+    """For each name the statements that have it, in order."""
+    found = defaultdict[str, list[int]](list)
+    for index, node in enumerate(statements):
+        for name in names_of(node):
+            found[name].append(index)
+    return found
 
 
 def bound_by(node: ast.stmt) -> set[str]:
@@ -141,6 +156,7 @@ def first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
 
 
+@lru_cache(maxsize=1024)  # each is asked for several times: what it binds, uses, touches
 def code_of(node: ast.stmt) -> CodeType:
     """A statement compiled by itself; an empty one where it can't be (`return` outside of def)."""
     try:
