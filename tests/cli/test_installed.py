@@ -37,6 +37,8 @@ ROOT = PACKAGE.parent
 NOBODY = 65_534
 OTHER, MARKS = "margarete-zq7", "marks-of-zq7.json"
 CONTROL = "Applies the rectified linear unit function element-wise"  # in the memory of every child
+LONG = 40  # characters of a text that is nobody else's
+CHECKS = PACKAGE / "challenges"
 STRANGE = "open({marker!r}, 'a').write({name!r} + '\\n')\n"
 
 
@@ -186,22 +188,38 @@ def a_spy(texts: Sequence[str] = ()) -> str:
 
 
 def secrets() -> list[str]:
-    """Some of what must not be in a child's memory, and a text that is; more would take long."""
-    reference = max(returns_of("05_temperature"), key=len)
-    return [CONTROL, OTHER, MARKS, reference, longest_text(PACKAGE / "challenges/temperature.py")]
+    """What must not be in a child's memory, and first a text that is: whoever else hands in, where
+    the marks go, the lines of each reference answer, all that each check may say."""
+    others = [OTHER, MARKS]
+    return [CONTROL, *others, *sorted(reference_lines() | texts_of_checks())]
 
 
-def returns_of(lesson: str) -> list[str]:
-    """The lines of the reference answers that begin with `return`."""
-    lines = "\n".join(solutions.source(lesson, name) for name in known_lessons()[lesson])
-    return [line for line in lines.splitlines() if line.startswith("    return ")]
+def reference_lines() -> set[str]:
+    """The lines that make up the reference answers, where they are long enough to be nobody
+    else's."""
+    sources = (
+        solutions.source(les, name) for les, names in known_lessons().items() for name in names
+    )
+    lines = {line.strip() for source in sources for line in source.splitlines()}
+    return {line for line in lines if len(line) >= LONG and line.isascii()}
 
 
-def longest_text(path: Path) -> str:
-    """The longest text in a module's code: of a check it is what a learner is told."""
-    tree = ast.walk(ast.parse(path.read_text("utf-8")))
-    texts = [n.value for n in tree if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    return max((text for text in texts if text.isascii()), key=len, default="")[:60]
+def texts_of_checks() -> set[str]:
+    """The texts in the code of the checks, as messages and hints, less those that are elsewhere."""
+    elsewhere = "".join(
+        path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path.parent != CHECKS
+    )
+    return {
+        text for path in CHECKS.glob("*.py") for text in texts_in(path) if text not in elsewhere
+    }
+
+
+def texts_in(path: Path) -> Iterator[str]:
+    """The beginnings of the long texts in a module's code."""
+    nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+    values = (node.value for node in nodes if isinstance(node, ast.Constant))
+    texts = (value for value in values if isinstance(value, str) and len(value) >= LONG)
+    yield from (text[: 2 * LONG] for text in texts if text.isascii())
 
 
 def digest_of(text: str) -> str:
