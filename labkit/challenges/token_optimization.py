@@ -482,13 +482,14 @@ def cells_of(text: str, form: str) -> list[list[str]]:
 
 def markdown_line(line: str) -> list[str]:
     """The cells of a Markdown line; a backslash takes the next letter as it is."""
-    cells, letters = [""], iter(line.strip())
+    cells: list[list[str]] = [[]]
+    letters = iter(line.strip())
     for letter in letters:
         if letter == "|":
-            cells.append("")
+            cells.append([])
         else:
-            cells[-1] += next(letters, "") if letter == "\\" else letter
-    return [cell.strip() for cell in cells[1:-1]]
+            cells[-1].append(next(letters, "") if letter == "\\" else letter)
+    return ["".join(cell).strip() for cell in cells[1:-1]]
 
 
 def other_table(records: Records, form: str) -> Callable[[Any], str | None]:

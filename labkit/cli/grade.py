@@ -259,7 +259,10 @@ def about_files(pages: Pages) -> list[str]:
         more = f" and {len(pages.kept) - 1} more" if len(pages.kept) > 1 else ""
         lines.append(f"Kept from before, under its date: {pages.kept[0]}{more}.")
     if pages.failed:
-        lines.append(f"{len(pages.failed)} pages could not be written (the marks are all there):")
+        number = len(pages.failed)
+        lines.append(
+            f"{number} page{'s' * (number > 1)} could not be written (the marks are all there):"
+        )
         lines += [f"  {said}" for said in pages.failed[:MOST_LINES]]
         lines += ["  …"] if len(pages.failed) > MOST_LINES else []
     return lines

@@ -31,7 +31,7 @@ from labkit.grading.lines import Line, LineFinder, definition_line, is_learners,
 from labkit.grading.selection import Selection
 from labkit.grading.transport import Arguments, Raised, Reply, call_once
 from labkit.grading.untouched import is_untouched
-from labkit.grading.values import Foreign, copy_value
+from labkit.grading.values import NOT_OVER, Foreign, copy_value
 from labkit.grading.whereabouts import why_missing
 from labkit.grading.wire import Channel, Ended, Message, TooLarge, pack, unpack
 from labkit.grading.withheld import StandIn, withhold_labkit
@@ -195,7 +195,7 @@ class Child:
             packed = packed_reply(reply, blobs)
             self.send(Message(said | packed, blobs))
         except TooLarge:
-            large = Foreign("more than can be handed over")
+            large = Foreign(NOT_OVER)
             packed = {"kind": "returned", "value": pack(large, []), "arguments": None}
             self.send(Message(said | packed))
 

@@ -10,7 +10,16 @@ from typing import Any
 
 import torch
 
-from labkit.grading.values import Foreign, describe, dtype_name, number, shape_text, show, type_name
+from labkit.grading.values import (
+    NOT_OVER,
+    Foreign,
+    describe,
+    dtype_name,
+    number,
+    shape_text,
+    show,
+    type_name,
+)
 
 NUMBERS = (int, float)
 
@@ -44,7 +53,8 @@ def wrong_kind(got: Any, wanted: str) -> str:
     if got is None:
         return "It returned None: did you forget `return`?"
     if type(got) is Foreign:
-        return f"It returned {got.what}; exactly {wanted} was expected."
+        exactly = "" if got.what.endswith(NOT_OVER) else "exactly "
+        return f"It returned {got.what}; {exactly}{wanted} was expected."
     return f"It returned {describe(got)}; {wanted} was expected."
 
 

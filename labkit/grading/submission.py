@@ -309,7 +309,7 @@ def complaint(problem: Callable[[Any], str | None], value: Any, because: str) ->
 def stumbled(value: Any, because: str, error: Exception) -> Failure:
     """The failure of a value over which a check has stumbled."""
     said = f"{because} It returned {describe(value)}, and looking at that failed: {error}"
-    return Failure(sentence(said.strip()), stumbled=error)
+    return Failure(said.strip().rstrip(".") + ".", stumbled=error)
 
 
 def sentence(text: str) -> str:

@@ -168,7 +168,7 @@ def test_pages_that_fail_cost_no_marks_and_can_be_had_again(tmp_path, monkeypatc
     assert run(str(work), "--out", str(out), "--feedback", str(tmp_path / "pages")) == 1
 
     said = capsys.readouterr().err
-    assert "1 pages could not be written (the marks are all there)" in said and "No space" in said
+    assert "1 page could not be written (the marks are all there)" in said and "No space" in said
     assert "alice" in out.read_text(encoding="utf-8") and Path(f"{out}.journal").exists()
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from labkit.course import solutions
 from labkit.grading.remote import Isolation
@@ -45,8 +49,31 @@ def command(*words: object) -> list[str]:
 
 
 def labkit(*words: object) -> subprocess.CompletedProcess[str]:
-    """What that says, and its exit code."""
-    return subprocess.run(command(*words), capture_output=True, text=True, check=False)
+    """What that says, and its exit code; where it wrote rows, its last line counts them."""
+    done = subprocess.run(command(*words), capture_output=True, text=True, check=False)
+    if "--out" in words and done.returncode < 2:
+        out = Path(str(words[words.index("--out") + 1]))
+        check_sums(done.stderr, json.loads(out.read_text(encoding="utf-8")))
+    return done
+
+
+def check_sums(closing: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Asserts that the last line's numbers add up, and agree with the rows."""
+    last = closing.splitlines()[-1]
+    graded = re.match(r"(\d+) of (\d+) submissions graded", last)
+    assert graded, last
+    done, total = map(int, graded.groups())
+    reasons = [
+        int(n) for n in re.findall(r"(\d+) [a-z]", re.sub(r".* not \((.*?)\).*", r"\1", last))
+    ]
+    bad = re.search(r", (\d+) not \(", last)
+    copies = re.search(r", (\d+) left out", last)
+    assert total == done + sum(int(found[1]) for found in (bad, copies) if found)
+    assert not bad or int(bad[1]) == sum(reasons)
+    whole = {(row["learner"], row["lesson"], not row["challenge"]) for row in rows}
+    assert Counter(problem for *_, problem in whole) == Counter(
+        {kind: count for kind, count in ((False, done), (True, int(bad[1]) if bad else 0)) if count}
+    )
 
 
 def outcomes(path: Path) -> dict[tuple[str, str], str]:

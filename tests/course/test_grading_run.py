@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.challenges import challenges_of
+from labkit.cli.grade import closing
 from labkit.course import grading_pool, solutions
 from labkit.course.grading_journal import InUse, Journal, read_entries
 from labkit.course.grading_pool import Job, begin_fresh, pool
@@ -25,6 +26,7 @@ from tests.course.handed_in import (
     CHALLENGES,
     LESSON,
     OpenZygote,
+    check_sums,
     hand_in,
     notebook,
     right,
@@ -54,7 +56,9 @@ class HereEngine:
 def run(path, engine=None, journal=None, seed=None, **options) -> Report:
     found = gather([str(path)], known_lessons())
     with Journal(journal) as kept:
-        return Batch(found, kept, Settings(**options), seed).grade(engine or HereEngine())
+        report = Batch(found, kept, Settings(**options), seed).grade(engine or HereEngine())
+    check_sums(closing(report), map(asdict, report.rows()))
+    return report
 
 
 def marks(report: Report) -> dict[tuple[str, str], str]:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.grading.intake import Contents, NothingFound, walking
+from labkit.grading.intake.gathering import by_parent, together
 from labkit.grading.plain_text import plain_line
 from tests.grading.hand_ins import (
     found_in,
@@ -42,6 +43,19 @@ def test_files_folders_and_globs(tmp_path):
     assert learners(tmp_path / "alice" / "05_temperature.ipynb") == ["alice"]
     assert learners(tmp_path / "alice") == ["alice"]
     assert learners(tmp_path, tmp_path / "bob") == ["alice", "bob"], "what is met twice counts once"
+
+
+def test_files_with_nothing_but_a_disk_in_common_are_no_class():
+    """A folder just below the disk's root is nobody's name."""
+    far = [Path(os.path.abspath("/")) / name for name in ("one/ann/a.ipynb", "two/b.ipynb")]
+    near = [Path(os.path.abspath("/class")) / name for name in ("ann/a.ipynb", "bob/b.ipynb")]
+
+    assert list(together(by_parent(far), dict(zip(far, far, strict=True)))) == [
+        path.parent for path in far
+    ]
+    assert list(together(by_parent(near), dict(zip(near, near, strict=True)))) == [
+        near[0].parent.parent
+    ]
 
 
 def test_nothing_to_grade_is_said(tmp_path):

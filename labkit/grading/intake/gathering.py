@@ -123,11 +123,20 @@ def roots_of(paths: Mapping[Path, Path], lessons: Collection[str]) -> Iterator[R
             yield Root(parent, "", [*listed, *beside])
         else:
             yield from (class_at(path, lessons) for path in those)
-    if files:
-        rest = [path for those in files.values() for path in those]
-        root = Path(os.path.commonpath([os.path.abspath(paths[path]) for path in rest]))
-        pieces = [given(path, root) for path in rest]
-        yield Root(root, name_of_root(root, lessons), pieces)
+    for root, rest in together(files, paths).items():
+        yield Root(root, name_of_root(root, lessons), [given(path, root) for path in rest])
+
+
+def together(
+    files: Mapping[Path, Sequence[Path]], paths: Mapping[Path, Path]
+) -> Mapping[Path, Sequence[Path]]:
+    """Files below the folder that holds all of them; each folder's apart where only a disk does."""
+    rest = [path for those in files.values() for path in those]
+    named = [Path(os.path.abspath(paths[path])) for path in rest]
+    if len({path.anchor for path in named}) > 1:
+        return files
+    root = Path(os.path.commonpath(named)) if named else Path()
+    return files if root == Path(root.anchor) else {root: rest}
 
 
 def by_parent(paths: Iterable[Path]) -> dict[Path, list[Path]]:
