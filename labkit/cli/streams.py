@@ -9,7 +9,7 @@ import io
 import os
 import select
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 
 def settle() -> None:
@@ -20,6 +20,23 @@ def settle() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = io.TextIOWrapper(
+            Unheard(sys.stderr.fileno(), "w", closefd=False),
+            sys.stderr.encoding, "backslashreplace", line_buffering=True, write_through=True,
+        )  # fmt: skip
+
+
+class Unheard(io.FileIO):
+    """Messages and progress bars: where nobody reads on, as after `2>&1 | head`, the work goes
+    on."""
+
+    def write(self, data: Any, /) -> int:
+        """Number of bytes written, or not heard."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
 
 
 def is_unread(stream: TextIO) -> bool:

@@ -53,6 +53,15 @@ def test_a_reader_who_leaves_early_sees_no_traceback() -> None:
     assert (process.returncode, said) == (1, b"")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end another way there")
+def test_work_goes_on_when_nobody_reads_its_messages() -> None:
+    with say(stdout=subprocess.PIPE) as process:
+        process.stderr.close()
+        said = process.stdout.read().decode()
+
+    assert (process.returncode, said.count("José")) == (0, 20_000)
+
+
 def test_another_pipe_that_breaks_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     def break_a_pipe(words: object) -> int:
         raise BrokenPipeError("of a worker")
