@@ -892,6 +892,9 @@ def check_pack_passages(s: Submission) -> None:
         first, second, worth = draw_text(s, "acegi", 9), draw_text(s, "bdfhj", 9), 1 + draw(s, 99)
         texts = [f"{first} {second}", second, f"{blank}{first.upper()}{blank}{second}"]
         expect_texts(texts, [worth, 1 + draw(s, 99), worth], 15, copies)
+    no_copy = "Where the white space is parts the words: an other and another are no copies."
+    expect_texts(["an other", "another", "c"], [3, 2, 1], 15, no_copy)
+    expect_texts(["a b c", "ab c", "a bc"], [3, 2, 1], 15, no_copy)
     alone = "One long passage can be worth more than all the short ones that keep it out."
     expect([1, 20], [3, 30], 21, alone)
     expect([1, 20, 1], [3, 30, 2], 24, alone)
@@ -1134,6 +1137,13 @@ PACK_MISTAKES = (
         picker(better_of_two, dedup=firsts_by(lambda text: " ".join(text.split()))),
         "You even out the white space, and not the case: The cat and the CAT are the same words.",
         "Compare in lower case: text.lower().split().",
+    ),
+    Mistake(
+        "copies-without-space",
+        picker(better_of_two, dedup=firsts_by(lambda text: "".join(text.lower().split()))),
+        "You take all white space out before you compare: `an other` and `another` become one, "
+        "and they are different words.",
+        "Compare the words: text.lower().split().",
     ),
     Mistake(
         "irrelevant-kept",

@@ -263,7 +263,7 @@ def k_megabytes(config, tokens, batch=1, bytes_per_number=2):
 
 
 def clean(text):
-    return "".join(text.split()).casefold() + str(len(text.split()))
+    return tuple(text.casefold().split())
 
 
 def knapsack(passages, relevance, budget, count_tokens):
@@ -388,6 +388,12 @@ def p_spaces(passages, relevance, budget, count_tokens):
     )
 
 
+def p_glued(passages, relevance, budget, count_tokens):
+    return p_two(
+        passages, relevance, budget, count_tokens, same=lambda t: re.sub(r"\s", "", t.casefold())
+    )
+
+
 def p_useless(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, useless=True)
 
@@ -475,6 +481,7 @@ WRONG = {
         p_strip: "copies-only-stripped",
         p_ends: "copies-but-for-ends",
         p_spaces: "copies-but-for-space",
+        p_glued: "copies-without-space",
         p_useless: "irrelevant-kept",
         p_no_line_end: "line-end-forgotten",
         p_less: "exact-fit-refused",
