@@ -159,7 +159,7 @@ def row(lesson: str, name: str, proofs: list[Proof]) -> str:
     columns = "  ".join(f"{part:<14}" for part in [*counts, mutation_score(proofs)])
     seconds = median(proof.seconds for proof in proofs)
     state = "ok" if all(proof.holds for proof in proofs) else "FAILED"
-    return f"{lesson:<16}{name:<19}{columns}  median check {seconds:.2f} s  {state}"
+    return f"{lesson:<22}{name:<22}{columns}  median check {seconds:.2f} s  {state}"
 
 
 def held(proofs: list[Proof], starts: tuple[str, ...]) -> str:
