@@ -56,6 +56,19 @@ def work_dir() -> Path:
     return (PACKAGE.parent if in_checkout() else here) / "work"
 
 
+def lesson_named(asked: str | Path, known: Iterable[str], what: str = "lesson") -> str:
+    """The id that is meant: an id, a number (05 or 5), a topic, or the path of a lesson's file.
+
+    Raises LookupError, with the ids that are nearest, where it is none of the known ones.
+    """
+    ids, name = sorted(known), Path(asked).stem
+    for id in ids:
+        number, _, topic = id.partition("_")
+        if name in (id, topic) or (name.isdecimal() and int(name) == int(number)):
+            return id
+    raise LookupError(f"There is no {what} {str(asked)!r}: {nearest(name, ids)}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence for an unknown name: the names most like it, else all that are known."""
     names = sorted(known)

@@ -65,6 +65,7 @@ def build(lesson: Lesson, screen: Screen) -> str:
     from labkit import paths
     from labkit.course import notebooks
     from labkit.course.execution import execute, kernel_env
+    from labkit.whole_files import write_whole
 
     notebook = notebooks.to_notebook(lesson)
     with tempfile.TemporaryDirectory(prefix="labkit-build-", ignore_cleanup_errors=True) as folder:
@@ -77,7 +78,7 @@ def build(lesson: Lesson, screen: Screen) -> str:
         content = notebooks.to_bytes(notebooks.strip(notebook, lesson.id, private))
     same = lesson.notebook.is_file() and lesson.notebook.read_bytes() == content
     if not same:
-        notebooks.write(lesson.notebook, content)
+        write_whole(lesson.notebook, content)
     size = f"{len(content) / 1e3:.0f} kB"
     return f"{len(ran.cells)} cells in {ran.seconds:.1f} s, {size}, {'same' if same else 'written'}"
 

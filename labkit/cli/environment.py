@@ -24,6 +24,7 @@ from labkit.cli.screen import Screen
 from labkit.cli.trouble import SetupError, not_writable
 from labkit.cli.venv_folder import STAMP, python_in
 from labkit.paths import PACKAGE, in_checkout
+from labkit.whole_files import write_whole
 
 BARE = True
 ENTERED = "LABKIT_ENTERED"
@@ -129,7 +130,7 @@ def show_checkout(site: Path, folder: Path) -> None:
     """
     root = PACKAGE.parent
     text = os.path.relpath(root, site) if folder.is_relative_to(root) else str(root)
-    (site / "labkit.pth").write_text(text + "\n", encoding="utf-8")
+    write_whole(site / "labkit.pth", text + "\n")
 
 
 def read_stamp(folder: Path) -> dict[str, Any]:
@@ -142,11 +143,9 @@ def read_stamp(folder: Path) -> dict[str, Any]:
 
 
 def write_stamp(folder: Path, pins: Pins, extras: set[str]) -> None:
-    """The last act of a set-up; renamed into place, so it is there whole or not at all."""
+    """The last act of a set-up; it is there whole or not at all."""
     stamp = {"pins": pins.fingerprint(python_version(folder)), "extras": sorted(extras)}
-    draft = folder / f"{STAMP}.draft"
-    draft.write_text(json.dumps(stamp), encoding="utf-8")
-    draft.replace(folder / STAMP)
+    write_whole(folder / STAMP, json.dumps(stamp))
 
 
 def python_version(folder: Path) -> str:

@@ -123,14 +123,14 @@ def need_cluster() -> None:
 
 
 def lesson_named(asked: str) -> str:
-    """The id of a lesson with challenges, by id, number or topic."""
+    """The id of a lesson with challenges, by id, number or topic; Usage where there is none."""
+    from labkit import paths
     from labkit.course.grading_settings import known_lessons
-    from labkit.paths import nearest
 
-    for id in known_lessons():
-        if asked in (id, *id.split("_", 1)):
-            return id
-    raise Usage(f"No lesson {asked!r} has challenges: {nearest(asked, known_lessons())}")
+    try:
+        return paths.lesson_named(asked, known_lessons(), "lesson with challenges")
+    except LookupError as error:
+        raise Usage(error.args[0]) from None
 
 
 def grade(args: argparse.Namespace) -> tuple[Report, Pages]:

@@ -21,6 +21,7 @@ from labkit.cli.pins import Locked, Pins, closure, normalise, read_lock, split
 from labkit.cli.screen import Screen, megabytes
 from labkit.cli.trouble import SetupError, disk_full, installer_failed, tail
 from labkit.cli.venv_folder import CUDA_BYTES, PIP, Seen, VenvFolder
+from labkit.whole_files import write_whole
 
 RAW_PROGRESS = (24, 1)  # the first pip with `--progress-bar raw`
 
@@ -174,7 +175,7 @@ class Installer:
     def constraints(self) -> list[str]:
         """The lock as pip and uv read it."""
         path = self.venv.path / "constraints.txt"
-        path.write_text(self.pins.lock, encoding="utf-8")
+        write_whole(path, self.pins.lock)
         return ["--constraint", str(path)]
 
     def pip(self, arguments: Sequence[str], total: int | None, names: Iterable[str] = ()) -> None:

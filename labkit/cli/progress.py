@@ -61,10 +61,11 @@ def report(args: argparse.Namespace, log: ProgressLog, lessons: Sequence[Lesson]
     from labkit.course.cards import progress_card
     from labkit.course.html_page import page
     from labkit.course.standing import standing_in
+    from labkit.whole_files import write_whole
 
     standings = [standing_in(lesson, log) for lesson in lessons]
     if args.html:
-        args.html.write_text(page(standings), encoding="utf-8")
+        write_whole(args.html, page(standings))
         print(f"Written to {args.html}", file=sys.stderr)
     if args.json:
         print(json.dumps([as_json(standing) for standing in standings], indent=2))

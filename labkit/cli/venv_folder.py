@@ -15,6 +15,7 @@ from labkit.cli.children import Children
 from labkit.cli.pins import normalise
 from labkit.cli.screen import Screen
 from labkit.cli.trouble import SetupError, disk_full, not_writable
+from labkit.whole_files import write_whole
 
 STAMP = "labkit.json"
 PIP = ("-P", "-m", "pip")  # and nothing is imported from the current folder
@@ -103,7 +104,7 @@ class VenvFolder:
                 return
             shutil.rmtree(self.path, ignore_errors=True)
             self.path.mkdir(parents=True, exist_ok=True)
-            stamp.write_text("{}", encoding="utf-8")
+            write_whole(stamp, "{}")
         except OSError as error:
             raise not_writable(self.path, error) from error
         self.check_room()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be asked of `labkit verify`."""
-    parser.add_argument("--lesson", help="only this lesson, such as 05_temperature or 05")
+    parser.add_argument("--lesson", help="only this lesson: 05_temperature, temperature or 5")
     parser.add_argument("--seeds", type=int, default=5, help="draw this many sets of cases (5)")
     parser.add_argument(
         "--transport",
@@ -65,16 +65,11 @@ def main(args: argparse.Namespace) -> int:
 
 
 def lessons_to_verify(asked: str | None) -> list[str]:
-    """The ids of the lessons that have challenges; or the one that was asked for."""
-    from labkit.paths import nearest, solutions_dir
+    """The ids of the lessons that have challenges, or the one that was asked for (LookupError)."""
+    from labkit.paths import lesson_named, solutions_dir
 
     lessons = sorted(path.stem for path in solutions_dir().glob("[0-9][0-9]_*.py"))
-    if asked is None:
-        return lessons
-    named = [lesson for lesson in lessons if asked in (lesson, *lesson.split("_", 1))]
-    if not named:
-        raise LookupError(f"No lesson {asked!r} has challenges: {nearest(asked, lessons)}")
-    return named
+    return lessons if asked is None else [lesson_named(asked, lessons, "lesson with challenges")]
 
 
 def names_of(lesson: str) -> list[str]:

@@ -87,16 +87,14 @@ def lessons() -> tuple[Lesson, ...]:
 
 
 def find_lesson(id: str | Path) -> Lesson:
-    """A lesson by id, number, topic or the path of its text or notebook."""
+    """A lesson by id, number (05 or 5), topic or the path of its text or notebook.
+
+    Raises LookupError where there is none of that name, CatalogError where its header is wrong.
+    """
     known = {path.stem: path for path in lesson_paths()}
     if not known:
         raise LookupError(f"There are no lessons in {paths.lessons_dir()}.")
-    asked = Path(id).stem
-    for name, path in known.items():
-        number, _, topic = name.partition("_")
-        if asked in (name, number, topic, number.lstrip("0")):
-            return read_lesson(path)
-    raise LookupError(f"There is no lesson {str(id)!r}: {paths.nearest(asked, known)}")
+    return read_lesson(known[paths.lesson_named(id, known)])
 
 
 def lesson_paths() -> list[Path]:

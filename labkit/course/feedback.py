@@ -20,7 +20,7 @@ from typing import Any
 from labkit.course.cards import OUTCOMES
 from labkit.course.catalog import find_lesson
 from labkit.course.grading_run import Graded, Report, told_apart
-from labkit.course.result_files import write_whole
+from labkit.course.result_files import write_result
 from labkit.grading import fingerprints
 from labkit.grading.plain_text import plain_line, plain_lines, without_places
 
@@ -59,7 +59,7 @@ def write_pages(report: Report, folder: Path) -> Pages:
     for learner in sorted(work):
         path = folder / names[learner]
         try:
-            kept = write_whole(path, page(learner, work[learner]).encode())
+            kept = write_result(path, page(learner, work[learner]).encode())
         except OSError as error:
             pages.failed.append(f"{path}: {error.strerror or error}")
             continue

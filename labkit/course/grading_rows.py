@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from labkit.course.result_files import write_whole
+from labkit.course.result_files import write_result
 from labkit.grading.plain_text import plain_lines
 
 
@@ -87,4 +87,4 @@ def write(rows: Sequence[Row], path: Path, *, excel: bool = False) -> Path | Non
     Returns where an earlier file of that name lies now; None where there was none.
     """
     text = as_csv(rows) if path.suffix.casefold() == CSV else as_json(rows)
-    return write_whole(path, text.encode("utf-8-sig" if excel else "utf-8"))
+    return write_result(path, text.encode("utf-8-sig" if excel else "utf-8"))

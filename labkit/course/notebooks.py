@@ -11,9 +11,7 @@ import ast
 import base64
 import copy
 import hashlib
-import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -330,19 +328,6 @@ def read(path: Path) -> NotebookNode:
         return nbformat.reads(path.read_text("utf-8"), as_version=4)
     except (ValueError, nbformat.ValidationError) as error:
         raise NotebookError(f"{path.name} is not a notebook: {error}") from error
-
-
-def write(path: Path, content: bytes) -> None:
-    """Replace a file in one step: a reader sees the old one or the new one, never half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def first_difference(built: NotebookNode, text: NotebookNode) -> str | None:

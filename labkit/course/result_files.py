@@ -12,8 +12,9 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+from labkit.whole_files import drafted
+
 LONGEST_NAME = 200  # bytes; file systems take 255, and a date or .journal may come to it
-DRAFT = ".labkit-draft"
 
 
 class NotWritable(Exception):
@@ -44,24 +45,15 @@ def check_folder(folder: Path) -> None:
         raise NotWritable(f"nothing can be written to {folder} ({why}); give another") from None
 
 
-def write_whole(path: Path, data: bytes) -> Path | None:
+def write_result(path: Path, data: bytes) -> Path | None:
     """The data under its final name once it is on the disk, never half of it.
 
     Returns where that lies now which was there before; None where nothing was, or the very same.
     """
     if holds(path, data):
         return None
-    draft = path.with_name(f"{DRAFT}-{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        kept = keep_earlier(path)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return kept
+    with drafted(path, data):
+        return keep_earlier(path)
 
 
 def holds(path: Path, data: bytes) -> bool:

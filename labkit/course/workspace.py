@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from labkit.paths import PACKAGE, WORK_MARKER, in_checkout
+from labkit.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,8 @@ def fresh(lesson: Path) -> bytes:
 
 
 def write_copy(lesson: Path, copy: Path) -> Path:
-    """Copy by way of a draft: a cut-off start leaves the old copy or the new one, never half."""
-    draft = copy.with_name(f".{copy.name}.draft")
-    draft.write_bytes(fresh(lesson))
-    draft.replace(copy)
+    """A cut-off start leaves the old copy or the new one, never half; OSError if it can't write."""
+    write_whole(copy, fresh(lesson))
     return copy
 
 
@@ -119,10 +118,8 @@ def read_given(work: Path) -> dict[str, str]:
 
 def write_given(work: Path, given: dict[str, str]) -> None:
     """The marker file: it makes the folder a work folder, and remembers what was given."""
-    draft = work / f"{WORK_MARKER}.draft"
     about = "labkit's record of the lesson versions in this folder"
-    draft.write_text(json.dumps({"about": about, "given": given}, indent=1), encoding="utf-8")
-    draft.replace(work / WORK_MARKER)
+    write_whole(work / WORK_MARKER, json.dumps({"about": about, "given": given}, indent=1))
 
 
 def trust(notebooks: Iterable[Path]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labkit.experiments.experiment import Value
 from labkit.paths import nearest
+from labkit.whole_files import write_whole
 
 Row = dict[str, Value]
 
@@ -90,26 +92,33 @@ def _value(text: str) -> Value:
 
 
 def append(file: Path, row: Row) -> None:
-    """One row more, on the disk when this returns."""
-    fresh = not file.exists()
+    """One row more, on the disk when this returns; OSError where it can't be written."""
+    fresh = not (file.exists() and file.stat().st_size)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+        stream.write(as_csv([row], header=fresh))
         stream.flush()
         os.fsync(stream.fileno())
 
 
 def write(folder: Path, name: str, record: Record) -> None:
-    """Both files, whole or not at all."""
+    """Both files, each whole or as it was, the rows first; OSError where one can't be written."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = folder / f".{name}.csv"
-    rows.unlink(missing_ok=True)
-    for row in record.rows:
-        append(rows, row)
-    about = folder / f".{name}.json"
-    about.write_text(json.dumps(record.provenance, indent=1) + "\n", "utf-8")
-    rows.replace(folder / f"{name}.csv")
-    about.replace(folder / f"{name}.json")
+    write_rows(folder / f"{name}.csv", record.rows)
+    about = json.dumps(record.provenance, indent=1) + "\n"
+    write_whole(folder / f"{name}.json", about)
+
+
+def write_rows(file: Path, rows: Sequence[Row]) -> None:
+    """The table in the place of what the file holds, whole or not at all (OSError)."""
+    write_whole(file, as_csv(rows))
+
+
+def as_csv(rows: Sequence[Row], header: bool = True) -> str:
+    """Rows of the same columns as CSV; without any there is no header either."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    if header and rows:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -68,7 +68,7 @@ def measured(experiment: Experiment, point: Point) -> Row:
 
 def _begun(experiment: Experiment, file: Path) -> list[Row]:
     """What an earlier run left; a line that it could not finish is taken out of the file."""
-    if not file.exists():
+    if not file.exists() or not file.stat().st_size:  # stopped before its first word
         return []
     rows = record.read_rows(file)
     wanted = [*experiment.points[0], *experiment.figures, "seconds"]
@@ -77,9 +77,10 @@ def _begun(experiment: Experiment, file: Path) -> list[Row]:
             f"{file} has the columns {', '.join(rows[0])}, and {experiment.name} measures "
             f"{', '.join(wanted)}: it is of another version. Move it away and run again."
         )
-    file.unlink()
-    for row in rows:
-        record.append(file, row)
+    if rows:
+        record.write_rows(file, rows)
+    else:
+        file.unlink()  # its line of column names may be another version's
     return rows
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from labkit import paths
 from labkit.grading import fingerprints
 from labkit.grading.verify import Proof
+from labkit.whole_files import write_whole
 
 
 def default_folder() -> Path | None:
@@ -84,10 +86,6 @@ def save(file: Path, key: str, proofs: Sequence[Proof]) -> None:
     if not all(proof.holds for proof in proofs):
         return
     text = json.dumps({"key": key, "proofs": [asdict(proof) for proof in proofs]}, indent=1)
-    part = file.with_suffix(".part")
-    try:
+    with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, "utf-8")
-        part.replace(file)
-    except OSError:
-        return
+        write_whole(file, text)

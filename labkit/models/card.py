@@ -16,6 +16,7 @@ from labkit.models.pretraining import Run
 from labkit.models.scoring import MEASURES, Row, Score, Scorecard
 from labkit.models.scoring import as_markdown as rows_as_markdown
 from labkit.models.zoo import WEIGHTS, write_checksums
+from labkit.whole_files import write_whole
 
 WORLD_DATA = "written by the generator labkit.models.world, World(0)"
 DATA = {
@@ -63,11 +64,11 @@ def ship(run: Run, folder: Path) -> PreTrainedModel:
 def write_card(folder: Path, card: dict[str, Any], rows: Sequence[Row] = ()) -> Path:
     """Writes the card for programs and for people, and then the checksums of all files."""
     card |= {"scorecard": [row.as_row() for row in rows]}
-    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    write_whole(folder / "card.json", json.dumps(card, indent=1) + "\n")
     measured = rows_as_markdown(rows) if rows else scores_as_markdown(card["scores"])
     if rows and card["name"] not in {measure.of for measure in MEASURES.values()}:
         measured = f"What is wanted here is wanted of `base`.\n\n{measured}"
-    (folder / "README.md").write_text(f"{as_markdown(card)}\n{measured}\n")
+    write_whole(folder / "README.md", f"{as_markdown(card)}\n{measured}\n")
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors writes for the owner alone; the package is for everyone
     write_checksums(folder)

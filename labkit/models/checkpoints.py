@@ -17,6 +17,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from labkit.whole_files import write_whole
+
 if TYPE_CHECKING:
     from labkit.models.pretraining import Run
 
@@ -62,7 +64,7 @@ def _write(run: Run, tensors: dict[str, torch.Tensor], folder: Path) -> None:
         "losses": run.losses,
         "machine": machine(),
     }
-    (folder / "progress.json").write_text(json.dumps(progress))
+    write_whole(folder / "progress.json", json.dumps(progress))
 
 
 def machine() -> str:

@@ -24,6 +24,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from labkit.paths import nearest
+from labkit.whole_files import write_whole
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "checksums.json"
@@ -157,7 +158,7 @@ def sha256_of(file: Path) -> str | None:
 def write_checksums(folder: Path) -> None:
     files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != CHECKSUMS)
     sums = {file.name: sha256_of(file) for file in files}
-    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=1) + "\n")
+    write_whole(folder / CHECKSUMS, json.dumps(sums, indent=1) + "\n")
 
 
 def _from_folder(name: str, load: Load, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:

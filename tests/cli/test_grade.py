@@ -164,7 +164,7 @@ def test_pages_that_fail_cost_no_marks_and_can_be_had_again(tmp_path, monkeypatc
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labkit.course.feedback.write_whole", full)
+    monkeypatch.setattr("labkit.course.feedback.write_result", full)
     assert run(str(work), "--out", str(out), "--feedback", str(tmp_path / "pages")) == 1
 
     said = capsys.readouterr().err
@@ -181,7 +181,7 @@ def test_marks_that_cannot_be_written_are_kept_in_the_journal(
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labkit.course.grading_rows.write_whole", full)
+    monkeypatch.setattr("labkit.course.grading_rows.write_result", full)
     assert run(str(work), "--out", str(out)) == 2
 
     said = capsys.readouterr().err

@@ -14,7 +14,7 @@ from labkit.course import feedback
 from labkit.course.cards import verdict_card
 from labkit.course.feedback import file_names, page, prose, write_pages
 from labkit.course.grading_run import Graded, Report
-from labkit.course.result_files import write_whole
+from labkit.course.result_files import write_result
 from labkit.grading import Outcome, Verdict
 from labkit.grading.intake import Found
 from labkit.paths import PACKAGE
@@ -173,9 +173,9 @@ def test_one_page_that_cannot_be_written_costs_no_other(tmp_path, monkeypatch):
     def write_but_one(path: Path, data: bytes) -> None:
         if path.name == "bob.html":
             raise OSError(28, "No space left on device")
-        write_whole(path, data)
+        write_result(path, data)
 
-    monkeypatch.setattr(feedback, "write_whole", write_but_one)
+    monkeypatch.setattr(feedback, "write_result", write_but_one)
 
     pages = write_pages(Report([graded(name) for name in ("alice", "bob", "carol")]), tmp_path)
 

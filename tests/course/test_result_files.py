@@ -14,7 +14,7 @@ from labkit.course.result_files import (
     NotWritable,
     check_file,
     check_folder,
-    write_whole,
+    write_result,
 )
 
 
@@ -23,14 +23,14 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_a_result_is_written_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
-    write_whole(tmp_path / "marks.csv", b"before")
+    write_result(tmp_path / "marks.csv", b"before")
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(result_files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "marks.csv", b"after")
+        write_result(tmp_path / "marks.csv", b"after")
 
     assert contents(tmp_path) == {"marks.csv": "before"}
 
@@ -38,7 +38,7 @@ def test_a_result_is_written_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
 def test_what_was_there_is_kept_under_its_date(tmp_path) -> None:
     path = tmp_path / "marks.csv"
     for text in (b"first", b"second", b"second", b"third"):
-        kept = write_whole(path, text)
+        kept = write_result(path, text)
         assert path.read_bytes() == text
         os.utime(path, (1_800_000_000, 1_800_000_000))
         if kept:
@@ -54,7 +54,7 @@ def test_even_a_folder_or_a_dead_link_of_that_name_is_kept(tmp_path) -> None:
     (tmp_path / "link.html").symlink_to(tmp_path / "nowhere")
 
     for name in ("folder.html", "link.html"):
-        kept = write_whole(tmp_path / name, b"page")
+        kept = write_result(tmp_path / name, b"page")
         assert kept and os.path.lexists(kept) and (tmp_path / name).read_bytes() == b"page"
     assert [path.read_text() for path in tmp_path.glob("folder.*/x")] == ["mine"]
 
@@ -63,7 +63,7 @@ def test_a_name_of_any_length_that_is_allowed_can_be_written(tmp_path) -> None:
     path = tmp_path / ("😀" * ((LONGEST_NAME - 4) // 4) + ".csv")
     check_file(path)
     for text in (b"1", b"2"):
-        write_whole(path, text)
+        write_result(path, text)
     assert len(contents(tmp_path)) == 2
 
 

@@ -139,24 +139,6 @@ def test_stripping_twice_changes_nothing_more() -> None:
     assert notebooks.to_bytes(notebooks.strip(once)) == notebooks.to_bytes(once)
 
 
-def test_write_replaces_in_one_step_and_leaves_no_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "lesson.ipynb"
-    path.write_bytes(b"old")
-
-    def fails(*_: object) -> None:
-        raise OSError("disk full")
-
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="disk full"):
-        patched.setattr(notebooks.os, "replace", fails)
-        notebooks.write(path, b"new")
-    assert path.read_bytes() == b"old"
-    notebooks.write(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [file.name for file in tmp_path.iterdir()] == ["lesson.ipynb"]
-
-
 def test_a_file_that_is_no_notebook(tmp_path: Path) -> None:
     path = tmp_path / "05_t.ipynb"
     path.write_text('{"cells": [')
