@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GUARD = ROOT / "tests" / "guard"
+HANGS_AFTER = 180  # seconds; no test asserts on time
 SCRATCH = Path(tempfile.mkdtemp(prefix="labkit-tests-"))
 GUARD_LOG = SCRATCH / "left-loopback.log"
 
@@ -54,9 +55,18 @@ os.environ["MPLBACKEND"] = "agg"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Any warning fails a test of ours; pyproject.toml is also for people's own runs of nbval."""
+    config.addinivalue_line("filterwarnings", "error")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser journeys last: Playwright keeps an event loop running in this thread meanwhile."""
+    """A limit for each. Browser journeys come last: Playwright keeps an event loop running in this
+    thread meanwhile."""
     items.sort(key=lambda item: "browser" in item.path.parts)
+    for item in items:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(HANGS_AFTER))
 
 
 def departures() -> str:

@@ -31,13 +31,15 @@ def loaded(name):
 
 print(json.dumps({name: loaded(name) for name in sys.argv[1:]}))
 """
+# The hub's client tries again and again, for longer each time: all its tries, none of its waiting.
+NO_WAITING = "import time\ntime.sleep = lambda seconds: None\n"
 Answers = dict[str, dict[str, object]]
 
 
-def load(*names: str, cache: Path, **settings: str) -> Answers:
+def load(*names: str, cache: Path, before: str = "", **settings: str) -> Answers:
     """What loading each name gives in a fresh process: the hub's client reads its settings once."""
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, *names],
+        [sys.executable, "-c", before + LOAD, *names],
         env=os.environ | {"HF_HOME": str(cache), "HF_HUB_DISABLE_TELEMETRY": "1"} | settings,
         capture_output=True,
         text=True,
@@ -122,5 +124,5 @@ def test_a_tuning_lesson_runs_to_its_end_on_a_model_of_the_hub(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_hub_that_does_not_answer_is_said_to_be_the_reason(tmp_path: Path) -> None:
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
-    error = str(load(REPO, cache=tmp_path, **nowhere)[REPO]["error"])
+    error = str(load(REPO, cache=tmp_path, before=NO_WAITING, **nowhere)[REPO]["error"])
     assert "could not be loaded from the hub and the local cache" in error

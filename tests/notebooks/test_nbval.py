@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -14,6 +19,7 @@ from labkit.course.notebooks import from_text
 from labkit.kernels.nursery import Nursery
 
 pytestmark = [pytest.mark.slow]
+ROOT = Path(__file__).resolve().parents[2]
 
 Nbval = Callable[[NotebookNode, Path], "CompletedProcess[str]"]
 
@@ -69,6 +75,27 @@ def works_in(process: psutil.Process, work: Path) -> bool:
         return process.environ().get("LABKIT_WORK") == str(work)
     except psutil.Error:
         return False
+
+
+@pytest.mark.parametrize("folder", ["lessons", "work"])
+def test_an_instructors_own_run_needs_no_test_tools(
+    course: Path, folder: str, fixture_notebook: bytes
+) -> None:
+    """Plain `pytest --nbval-lax FILE` under the checkout's own settings, with no plugin but nbval:
+    the environment that `labkit lab` makes has no other."""
+    shutil.copy(ROOT / "pyproject.toml", course)
+    notebook = course / folder / "99_fixture.ipynb"
+    notebook.parent.mkdir(exist_ok=True)
+    notebook.write_bytes(fixture_notebook)
+    plugins = {point.name for point in entry_points(group="pytest11")} - {"nbval"}
+    blocked = [option for name in sorted(plugins) for option in ("-p", f"no:{name}")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *blocked, "--nbval-lax", str(notebook)],
+        cwd=course, env=os.environ | {"LABKIT_WORK": str(course / "work")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 passed" in done.stdout and "warning" not in done.stdout
 
 
 def test_a_changed_output_fails_at_its_cell(course: Path, nbval: Nbval) -> None:
