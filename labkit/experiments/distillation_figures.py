@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from labkit.estimates import mean_interval
 from labkit.experiments import running
 from labkit.instruments.plots import COLOURS, MARKERS, Figure, drawn
-from labkit.instruments.sampling import mean_of_few
 from labkit.models.scoring import Figure as Measured
 
 NAME = "distillation"
-MOST = 100.0  # nats a token: above any loss
 FEW = 40  # texts, where temperatures and teachers are compared
 Curves = Mapping[str, Mapping[float, Measured]]
 
@@ -43,9 +42,9 @@ def _label(who: str, temperature: float) -> str:
 
 
 def _loss(**wanted: int | float | str) -> Measured:
-    """The mean over seeds; `mean_of_few` is for shares, so losses go there as shares of MOST."""
-    values = [float(value) / MOST for value in running.load(NAME).column("loss", **wanted)]
-    mean, low, high = (MOST * share for share in mean_of_few(values))
+    """The mean over seeds with Student's 95 % interval."""
+    values = [float(value) for value in running.load(NAME).column("loss", **wanted)]
+    mean, low, high = mean_interval(values)
     return Measured("held-out loss", mean, len(values), low, high, "nats a token")
 
 

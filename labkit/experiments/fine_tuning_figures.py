@@ -26,7 +26,7 @@ Drawn = plots.Figure | NotRecorded
 
 
 def spread(name: str, values: Sequence[float]) -> Figure:
-    """The mean over seeds, two or more, with Student's 95 % interval."""
+    """The mean over seeds with Student's 95 % interval."""
     mean, low, high = mean_of_few(values)
     return Figure(name, mean, len(values), low, high)
 

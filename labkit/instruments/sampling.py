@@ -6,11 +6,10 @@ applies them: temperature, top-k, top-p, min-p.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -21,13 +20,10 @@ from transformers import (
     TemperatureLogitsWarper,
 )
 
-from labkit.models.generation import filters
+from labkit.estimates import mean_interval
+from labkit.models.generation import check_temperatures, filters
 
 Grid = dict[float, list[list[str]]]  # temperature → prompt → samples (labkit.models.complete_grid)
-# Student's t for 95 %, by degrees of freedom: what two to eleven batches need.
-_STUDENT_95 = dict(
-    enumerate((12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228), start=1)
-)
 TEMPERATURES = (0.0, 0.2, 0.5, 0.8, 1.0, 1.3, 1.6, 2.0)
 
 
@@ -56,7 +52,11 @@ def next_token_probabilities(
     top_p: float | None = None,
     min_p: float | None = None,
 ) -> Tensor:
-    """Probabilities of the next token, shape (vocab,); temperature 0 is all on the argmax."""
+    """Probabilities of the next token, shape (vocab,); temperature 0 is all on the argmax.
+
+    Raises ValueError for a temperature below 0.
+    """
+    check_temperatures([temperature])
     if temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(), logits.numel()).float()
     cuts = filters(top_k, top_p, min_p)
@@ -76,10 +76,13 @@ def effective_vocabulary(probabilities: Tensor) -> float:
 
 
 def mean_of_few(shares: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of two to eleven independent shares, with Student's 95 % interval: (mean, low, high)."""
-    half = _STUDENT_95[len(shares) - 1] * stdev(shares) / math.sqrt(len(shares))
-    mean = fmean(shares)
-    return mean, max(0.0, mean - half), min(1.0, mean + half)
+    """Mean of independent shares, with Student's 95 % interval in [0, 1]: (mean, low, high).
+
+    One share tells nothing of how they spread, and its interval is (0, 1). Raises ValueError for
+    none.
+    """
+    mean, low, high = mean_interval(shares)
+    return mean, max(0.0, low), min(1.0, high)
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,16 @@ def share_distinct(grid: Grid, batch: int = 50) -> list[Point]:
     """For each temperature, how many different texts there are in a batch, as a share of the batch.
 
     The mean of disjoint batches, with Student's 95 % interval: a bootstrap would draw texts twice
-    and count fewer different ones. At least two batches are needed.
+    and count fewer different ones. Raises ValueError where the texts make no batch.
     """
     points = []
     for temperature, rows in grid.items():
         texts = [text for row in rows for text in row]
+        if not 0 < batch <= len(texts):
+            raise ValueError(
+                f"{len(texts)} texts at temperature {temperature:g} make no batch of {batch}; give "
+                f"a batch from 1 to {len(texts)}, or draw more samples"
+            )
         batches = [texts[i : i + batch] for i in range(0, len(texts) - batch + 1, batch)]
         shares = [len(set(some)) / batch for some in batches]
         points.append(Point(temperature, *mean_of_few(shares), n=len(texts)))

@@ -11,13 +11,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import MixtralConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import mean_interval
 from labkit.models import architectures, routing
 from labkit.models.batches import Batch, batch
 from labkit.models.pretraining import WORLD, Run, weighted_loss
@@ -30,7 +31,6 @@ MOE, ACTIVE, TOTAL = COMPARED = ("moe", "moe_twin_active", "moe_twin_total")
 UNBALANCED = "moe_unbalanced"
 FAMILY = (*COMPARED, UNBALANCED)
 HELD_OUT = -5  # the seed of texts that no training batch holds: theirs is 0 or more
-T_97_5 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # Student's t by degrees of freedom
 Runs = dict[str, list[Run]]
 
 
@@ -81,10 +81,9 @@ def domain_losses(model: PreTrainedModel, texts: dict[str, Batch]) -> dict[str, 
 
 
 def over_seeds(name: str, values: list[float], unit: str = "nats") -> Figure:
-    """The mean over seeds with Student's interval; `n` counts seeds."""
-    n, middle = len(values), fmean(values)
-    half = T_97_5[n - 1] * stdev(values) / math.sqrt(n) if n > 1 else math.inf
-    return Figure(name, middle, n, middle - half, middle + half, unit)
+    """The mean over seeds with Student's 95 % interval; `n` counts seeds. ValueError for none."""
+    mean, low, high = mean_interval(values)
+    return Figure(name, mean, len(values), low, high, unit)
 
 
 def active_parameters(model: PreTrainedModel) -> int:

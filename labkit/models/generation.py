@@ -7,6 +7,8 @@ ended leaves the batch. For the many short answers of a lesson this is several t
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -43,8 +45,11 @@ def complete(
     """`samples` completions of each prompt, cut before `stop`; temperature 0 is greedy decoding.
 
     The filters are off when None. The draws depend on `seed` and on the batch; the global random
-    state is neither used nor changed.
+    state is neither used nor changed. Raises ValueError for a temperature below 0, and where
+    samples or max_new_tokens are below 1.
     """
+    check_temperatures([temperature])
+    check_counts(samples=samples, max_new_tokens=max_new_tokens)
     generator = torch.Generator(model.device).manual_seed(seed)
     sampler = Sampler(filters(top_k, top_p, min_p), generator)
     temperatures = [temperature] * samples
@@ -65,7 +70,12 @@ def complete_grid(
     stop: str | None = "\n",
     seed: int = 0,
 ) -> dict[float, list[list[str]]]:
-    """As `complete`, at several temperatures; greedy rows come once, not `samples` times."""
+    """As `complete`, at several temperatures; greedy rows come once, not `samples` times.
+
+    Raises ValueError as `complete` does, and for a temperature that is given twice.
+    """
+    check_temperatures(temperatures)
+    check_counts(samples=samples, max_new_tokens=max_new_tokens)
     generator = torch.Generator(model.device).manual_seed(seed)
     sampler = Sampler(filters(top_k, top_p, min_p), generator)
     columns = [t for t in temperatures for _ in range(samples if t else 1)]
@@ -109,6 +119,30 @@ def complete_after(
         for i in chunk:
             texts[i] = [next(decoded).split(stop)[0] if stop else next(decoded) for _ in endings[i]]
     return texts
+
+
+def check_temperatures(temperatures: Sequence[float]) -> None:
+    """ValueError unless each is a number from 0 on, and given once."""
+    times = Counter(temperatures)
+    for temperature, count in times.items():
+        if not 0 <= temperature < math.inf:
+            raise ValueError(
+                f"a temperature of {temperature:g} was given, expected 0 (greedy decoding) or more"
+            )
+        if count > 1:
+            raise ValueError(
+                f"the temperature {temperature:g} was given {count} times, expected each once; "
+                "for more texts at a temperature give a larger `samples`"
+            )
+    if not times:
+        raise ValueError("no temperatures were given, expected one or more, such as (0.0, 1.0)")
+
+
+def check_counts(**counts: int) -> None:
+    """ValueError, with the argument's name, for one below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name}={count} was given, expected 1 or more")
 
 
 def filters(

@@ -106,6 +106,20 @@ def test_distinct_counts_different_texts_in_batches_with_students_interval() -> 
         assert point.low == point.share == point.high == pytest.approx(share)
 
 
+@pytest.mark.parametrize("batches", [1, 2, 11, 12, 13, 40])
+def test_distinct_takes_any_number_of_batches(batches: int) -> None:
+    texts = [[str(i % 6)] for i in range(4 * batches)]
+    (point,) = sampling.share_distinct({1.0: texts}, batch=4)
+    assert 0 <= point.low <= point.share <= point.high <= 1
+    assert batches > 1 or (point.low, point.high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("batch", [0, -1, 9])
+def test_texts_that_make_no_batch_are_said(batch: int) -> None:
+    with pytest.raises(ValueError, match=rf"8 texts at temperature 1 make no batch of {batch}; "):
+        sampling.share_distinct({1.0: [["a"]] * 8}, batch=batch)
+
+
 def test_the_judges_know_right_from_wrong() -> None:
     from labkit.models.scoring import fact_questions, program_tasks
     from labkit.models.world import World

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -56,6 +58,37 @@ def test_a_grid_holds_every_temperature_and_greedy_once(base: Loaded) -> None:
     assert [len(row) for row in grid[0.0]] == [1] * 4
     assert [len(row) for row in grid[1.0]] == [3] * 4
     assert grid[0.0] == complete(*base, PROMPTS, max_new_tokens=8)
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "said"),
+    [
+        ((0.5, 1.0, 0.5), r"temperature 0\.5 was given 2 times, expected each once; .* `samples`"),
+        ((0, 1.0, -0.0), r"temperature 0 was given 2 times"),
+        ((1, 1.0, True), r"temperature 1 was given 3 times"),
+        ((1.0, -0.5), r"temperature of -0\.5 was given, expected 0 \(greedy decoding\) or more"),
+        ((math.nan,), r"temperature of nan was given, expected 0"),
+        ((math.inf,), r"temperature of inf was given, expected 0"),
+        ((), r"no temperatures were given, expected one or more"),
+    ],
+)
+def test_temperatures_that_make_no_grid_are_said(
+    base: Loaded, temperatures: tuple[float, ...], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        complete_grid(*base, PROMPTS, temperatures, max_new_tokens=1)
+
+
+def test_what_can_be_no_sample_is_said(base: Loaded) -> None:
+    with pytest.raises(ValueError, match=r"temperature of -1 was given, expected 0"):
+        complete(*base, PROMPTS, temperature=-1)
+    with pytest.raises(ValueError, match=r"temperature of -1 was given, expected 0"):
+        next_token_probabilities(torch.zeros(3), -1)
+    for counts in ({"samples": 0}, {"max_new_tokens": -2}):
+        ((name, count),) = counts.items()
+        for call in (complete, lambda *given, **more: complete_grid(*given, (1.0,), **more)):
+            with pytest.raises(ValueError, match=f"{name}={count} was given, expected 1 or more"):
+                call(*base, PROMPTS, **counts)  # type: ignore[arg-type]
 
 
 def test_a_seed_repeats_and_another_does_not(base: Loaded) -> None:
