@@ -158,10 +158,11 @@ def _split_imports(source: str) -> tuple[list[str], list[str]]:
 
 def _comment_lines(lines: list[str]) -> int:
     """How many lines at the top of a cell are comments or magics, which stay at the top."""
-    top = 0
+    top, goes_on = 0, False
     for number, line in enumerate(lines, start=1):
-        if line.startswith(("#", "%")):
+        if goes_on or line.startswith(("#", "%", "!")):
             top = number
+            goes_on = line.endswith("\\") and not line.startswith("#")
         elif line.strip():
             break
     return top
@@ -195,11 +196,15 @@ def _first_lineno(function: Function) -> int:
 
 
 def _parse(source: str) -> ast.Module | None:
-    """The cell's syntax tree with its lines in place, or None where it isn't Python."""
-    plain = re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+    """The cell's syntax tree with its lines in place, or None where it isn't Python.
+
+    By the rules that hold for what is handed in (labkit/grading/cells.py).
+    """
+    from labkit.grading.cells import Program, read_cell
+
     try:
-        return ast.parse(plain)
-    except SyntaxError:
+        return read_cell(source, Program())[0]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 

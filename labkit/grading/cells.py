@@ -15,6 +15,10 @@ import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.core.inputtransformer2 import TransformerManager
 
 CODE = "code"  # the kind of cell that is run
 BODY_MAGICS = {"time", "capture", "prun"}  # %%time and its like: their cell is run as it is
@@ -104,23 +108,31 @@ def problem(error: BaseException) -> str:
 
 
 def parsed(cell: str, program: Program, filename: str) -> ast.Module:
-    """The cell's tree; by IPython's rules where plain Python has none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an invalid escape in a string is the learner's own affair
-        try:
-            tree, source = ast.parse(cell), cell
-        except SyntaxError:
-            source = transformed(cell.translate(INVISIBLE), program, filename)
-            tree = ast.parse(source)
+    """The cell's tree, whose lines are then found under its file's name. Raises as `read_cell`."""
+    tree, source = read_cell(cell, program, filename)
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
     return tree
 
 
+def read_cell(cell: str, program: Program, filename: str = "cell") -> tuple[ast.Module, str]:
+    """The cell's tree and the Python that it is of, line by line where the cell has it: by
+    IPython's rules where plain Python has none.
+
+    Raises SyntaxError or ValueError for what is no Python, RecursionError or MemoryError for what
+    is nested too deeply.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in a string is the learner's own affair
+        try:
+            return ast.parse(cell), cell
+        except SyntaxError:
+            source = transformed(cell.translate(INVISIBLE), program, filename)
+            return ast.parse(source), source
+
+
 def transformed(cell: str, program: Program, filename: str) -> str:
     """The cell as IPython would hand it to Python; of a %%magic its body, or nothing."""
-    from IPython.core.inputtransformer2 import TransformerManager
-
     above = 0
     while magic := CELL_MAGIC.match(cell):
         if magic[1] not in BODY_MAGICS:
@@ -132,7 +144,22 @@ def transformed(cell: str, program: Program, filename: str) -> str:
     above += sum(
         1 for _ in takewhile(str.isspace, cell.splitlines(keepends=True))
     )  # which IPython drops
-    return "\n" * above + TransformerManager().transform_cell(cell)
+    return "\n" * above + line_by_line().transform_cell(cell)
+
+
+def line_by_line() -> TransformerManager:
+    """IPython's transformations, but each line keeps its number: they join a magic's lines."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    class LineByLine(TransformerManager):
+        def do_one_token_transform(self, lines: list[str]) -> tuple[bool, list[str]]:
+            changed, new = super().do_one_token_transform(lines)
+            pairs = zip(lines, new, strict=False)
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            blank = ["\n"] * (len(lines) - len(new))
+            return changed, [*new[: same + 1], *blank, *new[same + 1 :]]
+
+    return LineByLine()
 
 
 def keep(program: Program, node: ast.stmt, filename: str, lessons: Collection[str]) -> None:

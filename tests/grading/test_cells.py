@@ -66,6 +66,20 @@ def test_what_ipython_takes_is_taken(cell):
     assert read(cell) == (["x = 1"], [])
 
 
+def test_a_line_of_an_expression_may_begin_with_a_sign_that_magics_begin_with():
+    assert read("x = (10\n % 3)\n%time y = 1") == (["x = 10 % 3", "y = 1"], [])
+    assert read("x = (10\n% 3)") == (["x = 10 % 3"], [])
+    text = "x = '''\n%time\n!ls\n'''"
+    assert read(f"%matplotlib inline\n{text}") == ([r"x = '\n%time\n!ls\n'"], [])
+
+
+def test_lines_keep_their_numbers_below_a_magic_of_several():
+    above = "!ls \\\n  -l\n%time f(1, \\\n  2)\n\n"
+    cell = f"{above}def f(*x):\n    %cd \\\n  /tmp\n    return x\nz = 1"
+    numbers = {type(node): node.lineno for node in program_of([cell]).statements}
+    assert numbers[ast.FunctionDef] == 6 and numbers[ast.Assign] == 10
+
+
 def test_signs_without_width_stay_where_they_are_text():
     (statement,) = program_of(["x = '\u200b'"]).statements
 

@@ -96,6 +96,30 @@ def test_notebook_metadata_is_minimal_and_the_same_on_every_machine() -> None:
     assert "version" not in metadata.language_info
 
 
+@pytest.mark.parametrize(
+    "above",
+    [
+        "x = (10\n% 3)",
+        "x = (10\n     % 3)",
+        'text = """\n%time\n!ls\n"""',
+        "%config A = [1, \\\n  2]",
+        "!pip install \\\n  nothing",
+        "files = !ls",
+        "print?",
+    ],
+)
+def test_a_stub_is_found_below_whatever_ipython_takes(course: Path, above: str) -> None:
+    stub = 'def double(x: float) -> float:\n    """Twice x."""\n    ...'
+    cell = f"{above}\n\n{stub}\n\nlast = 1"
+    notebook = built()
+    notebook.cells = [*notebook.cells[:1], notebooks._node(cell_type="code", source=cell)]
+    assert notebooks.stub_cells(notebook, "99_fixture") == {"double": 1}
+    assert notebooks._stub_names(notebook.cells[1]) == ["double"]
+    solved = notebooks.solve(notebook, "99_fixture").cells[1].source
+    assert above in solved and "return math.fsum([x, x])\n\nlast = 1" in solved
+    assert "..." not in solved.replace(above, "")
+
+
 def test_same_text_same_bytes() -> None:
     assert notebooks.to_bytes(built()) == notebooks.to_bytes(built())
 
