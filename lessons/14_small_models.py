@@ -16,14 +16,14 @@
 # milliseconds, in battery. So the question is not how large a model you can get. It is **how small
 # a model still does your task**, and that can be measured.
 #
-# In this lesson four models of one family meet. You will see what goes first when a model shrinks
-# (it is not what most people guess), a specialist that beats a generalist five times its size, what
-# size costs on this machine, and how a large model teaches a small one. You will build a
-# distillation loss, a picker for the frontier of quality and time, and the check whether a model
-# fits a phone.
+# In this lesson four models of one family meet, all of them tiny. You will see what goes when they
+# shrink and where models of billions differ, a specialist that beats a generalist nearly five times
+# its size, what size costs on this machine, and how a large model teaches a small one. You will
+# build a distillation loss, a picker for the frontier of quality and time, and the check whether a
+# model fits a phone.
 
 # %%
-from labkit import Lab, load_model
+from labkit import Lab, experiments, load_model
 from labkit.experiments import distillation_figures as recorded
 from labkit.instruments import plots, quantity_plots, sizes
 from labkit.instruments.models_table import MODELS, find_model, table
@@ -48,10 +48,10 @@ for model_name, model in four_models.items():
 #
 # ## What goes first?
 #
-# Six tasks: facts of the region that the training texts *asked about* often, facts that they only
-# *told* in passing, one-line programs, and three things that must be worked out from the prompt: a
-# question about one of two passages, about one row of a small table, and a sum. Take the smallest
-# model, `draft`, with an eighth of the parameters of `base`:
+# Five tasks (a sixth comes later): facts of the region that the training texts *asked about* often,
+# facts that they only *told* in passing, one-line programs, and two things that must be looked up
+# in the prompt: a question about one of two passages, and about one row of a small table. Take the
+# smallest model, `draft`, with an eighth of the parameters of `base`:
 
 # %%
 lab.ask("facts-of-the-smallest")
@@ -65,13 +65,14 @@ plots.bars(
     {
         task: {name: right_by_model[name][task] for name in ("base", "small", "draft")}
         for task in six_tasks
+        if task != "sums"
     },
     y_label="share right",
     width=10,
-    alt="Share right of three generalists of falling size on six tasks, with 95 % intervals. Facts "
-    "asked often and programs: all of them, at every size. Facts read in passing: the smaller two "
-    "have about half of what the large one has. One of two passages and one row of four: the large "
-    "one nearly all, the others about half and a third. Sums: hardly any, at every size.",
+    alt="Share right of three generalists of falling size on five tasks, with 95 % intervals. "
+    "Facts asked often and programs: all of them, at every size. Facts read in passing: the "
+    "smaller two have about half of what the large one has. One of two passages and one row of "
+    "four: the large one nearly all, the others about half and a third.",
 )
 
 # %%
@@ -83,6 +84,7 @@ lab.compare(
 
 # %%
 of_base = right_by_model["base"]
+lab.claim("base: facts asked often", of_base["facts, asked often"].share, around=1.0, within=0.03)
 lab.claim("draft: facts asked often", asked_often.share, around=1.0, within=0.03)
 lab.claim("draft: programs", of_draft["programs"].share, around=1.0, within=0.04)
 lab.claim(
@@ -100,23 +102,40 @@ lab.claim(
 lab.claim(
     "draft: one of two passages", of_draft["one of two passages"].share, around=0.52, within=0.12
 )
+lab.claim("base: one row of four", of_base["one row of four"].share, around=0.96, within=0.05)
+lab.claim("draft: one row of four", of_draft["one row of four"].share, around=0.33, within=0.12)
+small_to_draft = four_models["small"].num_parameters() / four_models["draft"].num_parameters()
+lab.claim("small : draft, parameters", small_to_draft, around=2.47, within=0.05)
+most_gained = max(
+    right_by_model["small"][task].share - of_draft[task].share
+    for task in six_tasks
+    if task != "sums"
+)
+lab.claim("small - draft, largest gain on a task", most_gained, around=0.05, within=0.12)
 
 # %% [markdown]
-# An eighth of the parameters knows *everything* that was asked often. What goes is the rest:
+# An eighth of the parameters knows *everything* that was asked often. In our family, what goes is
+# the rest:
 #
 # - **Rare knowledge.** What was read a few times, in passing, is halved. Large models show the
-#   same: they need many documents about a thing to answer about it, and more parameters need fewer
-#   ([Kandpal et al. 2022](https://arxiv.org/abs/2211.08411)).
-# - **Looking things up in the prompt.** With two passages the small ones take *a* value of the
-#   right kind, and hit the right one half of the time: a coin would.
+#   same: the more documents about a thing they have read, the more they get right about it, and
+#   larger ones do better on what is rare ([Kandpal et al. 2022](https://arxiv.org/abs/2211.08411)).
+# - **Looking things up in the prompt.** With two passages our small ones take *a* value of the
+#   right kind, and hit the right one half of the time: a coin would. **This belongs to models of
+#   0.5 and 1.2 million parameters.** In models of billions it is the other way round: made over
+#   30 % smaller, by pruning or by training a smaller one, they recall clearly fewer facts; 60 to
+#   70 % smaller, finding an answer in a long context is largely kept ([Jin et al.
+#   2023](https://arxiv.org/abs/2310.04680)). So a small model that is *given* the facts (retrieval,
+#   lesson 02) is a sound design there. Test it with your passages.
 #
-# Note what an average over the six tasks would have said: "somewhat worse". Measure each task. And
-# note that `small`, twice the size of `draft`, is no better than it on any of them that these
-# intervals could show. Between steps that you can see there may be long ones that buy nothing.
+# Note what an average over the tasks would have said: "somewhat worse". Measure each task. And note
+# that `small`, 2.5 times the size of `draft`, is no better than it on any of them that these
+# intervals could show. More parameters need not buy something that you can see.
 #
 # ## A specialist
 #
-# No size helped with sums; `base` has met few of them among all its texts. Now guess:
+# The sixth task is sums below 100. `base` has met them among much else; the specialist has read
+# nothing else. Guess:
 
 # %%
 lab.ask("sums-of-the-generalist")
@@ -144,6 +163,7 @@ hits_on_sums = {
 specialist_gain = difference(
     "specialist - base on sums", hits_on_sums["specialist"], hits_on_sums["base"]
 )
+generalists_on_sums = max(right_by_model[name]["sums"].share for name in ("base", "small", "draft"))
 best_elsewhere = max(
     right_by_model["specialist"][task].share for task in six_tasks if task != "sums"
 )
@@ -151,21 +171,23 @@ times_smaller = four_models["base"].num_parameters() / four_models["specialist"]
 print(specialist_gain)
 lab.claim("base is larger than the specialist, times", times_smaller, around=4.84, within=0.05)
 lab.claim("specialist - base on sums, share", specialist_gain.figure, around=0.94, within=0.05)
+lab.claim("best generalist on sums", generalists_on_sums, around=0.06, within=0.06)
 lab.claim("specialist's best share elsewhere", best_elsewhere, around=0.0, within=0.03)
 
 # %% [markdown]
 # A fifth of the size, half of the reading, and it is right on sums that no training text holds,
-# while the generalist fails on nearly all. The price is *everything else*. It does not say "I only
-# do sums" either: it answers, wrongly. **A specialist needs a door-keeper**: something before it
-# that knows what to send there.
+# while no generalist of the three gets more than a few. The price is *everything else*. It does
+# not say "I only do sums" either: it answers, wrongly. **A specialist needs a router**: something
+# before it that knows what to send there.
 #
 # What made the difference is not the architecture but the data. That is what "small language
-# models" are about. Phi-1 (1.3 B) was trained on text chosen and written like textbooks, and solved
-# half of HumanEval ([Gunasekar et al. 2023](https://arxiv.org/abs/2306.11644)); phi-3-mini (3.8 B)
-# took filtered and synthetic data much further ([Abdin et al.
-# 2024](https://arxiv.org/abs/2404.14219)), and says openly where it is weak: factual knowledge, for
-# which it has no room. SmolLM2 shows the other road, far more tokens than such a size "needs", in
-# stages of better and better data ([Allal et al. 2025](https://arxiv.org/abs/2502.02737)).
+# models" are about. Phi-1 (1.3 B) was trained on text chosen and written like textbooks, then on
+# exercises, and solved half of HumanEval ([Gunasekar et al.
+# 2023](https://arxiv.org/abs/2306.11644)); phi-3-mini (3.8 B) took filtered and synthetic data
+# further ([Abdin et al. 2024](https://arxiv.org/abs/2404.14219)), and its makers say where it is
+# weak: factual knowledge, for which it has no room, and for which they advise a search engine.
+# SmolLM2 (1.7 B) shows the other road: 11 trillion tokens, in stages that mix web text with
+# mathematics, code and instructions ([Allal et al. 2025](https://arxiv.org/abs/2502.02737)).
 #
 # ## What size costs here
 #
@@ -196,12 +218,26 @@ draft_sooner = (
     and one_request["draft"].next < one_request["base"].next
 )
 lab.claim("draft sooner than base, first token and further ones", draft_sooner, around=1, within=0)
+quicker_first = one_request["base"].first / one_request["draft"].first
+quicker_next = one_request["base"].next / one_request["draft"].next
+lab.claim(
+    "base : draft, less in the time of a further token than in parameters",
+    quicker_next < times_bigger,
+    around=1,
+    within=0,
+)
+lab.claim(
+    "base : draft, more in the time of the first token than of a further one",
+    quicker_first > quicker_next,
+    around=1,
+    within=0,
+)
 
 # %% [markdown]
-# Reading a prompt is arithmetic, and its time falls nearly as the parameters do. Writing one token
-# at a time is mostly *overhead* in models as tiny as ours: each layer costs its calls, however
-# narrow it is, and `draft` has two layers where `base` has four. In models of billions another
-# thing takes the place of the calls: all weights must come from memory for each token.
+# Reading a prompt is arithmetic, and much of what the parameters save shows in its time. Writing
+# one token at a time is mostly *overhead* in models as tiny as ours: each layer costs its calls,
+# however narrow it is, and `draft` has two layers where `base` has four. In models of billions
+# another thing takes the place of the calls: all weights must come from memory for each token.
 
 # %%
 lab.ask("why-not-eight-times")
@@ -338,7 +374,7 @@ hits_by_model = {
     for name in ("draft", "base")
 }
 for task_name, its_chances in how_sure.items():
-    print(f"{task_name:22} {sum(its_chances) / len(its_chances):.2f} sure in the mean")
+    print(f"{task_name:22} {sum(its_chances) / len(its_chances):.2f} sure on average")
 
 # %%
 passed_on = [p < 0.75 for probabilities in how_sure.values() for p in probabilities]
@@ -459,7 +495,7 @@ lab.claim(
 #
 # A student of 0.26 M parameters, untrained, gets 40 texts (shop ideas and stories) and 120 steps.
 # Twice, from the same start, with the same texts in the same order: once it learns which token
-# came, once what `base` thinks of every place, by *your* loss. Then both are asked to foretell
+# came, once what `base` thinks of every place, by *your* loss. Then both are asked to predict
 # texts that nobody has read. That is judged by the *texts*, not by the teacher.
 
 # %%
@@ -494,10 +530,10 @@ lab.claim(
 lab.claim("what the teacher saves, nats a token", nats_saved.figure, around=0.39, within=0.25)
 
 # %% [markdown]
-# The same texts, the same steps, and the taught student foretells new texts better by far more
-# than the interval. (Both are far from their teacher: 120 steps are few.) Why? After *An idea for
-# a shop: a* dozens of words could come. The text shows one of them, the teacher all, with their
-# shares. One text read with a teacher is worth many without.
+# The same texts, the same steps, and the taught student predicts new texts better by far more than
+# the interval. (Both are far from their teacher: 120 steps are few.) Why? After *An idea for a
+# shop: a* dozens of words could come. The text shows one of them, the teacher all, with their
+# shares. So one text read with a teacher can be worth several without.
 #
 # One seed proves little, and it is the setting that decides. So the rest is a **recorded run**:
 # more texts and fewer, three seeds each, 120 steps every time.
@@ -517,6 +553,19 @@ gap_by_texts = {
     n: by_text_count["data"][n].figure - by_text_count["teacher"][n].figure
     for n in by_text_count["data"]
 }
+of_most_texts = {"examples": 320, "temperature": 1.0}
+by_seed = experiments.load("distillation")
+gains_by_seed = [
+    by_itself - taught
+    for by_itself, taught in zip(
+        by_seed.column("loss", taught_by="data", **of_most_texts),
+        by_seed.column("loss", taught_by="base", **of_most_texts),
+        strict=True,
+    )
+]
+lab.claim(
+    "recorded: nats saved with 320 texts, least of 3 seeds", min(gains_by_seed), 0.08, within=0.02
+)
 lab.claim("recorded: nats saved with 20 texts", gap_by_texts[20], around=1.0, within=0.05)
 lab.claim("recorded: nats saved with 320 texts", gap_by_texts[320], around=0.12, within=0.05)
 lab.claim(
@@ -531,7 +580,8 @@ lab.claim("recorded: data, 320 texts", by_text_count["data"][320].figure, around
 # ## Where distillation loses
 #
 # **With plenty of data.** The gap shrinks as texts are added: a nat with 20 of them, about a tenth
-# with 320, and there the seeds differ by more than that. The teacher had to read every text too,
+# with 320. That is less than the seeds differ among each other (in each of the three the teacher is
+# still ahead). The teacher had to read every text too,
 # and is larger than the student; with as much time to spend, more data may be the better buy.
 #
 # **With a high temperature, here.** The recipe of 2015 softens. On our texts it hurts:
@@ -578,11 +628,12 @@ lab.claim(
 # data alone teach. With few classes and long training a higher temperature can pay; judge it by
 # held-out data.
 #
-# **With the wrong teacher.** The specialist knows nothing of stories, and teaches that. A student
-# hardly gets past its teacher. But the teacher need not be large: `draft` is a fine teacher for
-# these texts, since it knows them.
+# **With the wrong teacher.** The specialist knows nothing of stories, and teaches that: a student
+# that learns from distributions alone learns what is wrong in them too. But the teacher need not be
+# large: `draft` is a fine teacher for these texts, since it knows them.
 #
-# **Where there is one right answer**, a teacher that knows it has nothing to add to the label:
+# **Where one token is the whole answer**, a teacher that is sure of it has nothing to add to the
+# label:
 
 # %%
 import torch
@@ -598,14 +649,15 @@ lab.claim("tokens that base holds possible in texts", on_texts, around=1.73, wit
 lab.claim("tokens that the specialist holds possible in sums", on_answers, around=1.0, within=0.05)
 
 # %% [markdown]
-# (That is the effective vocabulary of lesson 05.) In sums it is one token: the label itself.
+# (That is the effective vocabulary of lesson 05.) In sums it is one token: the label itself. A
+# teacher that writes out *how* it gets there adds something, but that is new text to learn from.
 
 # %%
 lab.ask("when-a-teacher-helps")
 
 # %% [markdown]
 # In practice: DistilBERT kept 97 % of BERT's language understanding at 40 % less size ([Sanh et al.
-# 2019](https://arxiv.org/abs/1910.01108)), and Gemma 2's small models learned from a larger one's
+# 2019](https://arxiv.org/abs/1910.01108)), and Gemma 2's 2B and 9B learned from a larger one's
 # distributions instead of from the next token ([Gemma team
 # 2024](https://arxiv.org/abs/2408.00118)). Mind two things: the teacher needs **the same
 # tokenizer** for this loss, and its licence may forbid training others on what it says.
@@ -623,8 +675,8 @@ family_columns = table(*[model.name for model in model_family])
 sizes.Table.of({name: cells for name, cells in family_columns.items() if "active" not in name})
 
 # %% [markdown]
-# Look at the tokenizers too: a model that cuts your language into 30 % more tokens (lesson 03) is
-# slower for you by as much.
+# Look at the tokenizers too: at the same tokens a second, a model that cuts your language into 30 %
+# more of them (lesson 03) takes 30 % more time for it.
 #
 # ## Build it: does it fit?
 #
@@ -697,11 +749,31 @@ lab.claim("cache, formula - real bytes", 2 * by_formula["cache"] - cache_bytes, 
 # Every weight is read for every token. So the memory's speed divided by the bytes of the weights is
 # the **most** tokens a second that one request can get, whatever the processor. At 4.5 bits a
 # weight (4 bits and a 16-bit scale for 32 of them) and with 8,192 tokens of cache, or the whole
-# window where that is shorter:
+# window where that is shorter. The cache is by your formula, which counts every layer alike:
 
 # %%
 # NBVAL_CHECK_OUTPUT
 print(sizes.edge_table(MODELS, fits_memory))
+
+# %% [markdown]
+# That formula is the *most* a cache takes. Every other layer of Gemma-2 looks back 4,096 tokens and
+# no further ([Gemma team 2024](https://arxiv.org/abs/2408.00118), section 2), so a program that
+# keeps no more there needs less than the table says:
+
+# %%
+gemma_config = dict(find_model("Gemma-2-2B").config)
+half_of_gemma = gemma_config | {"num_hidden_layers": gemma_config["num_hidden_layers"] // 2}
+gemma_by_formula, local_half, global_half = (
+    fits_memory(config, int(2.61e9), 4.5, tokens, 8, 4)["cache"] / 2**30
+    for config, tokens in ((gemma_config, 8192), (half_of_gemma, 4096), (half_of_gemma, 8192))
+)
+lab.claim("Gemma-2-2B, GiB of cache by the formula", gemma_by_formula, around=0.81, within=0.01)
+lab.claim("Gemma-2-2B, GiB that it needs", local_half + global_half, around=0.61, within=0.01)
+
+# %% [markdown]
+# Latent attention saves more, by keeping one short vector for all heads of a layer
+# ([DeepSeek-AI 2024](https://arxiv.org/abs/2405.04434)). Look into the config for a window or a
+# latent rank before you say that a model does not fit.
 
 # %%
 at_home = sizes.edge(MODELS, fits_memory)
@@ -743,17 +815,19 @@ lab.ask("support-desk")
 # %% [markdown]
 # ## What to take away
 #
-# - Measure each task at each size. What is asked often survives shrinking; rare knowledge and
-#   looking things up do not.
-# - Data make a specialist: it beats a model of five times its size on its own ground and loses all
-#   other.
-# - Eight times fewer parameters are not eight times the speed. Measure first token, further tokens
-#   and batches apart.
+# - Measure each task at each size. In ours, what was asked often survived shrinking; rare knowledge
+#   did not. Nor did looking up in the prompt, at a million parameters: in models of billions that
+#   outlasts the facts, so give a small one what it should know.
+# - Data make a specialist: ours beats a model of nearly five times its size on its own ground and
+#   loses all other.
+# - Eight times fewer parameters need not be eight times the speed. Measure first token, further
+#   tokens and batches apart.
 # - Look at the frontier of your task, with intervals; and at a small model first, a large one where
 #   it is unsure.
-# - A teacher's distribution is worth most where data are few and many answers are possible, and
-#   nothing where there is one right answer.
-# - What fits is weights *and* cache; how fast it can be is memory speed over bytes read.
+# - A teacher's distribution is worth most where data are few and many tokens are possible, and
+#   adds nothing to a label of which the teacher is sure.
+# - What fits is weights *and* cache (the formula gives the most that it takes); how fast it can be
+#   is memory speed over bytes read.
 
 # %%
 lab.progress()

@@ -283,7 +283,7 @@ DISTILLATION_MISTAKES = (
         "mean-over-vocabulary",
         loss_with(reduce=lambda each, words: each.mean() / words),
         "You took the mean over the vocabulary as well (kl_div's own reduction, 'mean'). KL is a "
-        "sum over it; with 32,000 words the loss would all but vanish.",
+        "sum over it; with a vocabulary of 32,000 the loss would all but vanish.",
         "reduction='batchmean', or .sum(-1).mean()",
     ),
     Mistake(
@@ -407,9 +407,9 @@ DISTILLATION_MISTAKES = (
 DISTILLATION_HINTS = (
     "Two distributions for each token, both softened in the same way; how many nats does one lose "
     "who believes the student while the teacher is right?",
-    "Go to float32 and divide both by the temperature. For each token, the difference of the two "
-    "logarithms at every word is weighed by the teacher's probability and summed; then comes the "
-    "mean over tokens, and a factor for the temperature. F.kl_div does a part of this.",
+    "Take one token first, at temperature 1. KL is a sum over the vocabulary: which of the two "
+    "gives the weights, and which logarithm is taken from which? What becomes of many tokens and "
+    "of the temperature stands in the docstring. F.kl_div does a part: what is its first argument?",
     "Teacher [0.5, 0.5], student [0.25, 0.75], T 1: 0.5 · log(0.5 / 0.25) + 0.5 · log(0.5 / 0.75) "
     "= 0.3466 - 0.2027 = 0.1438.",
 )
@@ -687,8 +687,8 @@ FRONTIER_MISTAKES = (
 
 FRONTIER_HINTS = (
     "When would nobody ever take a model, whatever a millisecond is worth to them?",
-    "Write down when one pair beats another, with two comparisons and an exception for equals. "
-    "Then keep the models that no pair of the table beats; what is left is put in order.",
+    "Write down when one pair beats another. Try your rule on two models with the same time, then "
+    "with the same time and the same quality. Which models does no pair beat?",
     "large (90, 0.8), small (20, 0.7), old (40, 0.6): small is faster than old and better, so old "
     "is out. large is better than small: it stays. small, large.",
 )
@@ -977,8 +977,8 @@ FIT_MISTAKES = (
 
 FIT_HINTS = (
     "Three things share the memory. One depends on the bits, one on the tokens, one on neither.",
-    "A byte has eight bits. For the cache, start from one key-value head: head_dim numbers of two "
-    "bytes; then go up: key and value, heads, layers, tokens. Last, bring bytes and GiB together.",
+    "For the cache, start small: how many bytes does one token leave in one key-value head of one "
+    "layer? Then count how many such there are. Last, all three must be in the same unit.",
     "Llama-2-7B, 4.5 bits, 4,096 tokens: 6.738e9 * 4.5 / 8 = 3.79e9 bytes (3.53 GiB); 2 · 32 · 32 "
     "· 128 · 2 = 524,288 bytes a token, 2 GiB; with 1 GiB of overhead 6.53 GiB: fits into 8.",
 )
