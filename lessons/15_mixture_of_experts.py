@@ -15,12 +15,14 @@
 # In a dense model every token goes through every weight. In a **mixture of experts** each layer
 # has several feed-forward blocks, the experts, and a small **router** that sends each token to a
 # few of them. So a model can hold many more weights than one token pays for: Mixtral 8x7B has 46.7
-# billion and uses 12.9 billion for a token ([Jiang et al. 2024](https://arxiv.org/abs/2401.04088)).
+# billion and uses 12.9 billion for a token ([Mistral AI
+# 2023](https://mistral.ai/news/mixtral-of-experts/); the [paper](https://arxiv.org/abs/2401.04088)
+# rounds to 47 and 13).
 #
 # You will build the three parts - router, sparse experts, balance loss - and prove that they equal
-# Mixtral's; and a counter for real models. (So don't call transformers' own router, experts or loss
-# in your answers: such an answer is refused.) You measure what a mixture is good at, and what it
-# costs: all experts have to lie in memory, whether they work or not.
+# those of Mixtral in `transformers`; and a counter for real models. (So don't call transformers' own
+# router, experts or loss in your answers: such an answer is refused.) You measure what a mixture is
+# good at, and what it costs: all experts have to lie in memory, whether they work or not.
 
 # %%
 import torch
@@ -30,6 +32,7 @@ from labkit import Lab, load_model
 from labkit.instruments import expert_twins, experts, models_table, plots, routing_maps
 from labkit.instruments import mixture_training as training
 from labkit.models import routing
+from labkit.models.world import registers
 from labkit.models.zoo import card_of
 from labkit.widgets import RoutingExplorer
 
@@ -194,8 +197,11 @@ lab.claim("loss with 1 expert - with 2", by_k[1] - by_k[2], around=0.20, within=
 lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2], around=0.025, within=0.01)
 
 # %% [markdown]
-# The model is best with the $k$ that it was trained with. More experts at work than that cost time
-# *and* quality; $k$ is no knob to turn afterwards.
+# Ours is best with the $k$ that it was trained with: more experts at work cost time *and* quality.
+# That is no law. Mixtral 8x7B, trained with two, was found to have a lower perplexity with three
+# ([llama.cpp 4406](https://github.com/ggml-org/llama.cpp/pull/4406)), and Llama 4 Scout, trained
+# with one, 8.70 with two against 9.06 ([ik_llama.cpp
+# 321](https://github.com/ikawrakow/ik_llama.cpp/pull/321)). So $k$ is a knob to try: measure both.
 #
 # ## Are they experts?
 #
@@ -215,33 +221,33 @@ lab.claim(
 # %% [markdown]
 # There it is, it seems: the expert for arithmetic. (Each token goes to two *different* experts, so
 # nobody can have more than half of the choices: nearly every token of a sum goes there.) But is it
-# the *subject*? Sums consist of digits. If a router only looked at the token, we could foretell
+# the *subject*? Sums consist of digits. If a router only looked at the token, we could predict
 # its choice from the token alone. So note for each token which expert it mostly went to, and guess
 # the same for the same token in other texts:
 
 # %%
 experts_taken, taken_ids = experts.choices(model, held_out_texts)
-foretold_by_token = [experts.foretold(layer[:, 0], taken_ids) for layer in experts_taken]
+predicted_by_token = [experts.foretold(layer[:, 0], taken_ids) for layer in experts_taken]
 same_for_all = torch.zeros_like(taken_ids)
 by_favourite = [experts.foretold(layer[:, 0], same_for_all) for layer in experts_taken]
-for layer_number, with_token in enumerate(foretold_by_token):
+for layer_number, with_token in enumerate(predicted_by_token):
     without_it = by_favourite[layer_number]
-    print(f"layer {layer_number}: first expert foretold by the token {with_token:.0%}, "
+    print(f"layer {layer_number}: first expert predicted by the token {with_token:.0%}, "
           f"without it {without_it:.0%}")  # fmt: skip
 
 # %%
-lab.claim("layer 0, foretold by the token alone", foretold_by_token[0], around=0.62, within=0.05)
-lab.claim("layer 1, foretold by the token alone", foretold_by_token[1], around=0.49, within=0.05)
-lab.claim("layer 0, foretold without the token", by_favourite[0], around=0.21, within=0.05)
+lab.claim("layer 0, predicted by the token alone", predicted_by_token[0], around=0.62, within=0.05)
+lab.claim("layer 1, predicted by the token alone", predicted_by_token[1], around=0.49, within=0.05)
+lab.claim("layer 0, predicted without the token", by_favourite[0], around=0.21, within=0.05)
 
 # %% [markdown]
-# Mostly it is the **word**, not the subject; and the deeper layer, which knows more of the
-# surroundings, less so. The makers of Mixtral looked for experts of biology or philosophy too and
-# found [no obvious pattern by topic](https://arxiv.org/abs/2401.04088), but patterns of syntax;
-# those of OLMoE, with 64 smaller experts a layer, found [more of
-# both](https://arxiv.org/abs/2409.02060). How much an expert tells of the domain can be said in
-# bits, of three that would be possible. And a router that has learned *nothing* also tells
-# something, because domains differ in their words:
+# In ours it is mostly the **word**, not the subject, and in the second of its two layers less so.
+# Large ones differ. In Mixtral there was [no obvious pattern by
+# topic](https://arxiv.org/abs/2401.04088) (section 5), but one of syntax. OLMoE, with 64 smaller
+# experts a layer, has experts [for domains *and* for words](https://arxiv.org/abs/2409.02060)
+# (sections 5.3 and 5.4), and those for words more in its *later* layers, the reverse of ours. How
+# much an expert tells of the domain can be said in bits, of three that would be possible. And a
+# router that has learned *nothing* also tells something, because domains differ in their words:
 
 # %%
 untrained_moe = experts.untrained(tokenizer)
@@ -257,7 +263,7 @@ lab.claim("before training, layer 0", bits_before[0], around=0.14, within=0.03)
 lab.claim("before training, layer 1", bits_before[1], around=0.28, within=0.03)
 
 # %% [markdown]
-# The first layer has learned something about domains. What the second tells, a router that knows
+# Our first layer has learned something about domains. What the second tells, a router that knows
 # nothing tells as well. So beware of pretty maps, and put one of an untrained model beside them.
 
 # %%
@@ -273,9 +279,11 @@ lab.ask("what-experts-learn")
 lab.ask("in-use-without-balance")
 
 # %% [markdown]
-# The remedy is to make uneven loads costly ([Fedus et al. 2021](https://arxiv.org/abs/2101.03961)).
-# How often an expert is *chosen* can't be learned from (a choice has no gradient), its probability
-# can. So multiply the two: $E \sum_i f_i \, p_i$ is smallest when all experts have the same share.
+# The usual remedy is to make uneven loads costly ([Fedus et al.
+# 2021](https://arxiv.org/abs/2101.03961)). How often an expert is *chosen* can't be learned from (a
+# choice has no gradient), its probability can. So multiply the two: in $E \sum_i f_i \, p_i$ the
+# gradient pulls down each $p_i$ by its $f_i$, the probability of those chosen most often the most.
+# With even shares it is $k$; where choices and probabilities go the same way, it is larger.
 #
 # ## Build it: the balance loss
 
@@ -321,7 +329,7 @@ plots.lines(
     x_label="training steps",
     y_label="experts in use, of 8",
     alt="Experts in use against training steps. Both fall from five to three within the first "
-    "steps. With the balance loss they rise to six or seven; without it they stay near five.",
+    "steps. With the balance loss they rise to six or seven; without it they end near five.",
 )
 
 # %%
@@ -332,15 +340,15 @@ lab.claim("experts that are hardly used, without", without_balance.idle(), aroun
 lab.claim("busiest / even share, without", 8 * max(without_balance.shares), around=2.4, within=0.9)
 
 # %% [markdown]
-# Without the loss the busiest expert has more than twice its even share, and one or more hardly
-# ever get a token: weights that lie in memory and have learned nothing. (All but one dying does not
-# happen here. Both routers come near it in the first steps, when all tokens still look alike.)
+# Without the loss the busiest expert has about twice its even share or more, and one or more hardly
+# ever get a token: weights that lie in memory and have learned next to nothing. (All but one dying
+# does not happen here.)
 #
 # ## When an expert is full
 #
-# Where experts lie on different GPUs, each gets a buffer for so many tokens: its even share times a
-# **capacity factor**. What does not fit is **dropped**: the expert says nothing about it, and the
-# token goes on as it was.
+# Where experts lie on different GPUs, each can be given a buffer for so many tokens: its even share
+# times a **capacity factor** (Fedus et al.). What does not fit is **dropped**: the expert says
+# nothing about it, and the token goes on as it was.
 
 # %%
 lab.ask("capacity-by-hand")
@@ -377,10 +385,13 @@ loss_unbalanced = with_capacity["unbalanced"][0][1] - with_capacity["unbalanced"
 lab.claim("loss that it costs at 1, unbalanced", loss_unbalanced, around=0.135, within=0.04)
 loss_balanced = with_capacity["balanced"][0][1] - with_capacity["balanced"][-1][1]
 lab.claim("loss that it costs at 1, balanced", loss_balanced, around=0.032, within=0.015)
+lost_by_choice = experts.dropped(experts_taken[0], moe_router.experts, 1.0).float().mean(0)
+seconds_of_lost = lost_by_choice[1] / lost_by_choice.sum()
+lab.claim("balanced, of the dropped: share of second choices", seconds_of_lost, 0.95, within=0.15)
 
 # %% [markdown]
-# Without balance a full buffer costs four times as much. It would cost more still if not all
-# *first* choices were served before the second ones: it is mostly those that find no room. But the
+# Without balance a full buffer costs our model about four times as much. All *first* choices are
+# served before the second ones here, so it is mostly second choices that find no room. But the
 # balanced mixture is balanced over the mix that it was trained on. Give it a batch of one domain,
 # as on an afternoon on which all your users send sums:
 
@@ -400,12 +411,12 @@ lab.claim(
 
 # %% [markdown]
 # More than a quarter of the choices dropped, first ones among them, and the sums are ruined.
-# Balanced on average is not balanced in *your* batch. (Most servers today drop nothing; there the
-# busiest expert is the one that all others wait for.)
+# Balanced on average is not balanced in *your* batch. (It can be done without dropping, as
+# `transformers` does and as OLMoE was trained: then all wait for the busiest expert.)
 #
 # ## What it buys: room
 #
-# Weights are where a model keeps what it knows. To see that alone, let single blocks learn **random
+# A model keeps what it knows in its weights. To see that alone, let single blocks learn **random
 # facts**: a pair of names, and what belongs to it. There is no rule to find, so what is right is
 # remembered. A mixture of eight experts, two for each fact, and two dense twins: one with as many
 # weights as the mixture uses for a fact, one with as many as it has.
@@ -441,9 +452,9 @@ lab.claim(
 )
 
 # %% [markdown]
-# Nearly the memory of the large twin, at about the work of the small one. This is what mixtures are
-# best at: experts help to [remember more than to reason](https://arxiv.org/abs/2410.19034)
-# (Jelassi et al. 2024).
+# Nearly the memory of the large twin, at about the work of the small one. Larger mixtures show it
+# too: with more experts they [remember more, and do not reason as much
+# better](https://arxiv.org/abs/2410.19034) (Jelassi et al. 2024).
 #
 # ## And on texts?
 #
@@ -486,6 +497,7 @@ lab.claim(
 lab.claim("recorded: rules, mixture - small twin", small_rules.figure, around=0.004, within=0.002)
 lab.claim("recorded: rules, mixture - large twin", large_rules.figure, around=0.042, within=0.002)
 lab.claim("recorded: sums, mixture - small twin", small_sums.figure, around=-0.079, within=0.002)
+lab.claim("facts in the four registers", registers.FACTS, around=15_200, within=0)
 training_hours = sum(map(sum, moe_card["comparison"]["training_seconds"].values())) / 3600
 lab.claim("recorded: hours of training", training_hours, around=1.75, within=0.02)
 
@@ -497,15 +509,17 @@ lab.claim("recorded: hours of training", training_hours, around=1.75, within=0.0
 # twin. (Among the five it is better at sums alone. They can be worked out, and those below 100 can
 # also be remembered.)
 #
-# Large models are trained on texts that hold far more than they have room for: OLMoE was found to
-# train [about twice as fast](https://arxiv.org/abs/2409.02060) as a dense model of equal active
-# parameters.
+# Large models are trained on texts that hold far more than they have room for, and there a mixture
+# gains overall: OLMoE's makers saw theirs train [about twice as
+# fast](https://arxiv.org/abs/2409.02060) as a dense model of equal active parameters.
 #
 # ## What it costs: memory
 #
 # One token uses two experts of eight. But the next token uses others, and nobody knows in advance
-# which. So all lie in memory. And when many tokens are on their way at once? A server writes one
-# token for each of 16 requests:
+# which. So all lie in memory, if not in the fastest: llama.cpp can leave them in the processor's
+# ([`--cpu-moe`](https://github.com/ggml-org/llama.cpp/pull/14992)), and then that one's speed
+# counts. And when many tokens are on their way at once? A server writes one token for each of 16
+# requests:
 
 # %%
 lab.ask("experts-for-sixteen")
@@ -537,11 +551,14 @@ lab.claim(
     within=0.4,
 )
 lab.claim("experts needed for 16 tokens", busy_for_sixteen, around=7.9, within=0.2)
+even_of_128 = 1 - (1 - 8 / 128) ** 16
+lab.claim("8 of 128 for each of 16 tokens, even: share needed", even_of_128, 0.64, within=0.01)
 
 # %% [markdown]
-# Writing is limited by how fast weights come out of memory. For one request a mixture reads little,
-# and is fast. With 16 it reads everything, like a dense model of its whole size; what it still
-# saves is arithmetic.
+# In large models writing is limited by how fast weights come out of memory. For one request a
+# mixture reads little, and is fast. With 16 this one reads everything, like a dense model of its
+# whole size; what it still saves is arithmetic. Where each token takes 8 experts of 128, 16 even
+# ones need 64 % of them: there it takes a larger batch.
 #
 # Now bytes and time, here and now. Milliseconds are the processor's, one thread, and a matter of
 # the machine: compare them with each other.
@@ -572,10 +589,10 @@ lab.claim(
 
 # %% [markdown]
 # For the same work for a token, the mixture needs half as much memory again as its small twin; the
-# embeddings, which both have, are the larger part of so small a model. (Mixtral: 3.6 times.) And on
-# a CPU it is, as a rule, slower than that twin: sorting tokens to experts takes time, and eight
-# small products are slower than one large one. Is it, on your machine, even faster than the *large*
-# twin when it writes?
+# embeddings, which both have, are the larger part of so small a model. (In Mixtral the whole is 3.6
+# times what a token uses.) And on a CPU ours is, as a rule, slower than that twin: sorting tokens
+# to experts takes time, and eight small products are slower than one large one. Is it, on your
+# machine, even faster than the *large* twin when it writes?
 #
 # ## Build it: count real ones
 #
@@ -625,7 +642,7 @@ for model_name, its_weights in counted_weights.items():
     its_experts = its_config.get("num_local_experts") or its_config["num_experts"]
     in_all, in_use = its_weights["total"] / 1e9, its_weights["active"] / 1e9
     print(f"{model_name:16} {its_config['num_experts_per_tok']:3} of {its_experts:<4}"
-          f" {in_all:7.1f} {in_use:9.1f}"
+          f" {in_all:7.2f} {in_use:9.2f}"
           f" {in_use / in_all:8.0%} {in_all / 2:12.1f} {in_use / 2:9.1f}")  # fmt: skip
 
 # %%
@@ -636,6 +653,10 @@ lab.claim("Mixtral 8x7B, active", mixtral_weights["active"] / 1e9, around=12.9, 
 lab.claim("Phi-3.5-MoE, billion weights", phi_weights["total"] / 1e9, around=41.9, within=0.05)
 lab.claim("Phi-3.5-MoE, active", phi_weights["active"] / 1e9, around=6.6, within=0.05)
 lab.claim(
+    "Mixtral 8x7B, all / active", mixtral_weights["total"] / mixtral_weights["active"], 3.6, 0.05
+)
+lab.claim("Qwen3-30B-A3B, active", qwen_weights["active"] / 1e9, around=3.35, within=0.01)
+lab.claim(
     "Qwen3-30B-A3B, share that is active",
     qwen_weights["active"] / qwen_weights["total"],
     0.11,
@@ -643,10 +664,11 @@ lab.claim(
 )
 
 # %% [markdown]
-# "8x7B" is not 56: attention and embeddings are there once, only the experts eight times. Later
-# mixtures are **fine-grained**: more experts, each smaller, more of them chosen ([Dai et al.
+# "8x7B" is not 56: attention and embeddings are there once, only the experts eight times. Many
+# later mixtures are **fine-grained**: more experts, each smaller, more of them chosen ([Dai et al.
 # 2024](https://arxiv.org/abs/2401.06066)). Qwen3-30B-A3B takes 8 of 128 and uses a ninth of its
-# weights for a token.
+# weights for a token. ([Its card](https://huggingface.co/Qwen/Qwen3-30B-A3B) says 3.3 billion; by
+# our count, with embedding and output head, it is 3.35.)
 
 # %%
 lab.ask("tokens-a-second")
@@ -657,12 +679,13 @@ lab.ask("what-costs-what")
 # %% [markdown]
 # ## Where it loses
 #
-# - **Memory.** All experts lie there. On a phone or a small card a dense model of the same bytes is
-#   better: for the same memory it knows as much and works more on each token.
+# - **Memory.** All experts lie there. Where memory is short and time is not, a dense model of the
+#   same bytes is the better buy: our large twin remembers as much and is better on texts, for more
+#   work on each token.
 # - **Large batches.** The more requests at once, the less reading is saved.
-# - **Speed of small ones.** Routing costs time, most where products are small, as on a CPU.
-# - **Training.** Routers collapse, experts overflow, and both need watching. Fine-tuning on one
-#   domain pushes its tokens to a few experts.
+# - **Speed of small ones.** Routing costs time, most where products are as small as ours.
+# - **Training.** Routers can collapse and experts overflow, and both need watching. In a batch of
+#   one domain, as in fine-tuning, a few experts may get most tokens.
 
 # %%
 lab.ask("which-model-to-serve")
@@ -672,8 +695,9 @@ lab.ask("which-model-to-serve")
 #
 # - Memory is for **all** weights, arithmetic for the **active** ones. Ask for both numbers.
 # - A router is softmax, top k, and perhaps a scale. Each expert takes its tokens at once.
-# - Without a balance loss the rich get richer; balanced on average is not balanced in your batch.
-# - Experts go by words more than by subjects. Compare every router map with an untrained one.
+# - Without balancing, the rich can get richer; balanced on average is not balanced in your batch.
+# - Our experts go by words more than by subjects. Compare every router map with an untrained one.
+# - The $k$ of the training was best for ours; elsewhere it was not. Measure it.
 # - A mixture pays where memory is there and time is short: one request at a time, much to know.
 
 # %%

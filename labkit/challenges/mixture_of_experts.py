@@ -330,8 +330,8 @@ ROUTER_MISTAKES = (
 ROUTER_HINTS = (
     "Two things happen: probabilities are made of logits, and k are chosen. Does it matter which "
     "comes first? Try it on three experts by hand.",
-    "Make the probabilities first, of all experts and in float32. torch.topk gives values and "
-    "places at once. Then one of the two ways needs one more line.",
+    'What is said of float32 and of "all experts" in the docstring tells what comes first. '
+    "torch.topk gives values and places at once. Only one of the two ways needs something more.",
     "Probabilities 0.5, 0.2, 0.3 and k 2: chosen are 0.5 and 0.3, experts 0 and 2. Scaled: "
     "0.5 / 0.8 = 0.625 and 0.3 / 0.8 = 0.375.",
 )
@@ -366,7 +366,7 @@ def true_pull(logits: list[Tensor], k: int, mask: Tensor | None = None) -> list[
 
 
 def library_balance(logits: list[Tensor], k: int, mask: Tensor | None = None) -> Tensor:
-    """What Mixtral is trained with."""
+    """What transformers trains a Mixtral with."""
     found = load_balancing_loss_func(tuple(logits), logits[0].shape[-1], k, mask)
     assert isinstance(found, Tensor)
     return found
@@ -594,9 +594,9 @@ BALANCE_MISTAKES = (
     Mistake(
         "layer-by-layer",
         layer_by_layer,
-        "You took one loss for each layer and their mean. transformers (and Mixtral's training) "
-        "takes the means f and p over the tokens of all layers together: expert 3 of one layer and "
-        "of the next count as one.",
+        "You took one loss for each layer and their mean. That can be done; what is asked for is "
+        "transformers' way: the means f and p over the tokens of all layers together, where expert "
+        "3 of one layer and of the next count as one.",
         "torch.cat(router_logits) first.",
     ),
     Mistake(
@@ -634,10 +634,9 @@ BALANCE_MISTAKES = (
 
 BALANCE_HINTS = (
     "Two lists of one number for each expert: where the tokens went, and where the router would "
-    "have liked to send them. Even lists have the smallest product.",
-    "Put the layers' logits under one another and drop padding. Each row gives two things: k "
-    "choices, to be counted, and probabilities. Take the mean of both over all rows; what is done "
-    "with the two stands in the docstring.",
+    "have liked to send them. Lists that are high in the same places have a large product.",
+    "One layer without padding first. What does a single row of logits give to each of the two "
+    "lists? Then ask which rows there are in all: of which layers, and which are no tokens?",
     "Two tokens, both [0.9, 0.1], k 1: both go to expert 0, f = [1, 0], p = [0.9, 0.1]. "
     "2 * (0.9 + 0) = 1.8; an even spread would give 1.",
 )
@@ -999,9 +998,9 @@ EXPERTS_MISTAKES = (
 
 EXPERTS_HINTS = (
     "Turn it round: don't ask which experts a token has, ask which tokens an expert has.",
-    "Start from zeros like the input. For each expert you need the rows in which it stands and the "
-    "column in each of them: torch.where gives both. Its answers, weighted, are added to those "
-    "rows, where another expert may have said something already.",
+    "Take one expert. In which rows of top_k_index does it stand, and in which column of each? "
+    "torch.where says both. What is each of the two needed for? And mind that another expert may "
+    "have said something on the same token already.",
     "x = [1, 2], gate [0, 1] gives 2, up [1, 1] gives 3. silu(2) = 2 / (1 + e^-2) = 1.7616; times "
     "3 is 5.2848; down [[1], [0]] gives [5.2848, 0]; weight 0.5: [2.6424, 0].",
 )
@@ -1138,7 +1137,7 @@ def check_count_parameters(s: Submission) -> None:
         expect_drawn(small, tie_word_embeddings=False, moe_intermediate_size=inner, head_dim=longer)
     expect(MIXTRAL_8X7B, MIXTRAL_COUNTS, "Mixtral 8x7B: 46.7 billion, and 12.9 of them active.")
     expect(PHI_3_5_MOE, PHI_COUNTS, "Phi-3.5-MoE: 42 billion, and 6.6 of them active.")
-    expect(QWEN3_30B_A3B, QWEN3_COUNTS, "Qwen3-30B-A3B: 30.5 billion, and 3.3 of them active.")
+    expect(QWEN3_30B_A3B, QWEN3_COUNTS, "Qwen3-30B-A3B: 30.5 billion, and 3.35 of them active.")
     config = drawn_config(s)
     for chosen, because in ((config["num_local_experts"] + 1, K_TOO_LARGE), (0, K_TOO_SMALL)):
         wrong = config | {"num_experts_per_tok": chosen}
