@@ -20,9 +20,9 @@
 # rounds to 47 and 13).
 #
 # You will build the three parts - router, sparse experts, balance loss - and prove that they equal
-# those of Mixtral in `transformers`; and a counter for real models. (So don't call transformers' own
-# router, experts or loss in your answers: such an answer is refused.) You measure what a mixture is
-# good at, and what it costs: all experts have to lie in memory, whether they work or not.
+# those of Mixtral in `transformers`; and a counter for real models. (So don't call transformers'
+# own router, experts or loss in your answers: such an answer is refused.) You measure what a mixture
+# is good at, and what it costs: all experts have to lie in memory, whether they work or not.
 
 # %%
 import torch
