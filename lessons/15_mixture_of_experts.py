@@ -21,8 +21,8 @@
 #
 # You will build the three parts - router, sparse experts, balance loss - and prove that they equal
 # those of Mixtral in `transformers`; and a counter for real models. (So don't call transformers'
-# own router, experts or loss in your answers: such an answer is refused.) You measure what a mixture
-# is good at, and what it costs: all experts have to lie in memory, whether they work or not.
+# own router, experts or loss in your answers: such an answer is refused.) You measure what a
+# mixture is good at, and what it costs: all experts have to lie in memory, used or not.
 
 # %%
 import torch
