@@ -347,8 +347,9 @@ TEMPERATURE_MISTAKES = (
 TEMPERATURE_HINTS = (
     "Temperature acts on the logits, before they become probabilities. Which operation makes the "
     "gaps between logits wider when T is below 1?",
-    "Divide first, then softmax, row by row. Three things stand around that: what happens below 0, "
-    "what happens at exactly 0, where there is nothing to divide by, and how large exp may get.",
+    "A softmax sees nothing but the gaps between the logits of a row. At T=0.5 each gap is to be "
+    "twice as wide, at T=2 half as wide. Three things stand around that: what happens below 0, "
+    "what happens at exactly 0, and how large exp may get.",
     "Logits 2, 1, 0 at T=0.5: divided they are 4, 2, 0; minus the largest 0, -2, -4; exp gives "
     "1, 0.1353, 0.0183; their sum is 1.1536; the probabilities are 0.8668, 0.1173, 0.0159. The "
     "same at T=0: argmax, so 1, 0, 0.",
@@ -874,7 +875,7 @@ SAMPLING = {
     (0.5, 3, 1.0, 0.0): "top_k=3 leaves the three largest logits at any temperature.",
     (1.0, 0, 0.7, 0.0): "top_p=0.7 leaves the nucleus, and it shares all the probability.",
     (1.0, 0, 1.0, 0.3): "min_p=0.3 leaves what is at least 0.3 times as probable as the best.",
-    (2.0, 0, 0.5, 0.0): "Temperature comes before the filters.",
+    (2.0, 0, 0.5, 0.0): "Temperature comes before the filters, as in transformers.",
     (1.0, 4, 0.6, 0.0): "top-k comes before top-p.",
     (1.0, 0, 0.7, 0.4): "top-p comes before min-p.",
     (0.8, 6, 0.9, 0.1): "Everything together, in the order temperature, top-k, top-p, min-p.",
@@ -1196,8 +1197,9 @@ SAMPLER_MISTAKES = (
     Mistake(
         "temperature-after-the-filters",
         sampler(temperature_last),
-        "You filtered first and applied the temperature after. transformers does it the other way "
-        "round: at a high temperature more tokens then fit into the nucleus.",
+        "You filtered first and applied the temperature after, as llama.cpp does by default. Here "
+        "the order is transformers', the other way round: at a high temperature more tokens then "
+        "fit into the nucleus.",
         "Divide by the temperature first, and give the divided logits to the filters.",
     ),
     Mistake(
@@ -1295,11 +1297,12 @@ SAMPLER_HINTS = (
     "Lay the probabilities end to end on the line from 0 to 1. A draw lands in one token's piece. "
     "How do you find whose?",
     "First the distribution: temperature, then the three filters in the order of the signature. "
-    "Then the line: cumsum gives the ends of the pieces, and torch.searchsorted finds the one that "
-    "a draw lies in. What must the last end be, so that no draw below 1 falls off?",
-    "Probabilities 0.5, 0.3, 0.2: the cumulative sums are 0.5, 0.8, 1. The draw 0.65 has passed "
-    "one of them, so it picks token 1; 0.1 has passed none: token 0; 0.95 two: token 2. A draw "
-    "that is exactly 0.5 has passed it (right=True); divide the sums by their last one.",
+    "Then the line: where does each token's piece end, and how many ends has a draw passed that "
+    "lies in the piece of token 2? What must the last end be, so that no draw below 1 falls off?",
+    "Probabilities 0.5, 0.3, 0.2: the ends (cumsum) are 0.5, 0.8, 1. The draw 0.65 has passed one "
+    "of them, so it picks token 1; 0.1 has passed none: token 0; 0.95 two: token 2. "
+    "torch.searchsorted counts that, and with right=True a draw of exactly 0.5 has passed its end; "
+    "divide the ends by the last one.",
 )
 
 
