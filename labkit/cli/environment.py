@@ -169,22 +169,27 @@ def only_one(folder: Path, screen: Screen) -> Iterator[tuple[int, ...]]:
     except OSError as error:
         raise not_writable(folder, error) from error
     with file:
-        if os.name == "nt":
-            yield ()
-            return
-        import fcntl
-
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not waiting:
-                    screen.step("Another set-up is at work on this environment; waiting for it.")
-                waiting = True
+        if not claimed(file.fileno()):
+            screen.step("Another set-up is at work on this environment; waiting for it.")
+            while not claimed(file.fileno()):
                 time.sleep(0.5)
-        yield (file.fileno(),)
+        yield () if sys.platform == "win32" else (file.fileno(),)  # no child there can hold it
+
+
+def claimed(handle: int) -> bool:
+    """Whether the open file is locked for this process from now on; False where another has it."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # as POSIX says it, and as Windows does
+        return False
+    return True
 
 
 def go_on_in(python: Path, words: list[str]) -> None:

@@ -169,14 +169,16 @@ def handed_in(args: argparse.Namespace) -> list[Found]:
 
 
 def is_result(path: Path, args: argparse.Namespace) -> bool:
-    """Whether a file is a page, or the marks or the journal of this or an earlier run."""
+    """Whether a file is a page, or the marks, journal or lock of this or an earlier run."""
+    from labkit.course.grading_journal import LOCK
+
     path = path.absolute()
     if args.feedback and path.is_relative_to(args.feedback.absolute()):
         return True
     if not args.out or path.parent != args.out.absolute().parent:
         return False
     named = path.name.startswith(f"{args.out.stem}.")
-    return named and path.suffix in (args.out.suffix, JOURNAL)
+    return named and path.suffix in (args.out.suffix, JOURNAL, LOCK)
 
 
 @contextmanager

@@ -1,17 +1,23 @@
 """What has been graded so far, kept beside the result file until that is written whole.
 
 One JSON line per submission, on the disk before the next one counts. A killed run leaves at most
-one torn line, which is cut off; so the next run goes on, and grades nothing twice.
+one torn line, which is cut off; so the next run goes on, and grades nothing twice. A lock file
+beside it says on every system that a run is at work, and is let go however that ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+LOCK = ".lock"
 Entry = dict[str, Any]
 
 
@@ -20,19 +26,32 @@ class InUse(Exception):
 
 
 class Journal:
-    """A context manager; `path` None keeps nothing. Entries are found by their key."""
+    """A context manager; `path` None keeps nothing. Entries are found by their key.
+
+    Entering it raises InUse where another run is at work on that path.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.entries: dict[str, Entry] = {}
+        self.needed_no_more = False
 
     def __enter__(self) -> Journal:
         if self.path is not None:
-            self.file = claimed(self.path)
-            self.file.seek(0)
-            self.entries, whole = read_entries(self.file.read())
-            self.file.truncate(whole)
+            self.claim = claimed(self.path)
+            try:
+                self.open(self.path)
+            except BaseException:
+                self.claim.release()
+                raise
         return self
+
+    def open(self, path: Path) -> None:
+        """Take in what an earlier run has kept; what it could not finish is cut off."""
+        self.file = path.open("a+b")
+        self.file.seek(0)
+        self.entries, whole = read_entries(self.file.read())
+        self.file.truncate(whole)
 
     def __exit__(
         self,
@@ -42,6 +61,11 @@ class Journal:
     ) -> None:
         if self.path is not None:
             self.file.close()
+            if self.needed_no_more:
+                self.path.unlink(missing_ok=True)
+                with suppress(OSError):  # where a file that is open can't go, as on Windows
+                    lock_of(self.path).unlink()
+            self.claim.release()
 
     def add(self, key: str, entry: Entry) -> None:
         """Keep an entry; it is on the disk when this returns."""
@@ -53,23 +77,28 @@ class Journal:
             os.fsync(self.file.fileno())
 
     def remove(self) -> None:
-        """The result is written, so the journal is not needed any more."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        """The result is written: the journal is not needed any more, and goes when it is left."""
+        self.needed_no_more = True
 
 
-def claimed(path: Path) -> BinaryIO:
-    """The open file, for one run at a time; the claim ends with the process, however it ends."""
-    file = path.open("a+b")
-    if os.name != "nt":
-        import fcntl
+def lock_of(path: Path) -> Path:
+    """The lock file of a journal, beside it."""
+    return path.with_name(f"{path.name}{LOCK}")
 
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise InUse(f"Another labkit grade is at work on {path}: wait for it to end.") from None
-    return file
+
+def claimed(path: Path) -> BaseFileLock:
+    """The lock of a journal, for one run at a time; it ends with the process, however that ends.
+
+    Raises InUse where another run has it.
+    """
+    from filelock import FileLock, Timeout
+
+    claim = FileLock(lock_of(path))
+    try:
+        claim.acquire(timeout=0)
+    except Timeout:
+        raise InUse(f"Another labkit grade is at work on {path}: wait for it to end.") from None
+    return claim
 
 
 def read_entries(data: bytes) -> tuple[dict[str, Entry], int]:

@@ -75,8 +75,15 @@ class Lab:
         return cards.code_card(f"Reference answer: {name}", code)
 
     def use(self, function: Function) -> Function:
-        """Your function when it passed its check, else the reference; says which."""
-        chosen, said = self.workbench.use(function)
+        """Your function when it passed its check, else the reference; says which.
+
+        What is no function is returned as it is, with a word on what to give.
+        """
+        try:
+            chosen, said = self.workbench.use(function)
+        except NotAFunction as error:
+            show(cards.message_card("lab.use needs a function", str(error), tone="warn"))
+            return function
         show(cards.line_card(said))
         return chosen
 

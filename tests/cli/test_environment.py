@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -292,3 +293,28 @@ def test_damaged_stamp_counts_as_none(tmp_path: Path) -> None:
 def test_python_of_an_environment_whoever_made_it(tmp_path: Path, line: str) -> None:
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{line}\n")
     assert environment.python_version(tmp_path) == "3.12"
+
+
+@pytest.mark.parametrize("system", ["linux", "win32"])
+def test_one_set_up_at_a_time_on_every_system(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for Windows's own module; there a lock that is taken is an error of rights."""
+    taken = iter([False, True, True, False])
+
+    def locking(handle: int, mode: int, size: int) -> None:
+        assert (os.fstat(handle).st_size, mode, size) == (0, 2, 1)
+        if next(taken):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
+    said: list[str] = []
+    screen = SimpleNamespace(step=said.append)
+    with monkeypatch.context() as patched:
+        patched.setattr(environment.sys, "platform", system)
+        patched.setattr(environment.time, "sleep", lambda seconds: None)
+        for _ in range(2):
+            with environment.only_one(tmp_path / "venv", screen) as handles:  # type: ignore[arg-type]
+                assert len(handles) == (system != "win32")
+    waited = ["Another set-up is at work on this environment; waiting for it."]
+    assert said == (waited if system == "win32" else [])

@@ -192,7 +192,7 @@ def test_marks_that_cannot_be_written_are_kept_in_the_journal(
 def test_a_result_is_known_by_its_place(tmp_path) -> None:
     args = arguments("x", "--out", tmp_path / "marks.csv", "--feedback", tmp_path / "pages")
     ours = ("pages/alice.html", "pages", "marks.csv", "marks.2026-11-20-120000.csv")
-    for name in (*ours, "marks.csv.journal"):
+    for name in (*ours, "marks.csv.journal", "marks.csv.journal.lock"):
         assert grade.is_result(tmp_path / name, args)
     for name in ("marks.ipynb", "alice/marks.csv", "marks2.csv", "pages2/x.ipynb"):
         assert not grade.is_result(tmp_path / name, args)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -262,14 +264,55 @@ def test_damaged_lines_cost_only_themselves():
     assert entries == {"a": {}}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no lock on files there")
-def test_two_runs_do_not_write_the_same_file(tmp_path):
-    with (
-        Journal(tmp_path / "journal"),
-        pytest.raises(InUse, match="at work"),
-        Journal(tmp_path / "journal"),
-    ):
+def test_two_runs_do_not_write_the_same_file(tmp_path, monkeypatch):
+    """By filelock, which has a way for every system: here without the one of this system's own."""
+    import filelock  # it has taken its own way when it was imported
+
+    assert filelock.FileLock is not filelock.SoftFileLock
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    path = tmp_path / "marks.csv.journal"
+    with Journal(path) as first:
+        first.add("a", {"n": 1})
+        said = f"Another labkit grade is at work on {path}: wait for it to end."
+        with pytest.raises(InUse, match=re.escape(said)), Journal(path):
+            pass
+    with Journal(path) as second:
+        assert second.entries == {"a": {"n": 1}}
+        second.remove()
+    assert not list(tmp_path.iterdir())
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from labkit.course.grading_journal import Journal
+with Journal(Path(sys.argv[1])) as journal:
+    journal.add("a", {"n": 1})
+    print("at work", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_run_that_is_killed_lets_go(tmp_path):
+    path = tmp_path / "marks.csv.journal"
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "at work\n"
+        with pytest.raises(InUse), Journal(path):
+            pass
+        other.kill()
+    with Journal(path) as journal:
+        assert journal.entries == {"a": {"n": 1}}
+
+
+def test_a_journal_that_cannot_be_opened_is_let_go(tmp_path):
+    path = tmp_path / "marks.csv.journal"
+    path.mkdir()
+    with pytest.raises(OSError), Journal(path):
         pass
+    path.rmdir()
+    with Journal(path) as journal:
+        assert journal.entries == {}
 
 
 # ---- workers -------------------------------------------------------------------------------------
