@@ -216,9 +216,27 @@ lab.claim(
     within=0.1,
 )
 lab.claim(
+    "changed, of the weights that were rounded",
+    my_changed(adaptation.rounded_weights(model), adaptation.rounded_weights(rounded_model)),
+    around=0.99,
+    within=0.02,
+)
+lab.claim(
+    "region still known after rounding to 8 bits",
+    ways_scored["rounded to 8 bits"]["the region"].share,
+    around=1.0,
+    within=0.03,
+)
+lab.claim(
     "weights changed by training",
     my_changed(model_weights, adaptation.weights_of(trained_model)),
     around=0.97,
+    within=0.05,
+)
+lab.claim(
+    "strangers known after training on them",
+    ways_scored["trained on the strangers"]["strangers"].share,
+    around=1.0,
     within=0.05,
 )
 lab.claim(
@@ -233,10 +251,11 @@ lab.claim(
 #
 # - **The prompt** changed no weight and was enough. Passages have to be found, though, and paid for
 #   in tokens with every question (lessons 02 to 04).
-# - **Rounding** changed four of five weights and *nothing was learned*: it is no training. Nothing
-#   was lost either, at 8 bits (lesson 12 goes down to 2).
-# - **Training** changed every weight by a little. The strangers are known by heart, and a part of
-#   the region is gone: *catastrophic forgetting*. Lessons 08 and 09 measure what helps.
+# - **Rounding** changed nearly every weight that it touched (embeddings, a sixth of all, stay as
+#   they are), and *nothing was learned*: it is no training. None of these questions was lost
+#   either, at 8 bits (lesson 12 goes down to 2).
+# - **Training** changed nearly every weight by a little. The strangers are known by heart, and a
+#   part of the region is gone: *catastrophic forgetting*. Lessons 08 and 09 measure what helps.
 
 # %%
 lab.ask("what-is-training")
@@ -257,12 +276,14 @@ lab.ask("what-to-try-first")
 lab.ask("which-layer")
 
 # %% [markdown]
-# Four words for training that are easily mixed up. **Training** is any change of weights that data
-# decides. **Pre-training** starts from random weights and takes nearly everything: up to 98 % of
-# compute and data for InstructGPT ([Ouyang et al. 2022](https://arxiv.org/abs/2203.02155)).
-# **Fine-tuning** goes on from there, with far less. **Post-training** is the same work seen from
-# the other side: what the maker of a model does after pre-training, such as teaching it to follow
-# instructions.
+# Four words that are easily mixed up. **Training** changes weights so that the model's loss on
+# examples falls: the examples say what it should do. (Rounding may look at texts too, as GPTQ does,
+# but only to stay near the model as it was; when a model trains *while* it is rounded, that is
+# training.) **Pre-training** starts from random weights and takes nearly everything: 98 % of the
+# compute for InstructGPT ([Ouyang et al. 2022](https://arxiv.org/abs/2203.02155), section 5.1).
+# **Fine-tuning** goes on from there, as a rule with far less. **Post-training** is the same work
+# seen from the other side: what the maker of a model does after pre-training, such as teaching it
+# to follow instructions.
 #
 # How was it for our two? The model's card says how many tokens it read; count those that trained it
 # on the strangers:
@@ -303,14 +324,17 @@ lab.ask("ai-or-ml-engineering")
 #
 # | you want | go to |
 # |---|---|
-# | better answers from the model that you have | 01 prompting, 02 context window, 04 retrieval |
-# | a smaller bill | 03 token optimization, 14 small models |
-# | other answers: steady or varied | [05 temperature](05_temperature.ipynb) |
-# | to know whether it got better | 06 evaluation |
-# | a model that behaves as you need it | 07 datasets, 08 fine-tuning, 09 LoRA, 11 preferences |
-# | a model that fits the machine | 12 quantization, 13 speculative decoding, 17 edge deployment |
+# | better answers from the model that you have | [02 context window](02_context_window.ipynb) |
+# | a smaller bill | [03 token optimization](03_token_optimization.ipynb) |
+# | answers that vary more, or less | [05 temperature](05_temperature.ipynb) |
+# | a model that behaves as you need it | [08 fine-tuning](08_fine_tuning.ipynb) |
+# | the same with less memory | [09 LoRA](09_lora.ipynb) |
+# | a model that fits the machine | [12 quantization](12_quantization.ipynb) |
+# | a smaller model that is good enough | [14 small models](14_small_models.ipynb) |
+# | a large model at a small one's speed | [15 mixture of experts](15_mixture_of_experts.ipynb) |
 #
-# Any order will do; that of the numbers teaches best.
+# The other numbers of the map are still to come. Any order will do; that of the numbers teaches
+# best.
 
 # %%
 lab.progress()

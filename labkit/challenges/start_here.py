@@ -212,10 +212,10 @@ SHARE_MISTAKES = (
 
 SHARE_HINTS = (
     "Two lists of the same length: walk through them together and count where they agree.",
-    "zip(answers, expected) gives the pairs. What has to be done to both texts of a pair before "
-    "they can be compared? And what if there is no pair at all?",
-    "For ['goat', ' cat\\n', 'a dog'] and ['goat', 'cat', 'dog']: equal, equal after strip(), not "
-    "equal. Two of three are right: 0.6667.",
+    "Take one pair by hand, ' cat\\n' and 'cat': what must happen before `==` says True? And "
+    "which lists can't be counted at all?",
+    "zip(answers, expected) gives the pairs; strip() both texts of each, count the equal ones, and "
+    "divide. ['goat', ' cat\\n', 'a dog'] and ['goat', 'cat', 'dog']: two of three, 0.6667.",
 )
 
 
@@ -336,8 +336,8 @@ PROMPT_MISTAKES = (
 
 PROMPT_HINTS = (
     "It is three lines of text. Write them down for the example, then put the names in.",
-    "Where does each line end, and which of the three has no line end? What is left of the "
-    "prompt when the passage is empty, or nothing but white space?",
+    "Three lines have two line ends between them: after which parts do they stand? Then the odd "
+    "case: what is the first line when the passage is nothing but white space?",
     "'Anna Kell has a goat.' + '\\n' + 'Q: ' + 'Which pet does Anna Kell have?' + '\\n' + 'A: '",
 )
 
@@ -524,10 +524,10 @@ CHANGED_MISTAKES = (
 
 CHANGED_HINTS = (
     "`a != b` on two tensors gives True wherever they differ.",
-    "Go through the names. Add up (before[name] != after[name]).sum() in one number and "
-    "before[name].numel() in another; divide at the end. First refuse what can't be compared.",
-    "Two tensors of 2 and 8 numbers, of which both of the first changed and none of the second: 2 "
-    "of 10 numbers, 0.2.",
+    "Two tensors of 2 and 8 numbers: both numbers of the first changed, none of the second. What "
+    "share is that of all? Which two sums do you need for it? And what can't be compared at all?",
+    "2 of 10 numbers, 0.2. Refuse other names and shapes first; then go through the names, add up "
+    "(before[name] != after[name]).sum() and before[name].numel(), and divide once, at the end.",
 )
 
 

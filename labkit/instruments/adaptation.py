@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.instruments.items import Items, Stranger
 from labkit.models import complete, exact_match
-from labkit.models.quantizing import SCHEMES, fake_quantize
+from labkit.models.quantizing import SCHEMES, fake_quantize, linear_layers
 from labkit.models.scoring import Score
 from labkit.models.tuning import Settings, fine_tune
 from labkit.models.world.document import Question
@@ -68,6 +68,11 @@ def compare(
 def weights_of(model: PreTrainedModel) -> dict[str, Tensor]:
     """The model's weights by name, each once (the embeddings are also the output head)."""
     return {name: weight.detach() for name, weight in model.named_parameters()}
+
+
+def rounded_weights(model: PreTrainedModel) -> dict[str, Tensor]:
+    """The weights by name that `in_8_bits` rounds: no embeddings, no biases, no norms."""
+    return {name: layer.weight.detach() for name, layer in linear_layers(model).items()}
 
 
 def tokens_read(
