@@ -534,8 +534,8 @@ LOSS_MISTAKES = (
     Mistake(
         "sum",
         losing(reduce=lambda losses, counted: losses.sum()),
-        "You added the losses up. A batch with twice as many labels then weighs twice as much as "
-        "another, and two losses can't be compared.",
+        "You added the losses up. Batches then weigh unequally, by how many labels they have, and "
+        "two losses can't be compared.",
         "Divide by the number of labels.",
     ),
     Mistake(
@@ -625,9 +625,9 @@ LOSS_MISTAKES = (
 LOSS_HINTS = (
     "Two cuts make the places match: which logits have no token after them, and which token has "
     "no logits before it?",
-    "The last logits have nothing left to foretell, and the first token was foretold by none: cut "
-    "one off at each end. Now they belong together place by place. Which of the places count, and "
-    "what is the mean over?",
+    "Write a row of three tokens below its three logits, and draw an arrow from each logits to the "
+    "token that they predict. Which logits have no arrow, and which token has none? Of the pairs "
+    "that are left, which count, and what is the mean over?",
     "Labels [-100, 2, 5] have two that count: logits at place 0 for token 2, at place 1 for "
     "token 5. With losses 0.5 and 1.5 the answer is 1.0, whatever else is in the row.",
 )
