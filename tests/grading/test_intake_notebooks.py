@@ -49,10 +49,33 @@ def test_every_encoding_of_unicode_is_read(encoding):
     assert read_notebook(text.encode(encoding)).cells == ("é = 'ü'",)
 
 
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 48213\n"
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "no JSON"),
+        (b"", r"It is empty \(0 bytes\): nothing .* Ask for the \.ipynb file itself"),
+        (b"\xef\xbb\xbf \n", r"It is empty \(5 bytes, all of them blank\)"),
+        (b" \r\n\t", r"It is empty \(4 bytes, all of them blank\)"),
+        (b"\0" * 4096, r"It is empty \(4,096 bytes, all of them blank\)"),
+        (b"\n<!DOCTYPE html>\n<html><body>Log in</body></html>", "It is an HTML page, not a noteb"),
+        (b"\xef\xbb\xbf<HTML lang='en'>", "It is an HTML page, .* On GitHub: Download raw file"),
+        (b"<?xml version='1.0'?>\n<!DOCTYPE html PUBLIC>\n", "It is an HTML page"),
+        (LFS, r"It is a Git LFS pointer, .* notebook of 48,213 bytes: .* `git lfs pull`"),
+        (LFS[:43], r"It is a Git LFS pointer, which stands for the notebook: that was not fetched"),
+        (b"%PDF-1.7\n%", "It is a PDF, not a notebook"),
+        (b"PK\x03\x04" + b"\0" * 50, "It is a zip or a document of an office program"),
+        (b"{\\rtf1\\ansi hello}", r"It is a text of a word processor \(RTF\)"),
+        (b"\0\5\x16\7\0\2", "It is what macOS keeps beside a file"),
+        (notebook_bytes("a = 1")[:-20], r"It breaks off after \d+ bytes: an upload"),
+        (b'{"cells": [{"source": "a = ', r"It breaks off after 27 bytes"),
+        (b'{"cells": [', r"It breaks off after 11 bytes"),
+        (
+            b'{"cells": [\n<<<<<<< HEAD\n1\n=======\n2\n>>>>>>> b\n]}',
+            "a git merge that was not fin",
+        ),
+        (b"<not html at all>", "no JSON"),
         (b"print('hello')", "no JSON"),
         (b"[" * 100_000, "no JSON"),
         (b'{"cells": [' + b"[" * 90_000 + b"]" * 90_000 + b"]}", "no JSON"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.grading.intake.found import MEGABYTE, Unreadable
+from labkit.grading.intake.mistaken import ITSELF, broken_json, instead_of_notebook
 
 PROSE = {"markdown": "Markdown", "raw": "raw"}
 MAX_CODE = 2 * MEGABYTE
@@ -54,7 +55,10 @@ def read_notebook(data: bytes) -> Notebook:
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """The notebook as JSON, without its outputs."""
+    """The notebook as JSON, without its outputs; Unreadable says what it is instead."""
+    if other := instead_of_notebook(data):
+        raise Unreadable(other)
+    text = ""
     try:
         encoding = json.detect_encoding(data)
         text = data.decode(encoding)
@@ -69,9 +73,9 @@ def parse(data: bytes) -> dict[str, Any]:
             f"It is not a notebook: no JSON of Jupyter's is nested as deeply. {ANEW}"
         ) from None
     except ValueError as error:
-        raise Unreadable(f"It is not a notebook: no JSON ({str(error)[:100]}).") from None
+        raise Unreadable(broken_json(data, text, error)) from None
     if type(parsed) is not dict or not ({"cells", "worksheets"} & parsed.keys()):
-        raise Unreadable("It is not a notebook: it is JSON, but has no cells.")
+        raise Unreadable(f"It is not a notebook: it is JSON, but has no cells. {ITSELF}")
     return parsed
 
 
