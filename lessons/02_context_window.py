@@ -13,9 +13,9 @@
 # # The context window
 #
 # The context window is a model's working memory: all that it can look at while it writes the next
-# token. What is not in there does not exist for it. So it is tempting to put everything in that
-# fits. This lesson measures what that does: to the answers, to what falls out at the edge, and to
-# the memory of the machine.
+# token. What is neither in there nor in its weights does not exist for it. So it is tempting to put
+# everything in that fits. This lesson measures what that does: to the answers, to what falls out at
+# the edge, and to the memory of the machine.
 #
 # You will build three functions that every application with a language model needs in some form:
 # one that shortens a chat without losing what matters, one that computes what a KV cache takes, and
@@ -23,7 +23,7 @@
 
 # %%
 from labkit import Lab, load_model
-from labkit.instruments import context, kv_cache, packing, plots, tokens
+from labkit.instruments import context, kv_cache, models_table, packing, plots, tokens
 from labkit.models import complete
 from labkit.widgets import ContextExplorer
 
@@ -59,8 +59,8 @@ print(complete(model, tokenizer, [rival_prompt])[0][0], "- right:", rival_pair.a
 #
 # ## Stuff it
 #
-# Now put more and more such passages into the window, and ask about one of them. With 16 passages
-# the prompt takes about 425 tokens: they all fit. First your guess:
+# Now put more and more such passages into the window, and ask about one of them. Sixteen passages
+# take about 410 tokens: they all fit. First your guess:
 
 # %%
 lab.ask("sixteen-passages")
@@ -91,8 +91,8 @@ plots.shares(
     y_label="share right",
     marks={"the window ends": window_tokens / per_passage},
     alt="Share of right answers against the number of passages, with 95 % intervals. It falls from "
-    "one at a single passage, slowly to 8 passages, then steeply to two thirds at 16, and to about "
-    "a third at 24 passages, which is past the end of the window.",
+    "one at a single passage, slowly to 8 passages, then steeply to under two thirds at 16, and to "
+    "about a third at 24 passages, which is past the end of the window.",
 )
 
 # %%
@@ -109,18 +109,20 @@ lab.claim(
 )
 
 # %% [markdown]
-# Nothing was cut off up to 16 passages, and still every third answer is wrong. **Fitting in is not
-# the same as being read.**
+# Nothing was cut off up to 16 passages, and still more than every third answer is wrong. **Fitting
+# in is not the same as being read.**
 #
 # Is that a weakness of our tiny model? In part: its training texts held eight passages at most, so
-# long before its window ends it is somewhere it has never been. But large models have the same gap
+# long before its window ends it is somewhere it has never been. But most large models have a gap
 # between the window that they *have* and the window that they *use*. The RULER benchmark ([Hsieh et
 # al. 2024](https://arxiv.org/abs/2404.06654)) calls the second one the effective length: up to
 # where a model scores at least what Llama-2-7B-chat scores at 4K tokens, 85.6 %. From [its
-# table](https://github.com/NVIDIA/RULER):
+# table](https://github.com/NVIDIA/RULER/tree/c3f5e3b4f87f97e048793bb510a3a6b19a46bf3a), where some
+# models have no gap at 128K (Qwen3's row is by its authors):
 #
 # | model | claimed | effective | score at 4K | 16K | 32K | 128K |
 # |---|---|---|---|---|---|---|
+# | Qwen3-32B | 128K | over 128K | 98.4 | 96.2 | 94.4 | 85.6 |
 # | GPT-4-1106-preview | 128K | 64K | 96.6 | 95.2 | 93.2 | 81.2 |
 # | Llama-3.1-70B | 128K | 64K | 96.5 | 95.4 | 94.8 | 66.6 |
 # | Llama-3.1-8B | 128K | 32K | 95.5 | 91.6 | 87.4 | 77.0 |
@@ -143,25 +145,29 @@ plots.bars(
     },
     y_label="share right",
     alt="Share of right answers by the quarter of the window that holds the answer. About three in "
-    "ten in the first quarter, two thirds in the second, and more than three quarters in the last "
-    "two.",
+    "ten in the first quarter, and seven to eight in ten in each of the other three, whose "
+    "intervals overlap.",
 )
 
 # %%
-first_quarter, *_, last_quarter = by_quarter
+first_quarter, second_quarter, third_quarter, last_quarter = by_quarter
 lab.compare(
     "early-needle", 100 * first_quarter.share, 100 * first_quarter.low, 100 * first_quarter.high
 )
 
 # %%
 lab.claim("right in the first quarter", first_quarter.share, around=0.31, within=0.1)
+lab.claim("right in the second quarter", second_quarter.share, around=0.73, within=0.1)
+lab.claim("right in the third quarter", third_quarter.share, around=0.8, within=0.1)
 lab.claim("right in the last quarter", last_quarter.share, around=0.71, within=0.1)
 
 # %% [markdown]
-# Our model forgets the beginning. The well-known finding for large models is a **U**: they read the
-# beginning and the end best and get *lost in the middle* ([Liu et al.
+# Our model loses the beginning; between the other three quarters we see no difference that the
+# intervals would bear. The well-known finding for large models is a **U**: they read the beginning
+# and the end best and get *lost in the middle* ([Liu et al.
 # 2023](https://arxiv.org/abs/2307.03172)). Here are figures that its authors publish [beside their
-# code](https://github.com/nelson-liu/lost-in-the-middle), for questions with 20 documents:
+# code](https://github.com/nelson-liu/lost-in-the-middle/blob/d743bc3/EXPERIMENTS.md), for questions
+# with 20 documents:
 
 # %%
 plots.lines(
@@ -176,8 +182,10 @@ plots.lines(
 
 # %% [markdown]
 # So the shape is not a law of nature. It depends on the model: LongChat favours the beginning,
-# Llama-2-70B the end, and ours only the end. What they share is that position matters, and the
-# remedy is the same: **measure where your model reads best, and put the best things there.**
+# Llama-2-70B the end, MPT hardly minds, and ours reads all but the beginning. And on the task: the
+# same LongChat looks up keys best at the end (88.6 against 37.0 % at the beginning, same page). The
+# remedy is the same for all: **measure where your model reads best, and put the best things
+# there.**
 #
 # ## What surrounds it
 #
@@ -210,14 +218,38 @@ lab.ask("which-distractor")
 
 # %% [markdown]
 # So it is not the length that hurts most here, but the rivals: passages that could pass for the
-# answer. (Between the other two we see no difference that the intervals would bear.) That is bad
-# news for search: what a retriever ranks second and third *is* what is most like the answer.
+# answer. (Between the other two we see no difference that the intervals would bear.) Larger models
+# too are harmed by what a retriever ranks high and does not hold the answer ([Cuconasu et al.
+# 2024](https://arxiv.org/abs/2401.14887)). That is bad news for search: what it ranks second and
+# third *is* what is most like the answer.
 #
 # ## Past the end of the window
 #
 # A chat grows with every turn, and at some point something has to go. Who decides what? If you do
-# not, a default does: tokenizers cut a text at its end unless told otherwise.
+# not, a default does, and defaults differ:
 #
+# - `transformers` cuts nothing unless you ask for it, and then
+#   [the end](https://huggingface.co/docs/transformers/pad_truncation).
+# - Ollama drops the front and answers as if nothing had happened ([issue 3839, with a measurement
+#   of July 2026](https://github.com/ollama/ollama/issues/3839)); its chat interface keeps [system
+#   prompt and last message](https://github.com/ollama/ollama/blob/main/server/prompt.go).
+# - Hosted interfaces mostly refuse, with an error: [Anthropic's since Claude
+#   3.7](https://platform.claude.com/docs/en/build-with-claude/context-windows), and OpenAI's
+#   Responses, whose [`truncation`](https://platform.openai.com/docs/api-reference/responses/create)
+#   is off until you turn it on.
+#
+# So here a prompt that is too long goes in whole, past the window that the model was trained for:
+
+# %%
+too_long = passage_stacks[24][0].text + passage_stacks[24][0].questions[0]
+lab.claim(
+    "24 passages and a question, in windows",
+    count_tokens(too_long) / window_tokens,
+    around=1.4,
+    within=0.2,
+)
+
+# %% [markdown]
 # Here are 200 chats. The system prompt holds passages about three people; eight turns ask about
 # them and are answered; then comes a new question. The chat takes about 175 tokens, and we allow
 # 112.
@@ -305,9 +337,10 @@ lab.claim(
 lab.ask("what-the-cut-takes")
 
 # %% [markdown]
-# Cutting the tail is the disaster: no question, no answer, and no error message either. Cutting the
-# head takes the system prompt, quietly, after some turns. Cutting the middle keeps both ends and
-# does quite well, as long as the system prompt is shorter than the half that is kept.
+# Cutting the tail is the disaster: no question, no answer, and where software cuts by itself, no
+# error message either. Cutting the head takes the system prompt after some turns. Cutting the
+# middle keeps both ends and does quite well, as long as the system prompt is shorter than the half
+# that is kept.
 #
 # **All that fits can still be too much.** Your function keeps every turn that fits. Let 24 turns go
 # by, and give the same chats 400 tokens, which is well inside the window, and 160:
@@ -325,8 +358,9 @@ lab.claim("right with 160 tokens of chat", narrow_window.share, around=0.98, wit
 
 # %% [markdown]
 # Fewer than half the tokens, and far more right answers. (Our model has read chats of six questions
-# at most; after twenty it says *not stated*. Larger models bear more, and have a point of their own
-# where old turns start to hurt.) A budget is a decision about quality, not only about space.
+# at most; after twenty it says *not stated*. Larger models bear more. Where old turns start to hurt
+# yours, if they do, is a thing to measure.) A budget is a decision about quality, not only about
+# space.
 #
 # ## What a token of context costs in memory
 #
@@ -360,7 +394,7 @@ from typing import Any
 def kv_cache_bytes(
     config: dict[str, Any], tokens: int, batch: int = 1, bytes_per_number: int = 2
 ) -> int:
-    """Bytes of a decoder's KV cache: a key and a value vector per token, layer and key-value head.
+    """Bytes of a KV cache that keeps a key and a value per token, layer and key-value head.
 
     config            as in a config.json: num_hidden_layers, num_attention_heads, hidden_size;
                       num_key_value_heads (absent or None: as many as attention heads) and
@@ -429,11 +463,35 @@ plots.lines(
 # %% [markdown]
 # A window of 131,072 tokens would cost Llama-2-7B 64 GiB for *one* request (it has 4,096). With
 # grouped queries Llama-3.1-8B needs 16. And a server keeps one cache for each request that it
-# serves at once.
+# serves at once (a beginning that several share may be kept once).
+#
+# The formula counts every layer alike, with all tokens. That is so for the models above, and the
+# *most* for others. Every other layer of Gemma 2 looks back 4,096 tokens and no further ([Gemma
+# team 2024](https://arxiv.org/abs/2408.00118), section 2): at its 8,192 tokens a quarter less is
+# enough. DeepSeek-V2 keeps one vector of 512 + 64 numbers for all 128 heads of a layer (*multi-head
+# latent attention*, [DeepSeek-AI 2024](https://arxiv.org/abs/2405.04434), section 2.1).
 
 # %%
 whole_window = my_cache_bytes(kv_cache.REAL_MODELS[0].config, 131_072, 1, 2) / kv_cache.GIB
 lab.claim("Llama-2-7B, GiB at 131,072 tokens", whole_window, around=64, within=0)
+gemma = dict(models_table.find_model("Gemma-2-2B").config)
+half_of_it = gemma | {"num_hidden_layers": gemma["num_hidden_layers"] // 2}
+gemma_by_formula = my_cache_bytes(gemma, 8_192)
+gemma_needs = my_cache_bytes(half_of_it, 8_192) + my_cache_bytes(half_of_it, 4_096)
+lab.claim(
+    "Gemma-2-2B, GiB by the formula", gemma_by_formula / kv_cache.GIB, around=0.81, within=0.01
+)
+lab.claim("Gemma-2-2B, GiB that it needs", gemma_needs / kv_cache.GIB, around=0.61, within=0.01)
+one_layer = {
+    "num_hidden_layers": 1,
+    "num_attention_heads": 128,
+    "hidden_size": 5120,
+    "head_dim": 128,
+}
+per_layer = my_cache_bytes(one_layer, 1, 1, 1)
+lab.claim(
+    "DeepSeek-V2, formula / latent vector, times", per_layer / (512 + 64), around=57, within=1
+)
 
 # %%
 lab.ask("what-shrinks-the-cache")
@@ -446,8 +504,10 @@ lab.ask("what-shrinks-the-cache")
 # needed. Which go in, in which order?
 #
 # It is the knapsack problem: every passage has a price (tokens) and a worth (relevance). Taking by
-# *relevance per token* is nearly always good, except when one long passage is worth more than all
-# the short ones that keep it out. So make two packings and keep the better one.
+# *relevance per token* goes badly wrong only when one long passage is worth more than all the short
+# ones that keep it out. So make two packings and keep the better one. As for the order: our model
+# reads the first quarter worst, so let the most relevant passage stand last (for LongChat, above,
+# you would turn the list round).
 
 # %%
 lab.ask("density-by-hand")
@@ -467,11 +527,13 @@ def pack_passages(
     relevance     a number for each, 0 or more; what has 0 is never taken
     budget        tokens for all chosen; one takes count_tokens(text), and 1 more for its line end
     count_tokens  count_tokens(text) gives the tokens of a text
-    returns       indices in the order of the prompt: sorted by relevance, the most relevant last
+    returns       the positions (0, 1, ...) of the chosen passages in `passages`, the least relevant
+                  first and the most relevant last
 
-    Nothing that was left out, and is no copy, may still fit. And the relevance of the chosen must
-    add up to no less than each of two choices would give: to take what fits by relevance per token
-    (line end included), the largest first; and the one most relevant passage that fits.
+    Two things must hold of the choice:
+    - it is full: no passage that was left out still fits (copies and relevance 0 aside);
+    - its sum of relevance is at least what filling the budget by relevance per token (line end
+      included, the largest first) gives, and at least that of the most relevant passage that fits.
     """
     ...
 
@@ -527,8 +589,8 @@ plots.bars(
     y_label="share of new questions answered",
     alt="Share of new questions that are answered rightly, by how the passages were packed. With "
     "240 tokens: least in the order of arrival, more by relevance, most by relevance per token. "
-    "With 400 tokens neither gets better, and the same passages with the best first do a little "
-    "worse.",
+    "With 400 tokens neither gets better, and the same passages with the best first lie within "
+    "each other's intervals.",
 )
 
 # %%
@@ -554,14 +616,19 @@ lab.claim(
 lab.claim(
     "gain of the best last over the best first", best_last_gain.figure, around=0.06, within=0.1
 )
+share_packed = {
+    budget: packing.holding(packing.by_relevance, thirty_desks, budget, count_tokens)
+    for budget in (240, 400)
+}
+lab.claim("questions whose passage is in 240 tokens", share_packed[240], around=0.55, within=0.05)
+lab.claim("questions whose passage is in 400 tokens", share_packed[400], around=0.67, within=0.05)
 
 # %% [markdown]
 # Same window, same passages to choose from. The gain over *by relevance* (what a top-k search hands
 # over) comes from copies that were not packed twice, and from long passages that gave way to
 # several short ones. And look at 400 tokens: two thirds more room, more of the right passages in
-# it, and no more right answers. What the extra passages bring is lost in reading. (Putting the best
-# last seems to help here as it did above, but with 30 desks the interval still holds zero: a case
-# for more questions, not for a conclusion.)
+# it, and no more right answers. What the extra passages bring is lost in reading, by our model.
+# (Whether the best last helps it is open: with 30 desks the interval of the gain still holds zero.)
 #
 # ## Play with it
 #
@@ -591,9 +658,9 @@ ContextExplorer(
 # - **Relevance must be right.** The packer believes its numbers. A passage that the log never
 #   needed has relevance 0 and is never packed, and the first question about it fails.
 # - **More is not better, even when it is relevant.** Every passage more is a distractor for all
-#   questions that it does not answer.
-# - **A full window is slow and dear.** Every token is read for every request, and takes its bytes
-#   in the cache as long as the request runs.
+#   questions that it does not answer. How much a larger model minds, you have to measure.
+# - **A full window is slow and dear.** Every token is read for every request, unless a cached
+#   beginning spares that (lesson 03), and takes its bytes as long as the request runs.
 
 # %%
 lab.ask("hundred-thousand-tokens")
@@ -602,11 +669,13 @@ lab.ask("hundred-thousand-tokens")
 # ## What to take away
 #
 # - Fitting in is not being read. Measure accuracy against length on *your* task: the effective
-#   window is shorter than the one on the card.
-# - Position matters. Measure where your model reads best, and put the best things there.
+#   window is often shorter than the one on the card.
+# - Position can matter, and where differs by model and task. Measure where yours reads best, and
+#   put the best things there.
 # - What could pass for the answer distracts most.
 # - Never let a default cut your prompt: keep the system prompt and the question, drop whole turns.
-# - The KV cache takes 2 · layers · kv heads · head_dim numbers a token, for every request.
+# - The KV cache takes 2 · layers · kv heads · head_dim numbers a token, for every request; less
+#   with sliding windows or latent attention.
 # - Pack by relevance per token, without copies, and judge by answers.
 
 # %%

@@ -39,7 +39,7 @@ def truncate_chat(
 def kv_cache_bytes(
     config: dict[str, Any], tokens: int, batch: int = 1, bytes_per_number: int = 2
 ) -> int:
-    """Bytes of a decoder's KV cache: a key and a value vector per token, layer and key-value head.
+    """Bytes of a KV cache that keeps a key and a value per token, layer and key-value head.
 
     config            as in a config.json: num_hidden_layers, num_attention_heads, hidden_size;
                       num_key_value_heads (absent or None: as many as attention heads) and
@@ -70,11 +70,13 @@ def pack_passages(
     relevance     a number for each, 0 or more; what has 0 is never taken
     budget        tokens for all chosen; one takes count_tokens(text), and 1 more for its line end
     count_tokens  count_tokens(text) gives the tokens of a text
-    returns       indices in the order of the prompt: sorted by relevance, the most relevant last
+    returns       the positions (0, 1, ...) of the chosen passages in `passages`, the least relevant
+                  first and the most relevant last
 
-    Nothing that was left out, and is no copy, may still fit. And the relevance of the chosen must
-    add up to no less than each of two choices would give: to take what fits by relevance per token
-    (line end included), the largest first; and the one most relevant passage that fits.
+    Two things must hold of the choice:
+    - it is full: no passage that was left out still fits (copies and relevance 0 aside);
+    - its sum of relevance is at least what filling the budget by relevance per token (line end
+      included, the largest first) gives, and at least that of the most relevant passage that fits.
     """
     costs = [count_tokens(text) + 1 for text in passages]
     useful = [i for i, value in enumerate(relevance) if value > 0 and costs[i] <= budget]

@@ -402,7 +402,7 @@ CHAT_MISTAKES = (
         "no-refusal",
         no_refusal,
         "Where the system message and the question alone are over the budget you return them all "
-        "the same, and the model cuts them where it likes.",
+        "the same, and leave it to others to cut them, or to refuse.",
         "raise ValueError, and say by how many tokens.",
     ),
     Mistake(
@@ -416,11 +416,11 @@ CHAT_MISTAKES = (
 CHAT_HINTS = (
     "Two messages are worth more than all others. Which, and what is left of the budget once they "
     "are paid for?",
-    "Find where each turn begins: at a user's message. Then spend what is left of the budget on "
-    "whole turns, from the newest back. What do you do at the first that does not fit?",
-    "System 3 tokens, turns of 4, 2 and 5, question 2, budget 12. 12 - 3 - 2 = 7 are left. The "
-    "newest turn takes 5: 2 left. The one before takes 2: 0 left. The oldest takes 4: out. Kept: "
-    "system, the turns of 2 and 5, question - 12 tokens.",
+    "By hand: system 3 tokens, turns of 4, 2 and 5, question 2, budget 12. What is left for turns, "
+    "and which of them stay? Then: how does your code see where a turn begins?",
+    "12 - 3 - 2 = 7 are left. A turn begins at a user's message; go through them from the newest "
+    "back. 5: 2 left. 2: 0 left. 4 does not fit: stop there. Kept: system, the turns of 2 and 5, "
+    "question.",
 )
 
 
@@ -728,11 +728,11 @@ CACHE_MISTAKES = (
 CACHE_HINTS = (
     "What does a layer have to keep of a token so that later tokens can attend to it? And how many "
     "heads have one of their own?",
-    "Count numbers first: how many has one token in one layer, in all layers, and how many tokens "
-    "are there in all rows? Two of the config's keys may be absent or None: what holds then?",
+    "Begin with one token in one layer: how many vectors, how long is each, and which of the "
+    "config's two counts of heads is it times? Two keys may be absent or None: what holds then?",
     "Llama-2-7B: 2 × 32 layers × 32 heads × 128 × 2 bytes = 524,288 bytes a token. Llama-3.1-8B "
-    "has 8 key-value heads: 2 × 32 × 8 × 128 × 2 = 131,072, a quarter. config.get('head_dim') or "
-    "a quotient takes care of absent and of None.",
+    "has 8 key-value heads: 2 × 32 × 8 × 128 × 2 = 131,072, a quarter. Then times all tokens of "
+    "all rows. `config.get(key) or ...` takes care of absent and of None.",
 )
 
 
@@ -1193,13 +1193,13 @@ PACK_MISTAKES = (
 
 PACK_HINTS = (
     "You have a sum to spend and goods with a price and a worth. What would you sort them by?",
-    "Sorting by worth for each token of cost can keep out one long passage that is worth more than "
-    "all the rest. Make a second packing that can't make this mistake, and compare the two. What "
-    "must never be in either?",
-    "Costs 10, 3, 3, 3 with relevance 6, 3, 4, 5 and a budget of 10: per token 0.6, 1, 1.33, 1.67. "
-    "By density: passages 3, 2 and 1, 9 tokens, relevance 12. Beginning with the best alone: "
-    "passage 0, 6. The first is better; in order of relevance: [1, 2, 3]. A text's key for copies: "
-    "' '.join(text.lower().split()).",
+    "A budget of 10, costs 10, 3, 3, 3, relevance 6, 3, 4, 5: what does relevance per token take? "
+    "Now costs 2 and 10, relevance 3 and 10: what goes wrong, and which passage would you have "
+    "begun with? And what must never be taken at all?",
+    "First passages 3, 2 and 1, relevance 12. But of costs 2 and 10 it takes the small one: 3, "
+    "where 10 was to be had. So make a second packing that begins with the most relevant passage "
+    "that fits and goes on by relevance per token; keep the better of the two, sorted by "
+    "relevance. A text's key for copies: ' '.join(text.lower().split()).",
 )
 
 

@@ -142,6 +142,15 @@ def answered(
     return ask(model, tokenizer, stacks)
 
 
+def holding(pack: Pack, desks: Sequence[Desk], budget: int, count_tokens: TokenCounter) -> float:
+    """Share of tomorrow's questions whose passage is in the window that `pack` fills."""
+    found = []
+    for desk in desks:
+        chosen = set(pack(list(desk.passages), list(desk.relevance), budget, count_tokens))
+        found += [not chosen.isdisjoint(sources) for sources in desk.sources]
+    return fmean(found)
+
+
 def token_counter(tokenizer: PreTrainedTokenizerBase) -> TokenCounter:
     """Counts the tokens of a text as this tokenizer cuts it, without marks of its own."""
 

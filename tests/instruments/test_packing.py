@@ -56,6 +56,14 @@ def test_the_ways_differ_as_their_names_say() -> None:
     assert PACK(texts, relevance, 4, words) == [1, 2]
 
 
+def test_the_passages_that_questions_need_are_counted() -> None:
+    desks = packing.desks(3, entities=6, asked=4)
+    assert packing.holding(packing.first_come, desks, 10_000, words) == 1.0
+    assert packing.holding(packing.first_come, desks, 0, words) == 0.0
+    some = packing.holding(packing.first_come, desks, 60, words)
+    assert 0 < some < 1 and some * 12 == pytest.approx(round(some * 12))
+
+
 def test_a_packer_over_its_budget_is_found_out() -> None:
     desks = packing.desks(1, entities=4, asked=1)
     with pytest.raises(ValueError, match="more than the budget of 5 tokens"):
