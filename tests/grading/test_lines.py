@@ -5,8 +5,10 @@ import functools
 import pytest
 import torch
 
+from labkit.grading import lines
 from labkit.grading.lines import code_of, definition_line, is_learners
 from labkit.grading.transport import LocalTransport
+from labkit.paths import PACKAGE
 
 
 def find(function, symptom, *arguments):
@@ -106,3 +108,14 @@ def test_an_object_that_claims_endless_layers_has_no_code():
             raise AttributeError(name)
 
     assert code_of(Endless()) is code_of(Endless.__call__)
+
+
+def test_the_course_is_no_learners_however_it_is_reached(tmp_path, monkeypatch):
+    link = tmp_path / "labkit"
+    link.symlink_to(PACKAGE)
+    monkeypatch.setattr(lines, "__file__", str(link / "grading" / "lines.py"))
+    monkeypatch.setattr(lines, "library_folders", lines.library_folders.__wrapped__)
+
+    assert not lines.is_learners(str(link / "grading" / "withheld.py"))
+    assert not lines.is_learners(str(PACKAGE / "grading" / "withheld.py"))
+    assert lines.is_learners(str(tmp_path / "answers.py"))
