@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from labkit import paths
-from labkit.cli import environment, machine
+from labkit.cli import environment, machine, writable
 from labkit.cli.pins import Pins, declared, unmet
-from labkit.cli.trouble import existing
 
 BARE = True
 LESSON_BYTES = 1_500_000_000  # the most a lesson may take (DESIGN: 1.5 GB)
+CUDA_EXTRA = "0.6 to 1.3"  # gigabytes: lesson 00 took 2,305 MB with it, 993 MB without
 MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
@@ -108,7 +108,26 @@ def about_python(pins: Pins) -> Iterator[Finding]:
         yield Finding("packages", "note", text)
     else:
         yield Finding("packages", "ok", f"all {len(pins.core)} at the versions tested")
+    yield from about_torch(machine.nvidia_gpus())
     yield from about_weights()
+
+
+def about_torch(gpus: list[str]) -> Iterator[Finding]:
+    """Which build it is; that of CUDA costs memory where no GPU is used."""
+    import torch
+
+    cuda, here = torch.version.cuda, torch.__version__.partition("+")[0]
+    used = gpus and os.environ.get("LABKIT_DEVICE", "") != "cpu"
+    if cuda and not used:
+        install = f"uv pip install --python {sys.executable} --torch-backend cpu --reinstall"
+        text = (
+            f"the build for CUDA {cuda}, and no GPU is used: a lesson takes {CUDA_EXTRA} GB more "
+            "memory than with the CPU build. Where that can be had, this brings it: "
+            f"`{install} torch=={here}`"
+        )
+        yield Finding("torch", "note", text)
+    else:
+        yield Finding("torch", "ok", f"the build for CUDA {cuda}" if cuda else "the CPU build")
 
 
 def how_to_get(lacking: list[str]) -> str:
@@ -140,7 +159,7 @@ def about_folders() -> Iterator[Finding]:
     free = machine.free_bytes(work)
     state: Literal["ok", "bad"] = "ok" if free > 200_000_000 else "bad"
     yield Finding("disk", state, f"{free / 1e9:.1f} GB free for {work}")
-    yield writable(work)
+    yield from about_writing(work)
     lessons = sorted(paths.lessons_dir().glob("[0-9][0-9]_*.ipynb"))
     text = f"{len(lessons)} in {paths.lessons_dir()}"
     yield Finding("lessons", "ok" if lessons else "bad", text)
@@ -149,14 +168,11 @@ def about_folders() -> Iterator[Finding]:
     yield Finding("browser tests", "ok" if browser else "note", text)
 
 
-def writable(work: Path) -> Finding:
-    """Try it: permissions alone don't tell (read-only disks, quotas)."""
-    try:
-        with tempfile.TemporaryFile(dir=existing(work)) as file:
-            file.write(b"x" * 4096)
-    except OSError as error:
-        way_on = "set LABKIT_WORK to a folder of yours"
-        return Finding(
-            "work folder", "bad", f"{work} can't be written ({error.strerror}): {way_on}"
-        )
-    return Finding("work folder", "ok", f"{work} can be written")
+def about_writing(work: Path) -> Iterator[Finding]:
+    """Each folder that the course or Jupyter writes to; the others only where they can't be."""
+    for place in writable.places(work):
+        if why := place.problem():
+            text = why.replace("\n", " ")
+            yield Finding(place.name, "bad" if place.vital else "note", text)
+        elif place.vital:
+            yield Finding(place.name, "ok", f"{place.path} can be written")

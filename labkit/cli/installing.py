@@ -95,7 +95,8 @@ class Installer:
             raise disk_full(self.venv.path, CUDA_BYTES)
         self.screen.step(
             "  No CPU build of torch can be had from here, so the CUDA build comes: about 3 GB to\n"
-            "  download, 8 GB on disk. It runs on the CPU as well. Ctrl-C stops it."
+            "  download, 8 GB on disk. It runs on the CPU as well; a lesson takes about 1 GB more\n"
+            "  memory then. Ctrl-C stops it."
         )
 
     def would_bring_cuda(self, torch: str) -> bool:

@@ -13,6 +13,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit import paths
+from labkit.cli import writable
 
 if TYPE_CHECKING:
     from labkit.kernels.nursery import Nursery
@@ -48,10 +50,13 @@ def main(args: argparse.Namespace) -> int:
     from labkit.course import workspace
 
     work = paths.work_dir()
+    if blocked := first_blocked(work):
+        print(blocked, file=sys.stderr)
+        return 2
     try:
         lesson = choose_lesson(args.lesson)
         lay_out(work)
-    except (LookupError, OSError) as error:
+    except (LookupError, OSError, sqlite3.Error) as error:
         print(message_of(error, work), file=sys.stderr)
         return 2
     if running := running_server(work, args.port):
@@ -63,14 +68,23 @@ def main(args: argparse.Namespace) -> int:
     return serve(work, lesson, args)
 
 
+def first_blocked(work: Path) -> str:
+    """What to tell where a folder can't be written without which nothing opens; else ""."""
+    vital = (place for place in writable.places(work) if place.vital)
+    return next(filter(None, (place.problem() for place in vital)), "")
+
+
 def message_of(error: Exception, work: Path) -> str:
-    """What went wrong, in words."""
-    if isinstance(error, OSError):
-        return (
-            f"The work folder {work} can't be written: {error.strerror or error}.\n"
-            "Name another place for it:  LABKIT_WORK=~/labkit-work python3 -m labkit lab"
-        )
-    return str(error.args[0])
+    """What went wrong, in words: of a file, in whose folder it lies and what helps there."""
+    if isinstance(error, LookupError):
+        return str(error.args[0])
+    file = getattr(error, "filename", None)
+    why = f"{getattr(error, 'strerror', None) or error}{f' ({file})' if file else ''}"
+    ours, *theirs = writable.places(work)
+    if isinstance(error, sqlite3.Error):  # Jupyter's signatures; the progress log takes care itself
+        return theirs[0].blocked(why)
+    within = (p for p in theirs if file and Path(os.fsdecode(file)).is_relative_to(p.path))
+    return next(within, ours).blocked(why)
 
 
 def choose_lesson(asked: str | None) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from labkit.cli.trouble import existing
+from labkit.cli.writable import existing
 
 
 def nvidia_gpus() -> list[str]:

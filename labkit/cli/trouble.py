@@ -6,8 +6,11 @@ Reads what pip or uv printed. Standard library only.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
+
+from labkit.cli.writable import better_place, existing
 
 DISK_FULL = re.compile(
     r"No space left on device|Errno 28|os error 28|not enough space on the disk", re.I
@@ -41,10 +44,11 @@ def disk_full(folder: Path, needed: int | None = None) -> SetupError:
 
 def not_writable(folder: Path, error: OSError) -> SetupError:
     """The checkout, or the folder that was named for the environment, can't be written to."""
+    other = shlex.quote(str(better_place("labkit-venv")))
     return SetupError(
         f"The environment can't be made at {folder}: {error.strerror or error}.\n"
         "Copy the course to a folder of yours, or name another place for the environment:\n"
-        "  LABKIT_VENV=~/labkit-venv python3 -m labkit lab"
+        f"  LABKIT_VENV={other} python3 -m labkit lab"
     )
 
 
@@ -85,8 +89,3 @@ def without_noise(line: str) -> str:
 def tail(output: str, lines: int = 12) -> str:
     """The last lines, indented."""
     return "\n".join(f"  {line}" for line in output.strip().splitlines()[-lines:])
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return next(path for path in (folder, *folder.parents) if path.exists())

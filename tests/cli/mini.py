@@ -22,7 +22,7 @@ from labkit.paths import PACKAGE
 
 SET_UP = (
     *("__init__", "children", "environment", "installing", "machine"),
-    *("pins", "screen", "streams", "trouble", "venv_folder"),
+    *("pins", "screen", "streams", "trouble", "venv_folder", "writable"),
 )
 # A stand-in for a command: says which Python runs it, and that the packages are there.
 COMMAND = """

@@ -52,6 +52,27 @@ def test_other_versions_are_a_note_and_missing_packages_stand_in_the_way(
     assert gone.state == "bad" and "no-such==1" in gone.text
 
 
+@pytest.mark.parametrize(
+    ("cuda", "gpus", "device", "state", "said"),
+    [
+        ("13.0", [], "", "note", "no GPU is used: a lesson takes 0.6 to 1.3 GB more memory"),
+        ("13.0", ["NVIDIA H200"], "cpu", "note", "the build for CUDA 13.0, and no GPU is used"),
+        ("13.0", ["NVIDIA H200"], "", "ok", "the build for CUDA 13.0"),
+        (None, [], "", "ok", "the CPU build"),
+    ],
+)
+def test_the_cuda_build_without_a_gpu_costs_memory(
+    monkeypatch: pytest.MonkeyPatch,
+    cuda: str | None, gpus: list[str], device: str, state: str, said: str,
+) -> None:  # fmt: skip
+    import torch
+
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setenv("LABKIT_DEVICE", device)
+    (finding,) = doctor.about_torch(gpus)
+    assert (finding.topic, finding.state) == ("torch", state) and said in finding.text
+
+
 def test_damaged_weights_stand_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     from labkit.models import zoo
 
@@ -69,8 +90,44 @@ def test_damaged_weights_stand_in_the_way(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder nobody can write")
 def test_work_folder_that_cannot_be_written() -> None:
-    finding = doctor.writable(Path("/sys/kernel/work"))
-    assert finding.state == "bad" and "LABKIT_WORK" in finding.text
+    finding = next(doctor.about_writing(Path("/sys/kernel/work")))
+    assert finding.state == "bad" and "LABKIT_WORK=" in finding.text
+
+
+@pytest.fixture
+def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home where even root can make nothing, and no settings that lead elsewhere."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file" / "home"))
+    for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "HF_HOME",
+                 "XDG_DATA_HOME", "XDG_CACHE_HOME", "JUPYTER_PLATFORM_DIRS"):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "file" / "home"
+
+
+def test_a_home_that_cannot_be_written_is_found_and_what_helps_is_said(
+    no_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {finding.topic: finding for finding in doctor.about_writing(tmp_path / "work")}
+    assert found["work folder"].state == "ok"
+    data = found["data folder of Jupyter"]
+    assert data.state == "bad" and f"{no_home}/.local/share/jupyter can't be written" in data.text
+    assert "JUPYTER_DATA_DIR=" in data.text
+    assert found["settings folder of Jupyter"].state == found["cache of the hub"].state == "note"
+    assert "HF_HOME=" in found["cache of the hub"].text
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert {f.state for f in doctor.about_writing(tmp_path / "work")} == {"ok", "note"}
+
+
+def test_a_place_of_its_own_for_what_jupyter_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "file" / "runtime"))
+    found = {finding.topic: finding for finding in doctor.about_writing(tmp_path)}
+    assert found["runtime folder of Jupyter"].state == "bad"
+    assert "JUPYTER_RUNTIME_DIR=" in found["runtime folder of Jupyter"].text
 
 
 def test_a_machine_without_nvidia_smi_has_no_gpu(

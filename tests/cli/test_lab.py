@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -261,3 +262,46 @@ def test_a_lesson_that_is_not_built_says_how_to_build_it(course: Path) -> None:
 def test_a_work_folder_that_cannot_be_written_is_said() -> None:
     text = lab.message_of(PermissionError(13, "Permission denied"), Path("/there"))
     assert "/there can't be written: Permission denied" in text and "LABKIT_WORK=" in text
+
+
+def opened_with(tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """`labkit lab` with no settings of Jupyter's but these, in a process of its own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "XDG"))}
+    return subprocess.run(
+        command(free_port(), "--lesson", "no such lesson"),
+        cwd=PACKAGE.parent, env=env | {"LABKIT_WORK": str(tmp_path / "work")} | settings,
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_a_home_that_cannot_be_written_is_blamed_and_what_is_advised_helps(tmp_path: Path) -> None:
+    """A home below a file: even root can make nothing there."""
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "home"
+    refused = opened_with(tmp_path, HOME=str(home))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(
+        f"The data folder of Jupyter {home}/.local/share/jupyter can't be written: Not a directory."
+    )
+    assert "work" not in refused.stderr.partition("\n")[0]
+    advised = re.search(r"(JUPYTER_DATA_DIR)=(\S+) python3", refused.stderr)
+    assert advised and not Path(advised[2]).is_relative_to(home)
+    again = opened_with(tmp_path, HOME=str(home), JUPYTER_DATA_DIR=advised[2])
+    assert "There is no lesson 'no such lesson'" in again.stderr, "it came further"
+
+
+def test_files_of_jupyters_that_are_somebody_elses_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `sudo`: the folder is ours, the files in it are not."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    key = PermissionError(13, "Permission denied", str(tmp_path / "data" / "notebook_secret"))
+    for error, why in (
+        (key, f"Permission denied ({tmp_path}/data/notebook_secret)"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "a readonly database"),
+    ):
+        text = lab.message_of(error, tmp_path / "work")
+        assert text.startswith(f"The data folder of Jupyter {tmp_path}/data can't be written: ")
+        assert why in text and "JUPYTER_DATA_DIR=" in text
+    copy = PermissionError(13, "Permission denied", str(tmp_path / "work" / "05.ipynb"))
+    assert "LABKIT_WORK=" in lab.message_of(copy, tmp_path / "work")
