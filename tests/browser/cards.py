@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
+from playwright.sync_api import Locator
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -127,3 +128,10 @@ def write_cards(folder: Path) -> Path:
     (folder / "05_cards.yaml").write_text(QUESTIONS, "utf-8")
     shown = [f'show("{id}")' for id in IDS]
     return write_notebook(folder / "cards.ipynb", [SETUP, *shown, EXPLORER, BROKEN])
+
+
+def figure(card: Locator, name: str) -> float:
+    """A figure that a card's picture shows, once what was moved before is drawn: that waits for a
+    frame."""
+    card.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    return float(card.get_attribute(f"data-{name}") or "nan")

@@ -11,7 +11,7 @@ import torch
 from playwright.sync_api import Locator, Page, expect
 
 from labkit.widgets.base import HERE
-from tests.browser.cards import EXPLORER, SETUP, write_cards, write_notebook
+from tests.browser.cards import EXPLORER, SETUP, figure, write_cards, write_notebook
 from tests.browser.lab import Notebook, Server
 from tests.widgets.sampling_cases import cases, processed
 
@@ -65,7 +65,7 @@ def logits(notebook: Notebook) -> list[float]:
 
 
 def shown_entropy(card: Locator) -> float:
-    return float(card.get_attribute("data-entropy") or "nan")
+    return figure(card, "entropy")
 
 
 def test_a_slider_moves_the_bars(lab: Notebook, explorer: Locator) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from labkit.models.quantizing import FP4, NF4
 from labkit.widgets.quantization_explorer import measured
-from tests.browser.cards import write_notebook
+from tests.browser.cards import figure, write_notebook
 from tests.browser.lab import Notebook, Server
 
 KEY = "cards/quantization"
@@ -46,25 +46,21 @@ def explorer(lab: Notebook) -> Locator:
     return card
 
 
-def number(card: Locator, name: str) -> float:
-    return float(card.get_attribute(f"data-{name}") or "nan")
-
-
 def test_more_bits_and_smaller_blocks_lose_less(explorer: Locator) -> None:
     bits = explorer.get_by_role("slider", name="Bits")
     expect(bits).to_have_attribute("aria-valuetext", "2, 4 codes")
-    errors = [number(explorer, "error")]
+    errors = [figure(explorer, "error")]
     for _ in range(6):
         bits.press("ArrowRight")
-        errors.append(number(explorer, "error"))
+        errors.append(figure(explorer, "error"))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] == pytest.approx(measured(WEIGHTS, ("absmax", 8, "matrix"), {})[0], rel=1e-3)
     group = explorer.get_by_role("slider", name="One scale for")
     group.press("End")
     expect(group).to_have_attribute("aria-valuetext", "16 weights")
-    assert number(explorer, "error") < errors[-1]
-    assert number(explorer, "bits") == 9.0
-    assert number(explorer, "bytes") == 256 * 256 * 9 / 8
+    assert figure(explorer, "error") < errors[-1]
+    assert figure(explorer, "bits") == 9.0
+    assert figure(explorer, "bytes") == 256 * 256 * 9 / 8
 
 
 def test_a_code_book_has_four_bits_and_its_error_is_that_of_python(explorer: Locator) -> None:
@@ -75,8 +71,8 @@ def test_a_code_book_has_four_bits_and_its_error_is_that_of_python(explorer: Loc
         group.press("ArrowRight")
     expect(group).to_have_attribute("aria-valuetext", "64 weights")
     wanted, cost = measured(WEIGHTS, ("NF4", 4, 64), {"NF4": list(NF4)})
-    assert number(explorer, "error") == pytest.approx(wanted, rel=1e-4)
-    assert number(explorer, "bits") == cost == 4.25
+    assert figure(explorer, "error") == pytest.approx(wanted, rel=1e-4)
+    assert figure(explorer, "bits") == cost == 4.25
     expect(explorer.get_by_text("16 of 16")).to_be_visible()
     expect(explorer.get_by_role("status")).to_contain_text("4.250 bits a weight, 16 of 16 levels")
 
@@ -84,12 +80,12 @@ def test_a_code_book_has_four_bits_and_its_error_is_that_of_python(explorer: Loc
 def test_an_outlier_row_ruins_one_scale_for_all_and_not_one_for_each_row(explorer: Locator) -> None:
     explorer.get_by_role("slider", name="Bits").press("End")
     group = explorer.get_by_role("slider", name="One scale for")
-    sound = number(explorer, "error")
+    sound = figure(explorer, "error")
     explorer.get_by_role("checkbox").check()
-    assert number(explorer, "error") > 10 * sound
+    assert figure(explorer, "error") > 10 * sound
     group.press("ArrowRight")
     expect(group).to_have_attribute("aria-valuetext", "each row")
-    assert number(explorer, "error") < 2 * sound
+    assert figure(explorer, "error") < 2 * sound
 
 
 def test_the_levels_stand_in_a_table(explorer: Locator) -> None:
