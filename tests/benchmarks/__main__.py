@@ -9,7 +9,17 @@ from importlib import import_module
 from labkit.paths import nearest
 from tests.benchmarks.figures import Figure, as_json, table
 
-NAMES = ("imports", "checks", "start", "lessons", "slider", "kernels", "grading", "scorecard")
+NAMES = (
+    "imports",
+    "checks",
+    "start",
+    "lessons",
+    "slider",
+    "kernels",
+    "grading",
+    "claims",
+    "scorecard",
+)
 
 
 def main() -> int:
