@@ -46,9 +46,11 @@ def drafted(path: Path, data: bytes) -> Iterator[None]:
             draft.chmod(path.stat().st_mode & 0o777)
         yield
         os.replace(draft, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(draft):
+            raise OSError(error.errno, error.strerror, str(path)) from error  # nobody knows drafts
         raise
     keep_name(path.parent)
 

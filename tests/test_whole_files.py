@@ -24,7 +24,7 @@ from labkit.experiments import Record, record
 from labkit.grading import proof_cache
 from labkit.grading.verify import Proof
 from labkit.models import zoo
-from labkit.whole_files import write_whole
+from labkit.whole_files import drafted, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 BEFORE, AFTER = "before " * 1000, "after " * 2000
@@ -82,6 +82,22 @@ def test_an_error_at_any_step_leaves_the_earlier_file_and_no_draft(
         patched.setattr(os, step, stopped)
         write_whole(path, AFTER)
     assert path.read_text() == BEFORE and names(tmp_path) == {"marks.csv"}
+
+
+@pytest.mark.parametrize("name", ["nowhere/page.html", "x" * 300 + "/page.html", "folder"])
+def test_an_error_names_the_file_and_no_draft(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as caught:
+        write_whole(tmp_path / name, AFTER)
+    assert str(tmp_path / name) in str(caught.value) and "draft" not in str(caught.value)
+    assert names(tmp_path) == {"folder"}
+
+
+def test_a_name_that_is_a_folder_by_now_is_named(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    with pytest.raises(OSError, match="page") as caught, drafted(tmp_path / "page", b"x"):
+        pass
+    assert "draft" not in str(caught.value) and names(tmp_path) == {"page"}
 
 
 def test_a_draft_of_another_process_is_not_written_over(tmp_path: Path) -> None:
