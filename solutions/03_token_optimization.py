@@ -57,7 +57,8 @@ def _merged(tokens: list[str], pair: tuple[str, str]) -> list[str]:
 def write_table(records: list[dict[str, Any]], form: str = "csv") -> str:
     """Write records as a table that loses nothing: CSV (RFC 4180) or a Markdown table.
 
-    records  what JSON can hold; keys are printable text, not empty, no spaces at their ends
+    records  what JSON can hold; a key is printable (str.isprintable: no line end, no tab, no other
+             control character), not empty, and has no spaces at its ends
     form     "csv" or "markdown"; anything else is a ValueError, and so are records of which none
              has a key; a record without keys among others is a line of empty cells
     returns  a header of the columns, then one line for each record, each with a line end. CSV
@@ -69,9 +70,9 @@ def write_table(records: list[dict[str, Any]], form: str = "csv") -> str:
     `outer.inner`, where a dot or a backslash in a key has a backslash before it. Cells below the
     header, which holds the columns as they are:
       a missing key       nothing
-      text                as it is, if it is printable (str.isprintable), not empty, without spaces
-                          at its ends, and no JSON (json.loads refuses it, as it does 0815); else,
-                          quoted, as JSON
+      text                as it is, if str.isprintable holds, it is not empty, without spaces at its
+                          ends, and no JSON (json.loads refuses it, as it does 0815); else, quoted,
+                          as JSON
       everything else     JSON without spaces: numbers, true, false, null, lists, empty dicts
 
     write_table([{"id": 7, "at": {"zip": "4000"}}])  →  'id,at.zip\\n7,\"\"\"4000\"\"\"\\n'

@@ -394,12 +394,12 @@ MERGE_MISTAKES = (
 MERGE_HINTS = (
     "Start with each word as a list of its letters. Which pair of neighbours stands most often in "
     "the corpus, if every word counts as often as it occurs?",
-    "Four steps, again and again: count the pairs of neighbours, choose one, note it, join it in "
-    "every word. To choose among equals you need to know how old each token is: keep that in a "
-    "dict. And what is there to choose when every word is one token?",
-    "low five times and lower twice: l-o stands 7 times, o-w 7 times, w-e and e-r twice. l and o "
-    "tie with o and w; l is older than o, so l-o goes first. Then lo-w stands 7 times and is next. "
-    "As a key for min: (-pairs[p], age[p[0]], age[p[1]]).",
+    "By hand: low five times and lower twice. Which two pairs stand 7 times, and what decides "
+    "between them? How must the words look before you count again? And what is there to choose "
+    "when every word is one token?",
+    "l-o and o-w stand 7 times; l is older than o, so l-o goes first, and lo-w is next. Again and "
+    "again: count the pairs, choose one, note it, join it in every word. Keep how old each token "
+    "is in a dict; as a key for min: (-pairs[p], age[p[0]], age[p[1]]).",
 )
 
 
@@ -1182,13 +1182,13 @@ WRITE_HINTS = (
     "Three steps: make each record flat (column → value), collect the columns of all of them, then "
     "write line by line. What must a reader see to tell missing, null, the empty text and the "
     "text null apart?",
-    "Give each step a function of its own: a record's columns and values by recursion, a value's "
-    "cell, a Markdown cell's escapes. The docstring has the rule for a cell; json.loads tells "
-    "whether a text could be taken for something else; csv.writer knows where CSV needs quotes.",
-    'The record {"id": 7, "at": {"zip": "4000"}} is flat {"id": 7, "at.zip": "4000"}. The number '
-    '7 is the cell 7; the text 4000 would be read as a number, so its cell is "4000" with quotes, '
-    'and csv.writer (lineterminator="\\n") makes """4000""" of it. In Markdown double the '
-    "backslashes first, then put one before each bar.",
+    'By hand: which columns has {"id": 7, "at": {"zip": "4000"}}, and which of its two cells would '
+    "come back as something else if it stood there as it is? What tells you so for any text? Give "
+    "each step a function of its own.",
+    'Flat, by recursion: {"id": 7, "at.zip": "4000"}. json.loads takes the text 4000 for a number, '
+    'so its cell is "4000" with quotes, and csv.writer (lineterminator="\\n") makes """4000""" of '
+    "it: it knows where CSV needs quotes. In Markdown double the backslashes first, then put one "
+    "before each bar.",
 )
 
 
@@ -1481,11 +1481,12 @@ READ_MISTAKES = (
 READ_HINTS = (
     "Go the way back: text → lines of cells → values → nested records. Which of these steps has "
     "the standard library for CSV, and for values?",
-    "csv.reader for one form; for the other go letter by letter: a backslash takes the next letter "
-    "along, a bar ends the cell. json.loads for values - and what is a cell that it refuses? A "
-    "column is cut at its plain dots, and record.setdefault(key, {}) goes down one key.",
-    r"The column a\.b.c is cut into a\.b and c, without the backslash a.b and c; with the cell "
-    '"7" in quotes the record is {"a.b": {"c": "7"}}, with the bare cell 7 the number.',
+    r"By hand: which record is the column a\.b.c with the cell 7, and which with the cell "
+    '"7" in quotes? Which dot and which bar may you cut at, and which not? What is a cell that '
+    "json.loads refuses, and what is an empty one?",
+    r'The column is cut at its plain dots, into a\.b and c: {"a.b": {"c": 7}}, and with quotes '
+    '{"a.b": {"c": "7"}}. csv.reader for one form; for the other go letter by letter: a backslash '
+    "takes the next letter along, a bar ends the cell. record.setdefault(key, {}) goes down a key.",
 )
 
 
@@ -1784,10 +1785,11 @@ COST_MISTAKES = (
 COST_HINTS = (
     "A bill has three lines: new input tokens, input tokens from the cache, output tokens. How do "
     "you find how many are on the second?",
-    "A cache can only help as far as both prompts begin alike: count until the first difference. "
-    "It holds whole blocks, so round that down. The rest of the prompt is new.",
-    "block=2, input 2, cached 0.5, output 6: [5, 6, 7, 8] after [5, 6, 7, 9] has 3 equal tokens, "
-    "so 2 are cached. With 1 token of output it is (2 × 2 + 2 × 0.5 + 1 × 6) / 1e6 = 0.000011.",
+    "By hand, with block=2: [5, 6, 7, 8] after [5, 6, 7, 9]. How many tokens are equal before the "
+    "first difference, and how many of them fill whole blocks? What are the others?",
+    "3 are equal, so 2 are cached: count up to the first difference, and round down to whole "
+    "blocks. The rest of the prompt is new. At input 2, cached 0.5, output 6 and 1 token of "
+    "output: (2 × 2 + 2 × 0.5 + 1 × 6) / 1e6 = 0.000011.",
 )
 
 
