@@ -277,10 +277,11 @@ lab.ask("which-layer")
 
 # %% [markdown]
 # Four words that are easily mixed up. **Training** changes weights so that the model's loss on
-# examples falls: the examples say what it should do. (Rounding may look at texts too, as GPTQ does,
-# but only to stay near the model as it was; when a model trains *while* it is rounded, that is
-# training.) **Pre-training** starts from random weights and takes nearly everything: 98 % of the
-# compute for InstructGPT ([Ouyang et al. 2022](https://arxiv.org/abs/2203.02155), section 5.1).
+# examples falls: the examples say what it should do. (Rounding may look at texts too, as
+# [GPTQ](https://arxiv.org/abs/2210.17323) does, but only to stay near the model as it was; when a
+# model trains *while* it is rounded, that is training.) **Pre-training** starts from random weights
+# and takes nearly everything: 98 % of the compute for InstructGPT ([Ouyang et al.
+# 2022](https://arxiv.org/abs/2203.02155), section 5.1).
 # **Fine-tuning** goes on from there, as a rule with far less. **Post-training** is the same work
 # seen from the other side: what the maker of a model does after pre-training, such as teaching it
 # to follow instructions.
