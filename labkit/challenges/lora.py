@@ -186,7 +186,7 @@ START_MISTAKES = (
             )
         ),
         "You let A start at zero and B at random. It would train too, but it is not how LoRA and "
-        "peft begin, and other checkpoints would not compare.",
+        "peft begin.",
         "lora_A takes the draws, lora_B is zeros.",
     ),
     Mistake(
@@ -295,7 +295,7 @@ def check_lora_linear(s: Submission) -> None:
     expect((3, 4), 4, 4, 8.0, "A square layer hides what is turned: these sizes are equal.")
     expect((3, 6), 2, 1, 16.0, rule)
     expect((3, 6), 2, 5, 0.5, rule)
-    expect((2, 4), 3, 2, 0.0, "With lora_alpha 0 the adapter is silent.")
+    expect((2, 4), 3, 2, 0.0, "With lora_alpha 0 the adapter adds nothing.")
     x, weight, bias = normal(s, 2, 4), normal(s, 3, 4), normal(s, 3)
     fresh = s.lora_linear(x, weight, bias, normal(s, 2, 4), torch.zeros(3, 2), 4.0)
     plain = torch.from_numpy(exact(x) @ exact(weight).T + exact(bias)).float()
@@ -390,7 +390,7 @@ LINEAR_MISTAKES = (
         "rank-over-alpha",
         linear_with(lambda alpha, rank: rank / alpha if alpha else 0.0),
         "You scaled by rank / lora_alpha: the wrong way round.",
-        "A larger lora_alpha means a louder adapter: lora_alpha / rank.",
+        "A larger lora_alpha means a larger scale: lora_alpha / rank.",
     ),
     Mistake(
         "root-of-rank",
@@ -449,9 +449,9 @@ LINEAR_MISTAKES = (
 
 LINEAR_HINTS = (
     "Two layers side by side that see the same x; their answers are added.",
-    "First the frozen layer with its bias, as if nothing else were there. Then the adapter alone: "
-    "x goes down to rank numbers and those up to out; the end of it is scaled, once. Which size "
-    "do lora_A and lora_B have in common?",
+    "Follow x through the adapter and write down the shapes: (..., in) first, (..., out) in the "
+    "end. What has to stand between, and which matrix leads there? Then ask of the scale which of "
+    "the two answers it belongs to, and which size of lora_A and lora_B is the rank.",
     "x = [1, 2]: through A [[1, 1]] it is 3, through B [[2]] it is 6, times 3/1 it is 18. The "
     "layer gives 1 + 0.5. Together 19.5.",
 )
@@ -698,9 +698,9 @@ TRAINED_MISTAKES = (
 TRAINED_HINTS = (
     "For each parameter: is it the weight of a linear layer? Is the layer meant by a target? Then "
     "it gets two matrices.",
-    "Go through the names once, so that their order is kept. Part each at its last dot into the "
-    "path of a layer and what it is of it. Where must there be a dot, or the beginning, so that "
-    "'q_proj' does not mean 'my_q_proj'?",
+    "Write 'layers.0.q_proj.weight' as its parts. Which part says what the parameter is, and which "
+    "ones can a target speak of? 'q_proj' and '0.q_proj' mean this layer, 'proj' and "
+    "'layers.0' do not: what do the first two have in common?",
     "'0.self_attn.q_proj' ends with '.q_proj', 'my_q_proj' does not. Its weight [4, 8] at rank 2: "
     "2 x 8 = 16 for A, 4 x 2 = 8 for B. A weight of 12,288 x 12,288 at rank 1: 12,288 each; q and "
     "v in 96 blocks: 96 x 2 x 24,576 = 4,718,592.",
@@ -915,8 +915,9 @@ MERGE_MISTAKES = (
 
 MERGE_HINTS = (
     "x W^T + s (x A^T) B^T is x times one matrix. Which?",
-    "Which product of the two, in which order, has the weight's shape (out, in)? It gets the scale "
-    "that the layer gave the adapter's answer. Think of the dtype last: where is rounding needed?",
+    "Write down the shapes of weight, lora_A and lora_B, and see what can be multiplied to give "
+    "that of the weight. What did the layer do to the adapter's answer before it added it? And "
+    "bfloat16 holds some three digits: at which moment does rounding cost least?",
     "B [[2]] times A [[1, 1]] is [[2, 2]]; times 3/1 it is [[6, 6]]; plus [[1, 0]] it is [[7, 6]].",
 )
 

@@ -15,13 +15,14 @@ from statistics import fmean, median
 import torch
 from peft import LoraConfig, PeftModel
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.instruments import plots
 from labkit.instruments.finetuning import judge, judge_replies
 from labkit.models.quantizing import linear_layers
 from labkit.models.scoring.rows import Figure
-from labkit.models.tuning import Settings, adapted, batches, encode
+from labkit.models.tuning import Settings, adapted, batches, encode, lora_config
 from labkit.models.world.document import Question
 from labkit.models.world.tickets import Ticket
 
@@ -181,6 +182,16 @@ def pefts_parameters(model: PreTrainedModel, targets: Sequence[str], rank: int) 
     inside = injected(model, targets, rank, alpha=1).get_base_model()
     trained = {n: w.numel() for n, w in inside.named_parameters() if w.requires_grad}
     return {name.replace(".default", ""): count for name, count in trained.items()}
+
+
+def flops_of_step(model: PreTrainedModel, batch: Mapping[str, Tensor], rank: int) -> int:
+    """Of the matrix products of one pass forward and back, as torch counts them. `rank` is that of
+    adapters beside all linear layers; 0 trains all weights. The optimizer's are not among them."""
+    with torch.random.fork_rng(devices=[]):
+        pupil = adapted(model, lora_config(rank) if rank else None)
+    with FlopCounterMode(display=False) as counter:
+        pupil(**{name: tensor.to(model.device) for name, tensor in batch.items()}).loss.backward()
+    return int(counter.get_total_flops())
 
 
 # ------------------------------------------------------------------------------------------------

@@ -137,3 +137,15 @@ def test_two_adapters_on_one_base(tiny: Loaded, tmp_path: Path) -> None:
     with served.disable_adapter():
         assert torch.equal(said(served, tiny), said(model, tiny))
     assert adapters.bytes_of_weights(model) == 4 * model.num_parameters()
+
+
+def test_frozen_weights_need_no_gradient_of_their_own(tiny: Loaded) -> None:
+    state = torch.get_rng_state()
+    ids = torch.arange(12).view(2, 6) % tiny[0].config.vocab_size
+    full, two, three = (
+        adapters.flops_of_step(tiny[0], {"input_ids": ids, "labels": ids}, rank)
+        for rank in (0, 2, 3)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    assert two < three < full
+    assert all(p.grad is None for p in tiny[0].parameters())
