@@ -290,9 +290,9 @@ ABSMAX_MISTAKES = (
 
 ABSMAX_HINTS = (
     "Which number of a row decides how large a step has to be, so that every code fits?",
-    "The largest magnitude of a row becomes the largest code: how large is then one step? Keep the "
-    "steps as a column, so that each row of the matrix is divided by its own. Which rows have no "
-    "largest magnitude to divide by?",
+    "Begin with one row, [7.0, -14.0, 3.5], at 4 bits. Which code must -14 get, and how much is "
+    "one code worth then? Now a second row, ten times as large: what do the two share, and in "
+    "which shape can a matrix be divided by one number a row? What does a row of zeros give?",
     "4 bits: codes -7 … 7. Row [1.1, -2.0, 0.3]: scale 2 / 7 = 0.2857; 1.1 / 0.2857 = 3.85 → 4, "
     "-2.0 → -7, 0.3 → 1.05 → 1.",
 )
@@ -558,9 +558,9 @@ ZERO_POINT_MISTAKES = (
 ZERO_POINT_HINTS = (
     "Lay the codes 0 … 2^bits - 1 over the range of the weights, ends on ends. Which code falls "
     "on 0?",
-    "First the two ends of the range, with 0 between them or on one of them; then the step, so "
-    "that the last code falls on the upper end; then the code that 0 gets. A weight is rounded to "
-    "whole steps, moved by that code, and held within the ends.",
+    "Draw the four codes of 2 bits below the weights -1 and 2, ends on ends: how many steps lie "
+    "between the codes? Draw it again for weights from 1 to 3: how far must the line reach, so "
+    "that one of the codes can mean 0? And [-1.5, 1.5]: what becomes of 1.5, if both are rounded?",
     "[-1, 0, 2] at 2 bits: three steps from -1 to 2, so the scale is 1. 0 lies one step above the "
     "bottom: zero point 1. Codes -1 + 1 = 0, 0 + 1 = 1, 2 + 1 = 3.",
 )
@@ -830,9 +830,9 @@ NF4_MISTAKES = (
 NF4_HINTS = (
     "Four steps: cut into blocks, divide by the largest magnitude, find the nearest level, put two "
     "codes into a byte. Write and print them one at a time.",
-    "Make the weight one line and fill it up until the blocks are whole: then they are the rows of "
-    "a matrix. Where between two levels does the nearest one change? What was only filled up is "
-    "cut off again before two neighbours become a byte: the first counts sixteen times.",
+    "Leave the bytes for later and get the codes of one whole block right: which number takes "
+    "level 0 or 15, and where between two levels does the nearest one change? Then a weight of "
+    "five numbers in blocks of four: what is missing, and what of it must not be stored?",
     "[1.0, -2.0] in a block of 2: absmax 2, scaled 0.5 and -1. Nearest to 0.5 is 0.4407, level 12; "
     "-1 is level 0. The byte is 12 * 16 + 0 = 192.",
 )
@@ -1112,9 +1112,9 @@ ALLOCATE_MISTAKES = (
 ALLOCATE_HINTS = (
     "Look at one layer after the other. Of two beginnings that took the same number of bits, can "
     "the one with more damage ever win?",
-    "For the first layer alone, note for each number of bits that it can take how large the damage "
-    "is then. Now add the second layer to every note. Some totals come about in two ways: which of "
-    "the two can be forgotten, and what can be left out at once? Go on like this to the last.",
+    "Write down by hand all beginnings of three layers of equal size, each with 2 or 4 bits. How "
+    "many are there after two layers, and how many *different* numbers of bits have they taken? "
+    "What has to be known of a beginning to go on from it?",
     "Sizes 10 and 30, both {2: 0.5, 4: 0.1}, budget 120. After layer one: {20: 0.5, 40: 0.1}. "
     "After layer two: 20 + 60 = 80: 1.0; 40 + 60 = 100: 0.6; with 4 bits 140 or 160, too many. "
     "Best is 0.6: [4, 2].",

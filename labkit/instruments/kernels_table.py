@@ -1,4 +1,4 @@
-"""One model in seven ways of storing it, with real kernels: bytes, loss, facts and latency.
+"""One model in eight ways of storing it, with real kernels: bytes, loss, facts and latency.
 
 torch's own dynamic int8 and ONNX Runtime's stand beside bitsandbytes. Seconds are the processor's,
 of one thread, and are a matter of the machine: read them as ratios, and only from a quiet one.

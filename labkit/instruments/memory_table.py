@@ -28,6 +28,13 @@ def fits(model: RealModel, bits: float, memory_gb: float, tokens: int = 4096) ->
     return model.weight_bytes(bits) + model.cache_bytes(tokens) <= 0.9 * memory_gb * GB
 
 
+def embedding_share(model: RealModel) -> float:
+    """The share of the parameters that are embeddings, those of the output head included."""
+    has = model.config
+    tables = 1 if has["tie_word_embeddings"] else 2
+    return float(tables * has["vocab_size"] * has["hidden_size"] / model.parameters)
+
+
 @dataclass(frozen=True)
 class MemoryTable:
     """One row for each model and format; shown as a table in a notebook and in a terminal."""

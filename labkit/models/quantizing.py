@@ -28,7 +28,10 @@ NF4 = (
     0.7229568362236023, 1.0,
 )  # fmt: skip
 
-# A float of 4 bits (sign, 2 of exponent, 1 of mantissa) as bitsandbytes has it, by largest value 1.
+# Floats of 4 bits (sign, 2 of exponent, 1 of mantissa), by largest value 1: E2M1, the elements of
+# MXFP4 (Rouhani et al. 2023, arXiv:2310.10537) and NVFP4, and FP4 as bitsandbytes has it, whose
+# smallest level above zero is another.
+E2M1 = tuple(x / 6 for x in (-6, -4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4, 6))
 FP4 = (
     -1.0, -0.6666666865348816, -0.5, -0.3333333432674408, -0.25, -0.1666666716337204,
     -0.0052083334885537624, 0.0, 0.0052083334885537624, 0.1666666716337204, 0.25,
@@ -65,8 +68,13 @@ def normal_float(group: Group = 64, name: str = "NF4") -> Scheme:
 
 
 def float4(group: Group = 64, name: str = "FP4") -> Scheme:
-    """FP4: the values of a float with 4 bits; two codes are zero, so there are 15 levels."""
+    """bitsandbytes' FP4: a float with 4 bits; two codes are zero, so there are 15 levels."""
     return Scheme(name, 4, group, FP4)
+
+
+def e2m1(group: Group = 64, name: str = "E2M1") -> Scheme:
+    """E2M1, of which MXFP4 and NVFP4 are made (their scales are rounded too, which this is not)."""
+    return Scheme(name, 4, group, E2M1)
 
 
 GROUPS: Mapping[str, Group] = {"tensor": "tensor", "channel": "channel", "block": 64}

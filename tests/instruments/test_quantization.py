@@ -12,7 +12,7 @@ from labkit.instruments import memory_table
 from labkit.instruments import quantization as q
 from labkit.instruments.items import Items
 from labkit.instruments.models_table import RealModel
-from labkit.models.quantizing import FP4, NF4, integers, linear_layers, normal_float
+from labkit.models.quantizing import E2M1, FP4, NF4, integers, linear_layers, normal_float
 
 any_time = settings(deadline=None, max_examples=40)
 
@@ -74,6 +74,15 @@ def test_fp4_is_that_of_bitsandbytes() -> None:
 
     theirs = sorted({round(x, 6) + 0.0 for x in get_4bit_type("fp4", device="cpu").tolist()})
     assert [round(x, 6) for x in FP4] == theirs
+
+
+def test_e2m1_is_by_its_bits_and_differs_from_fp4_in_one_level() -> None:
+    by_rule = {
+        s * x for s in (1, -1) for x in (0.5, *(m * 2.0**e for m in (1, 1.5) for e in range(3)))
+    }
+    assert [round(6 * x, 9) for x in E2M1] == sorted(by_rule | {0.0})
+    apart = [x for x, theirs in zip(E2M1, FP4, strict=True) if abs(x - theirs) > 1e-6]
+    assert apart == [pytest.approx(-1 / 12), pytest.approx(1 / 12)]
 
 
 @pytest.mark.parametrize("plant", [q.with_outlier_channel, q.with_outlier_feature])
