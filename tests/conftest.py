@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from labkit.sharing import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parents[1]
 GUARD = ROOT / "tests" / "guard"
 HANGS_AFTER = 180  # seconds; no test asserts on time
@@ -45,8 +47,7 @@ for name in ("LABKIT_MODEL", "LABKIT_DEVICE", "LABKIT_STRICT", "LABKIT_VENV", "J
     os.environ.pop(name, None)
 
 # Before torch: two cores that other processes use too, and no look at the hub.
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.update(ENVIRONMENT)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "agg"

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "cli": {"course", "challenges", "widgets", "kernels", "grading", "instruments", "models"}
     | {"experiments"},
 }
-AT_THE_BOTTOM = {"estimates", "paths", "whole_files", "__init__"}
+AT_THE_BOTTOM = {"estimates", "paths", "sharing", "whole_files", "__init__"}
 HEAVY = {"torch", "transformers", "numpy", "matplotlib", "IPython", "ipywidgets", "anywidget"}
 MEGABYTE = 1 << 20
 

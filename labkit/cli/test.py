@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from labkit.paths import PACKAGE, in_checkout
+from labkit.sharing import ENVIRONMENT
 
 EXTRA = "test"
 PASS_ON = True  # the words after the command are pytest's, not ours
@@ -26,6 +27,6 @@ def main(args: argparse.Namespace) -> int:
     if not in_checkout():
         print("The tests are in the repository, not in the installed package.", file=sys.stderr)
         return 2
-    env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    env = {**ENVIRONMENT, "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-P", "-m", "pytest", *args.arguments]
     return subprocess.call(command, cwd=PACKAGE.parent, env={**env, **os.environ})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from labkit import sharing
 from labkit.course import cards
 from labkit.course.cards import Card, VerdictCard, show
 from labkit.course.catalog import find_lesson
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from labkit.widgets import QuizCard
 
 Function = Callable[..., Any]
+sharing.settle()  # before anything imports torch
 
 
 class Lab:
@@ -33,7 +35,7 @@ class Lab:
         self.log = log or ProgressLog(say=show_notice)
         self.questions = Questions(self.lesson, self.log)
         self.workbench = Workbench(self.lesson, self.log)
-        seed_everything(seed)
+        prepare(seed)
         self.log.record(self.lesson.id, self.lesson.id, "opened")
         show(cards.lesson_card(self.lesson, standing_in(self.lesson, self.log)))
 
@@ -100,11 +102,14 @@ class Lab:
         return cards.progress_card(standing_in(self.lesson, self.log))
 
 
-def seed_everything(seed: int) -> None:
-    """Seeds random, numpy and torch; imported here, because a course knows no torch."""
-    from labkit.instruments import seeding
+def prepare(seed: int) -> None:
+    """Seeds random, numpy and torch, which compute on what is free of the machine; imported here,
+    because a course knows no torch."""
+    load = sharing.Load()
+    from labkit.instruments import seeding, threads
 
     seeding.seed_everything(seed)
+    threads.share_processors(load)
 
 
 def show_notice(message: str) -> None:

@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from labkit.paths import PACKAGE, WORK_MARKER, in_checkout
+from labkit.sharing import ENVIRONMENT
 from labkit.whole_files import write_whole
 
 
@@ -141,9 +142,7 @@ def untouched(lessons: Iterable[Path], work: Path) -> list[Path]:
 def kernel_environment(work: Path) -> dict[str, str]:
     """What must be in the environment before a kernel imports torch; the user's own words win."""
     wanted = {
-        "OMP_WAIT_POLICY": "PASSIVE",  # else two threads on a busy machine spin for each other
-        "GOMP_SPINCOUNT": "1000",  # but a moment: a fifth faster when tuning on an idle machine
-        "TOKENIZERS_PARALLELISM": "false",
+        **ENVIRONMENT,
         **({} if names_hub_model() else {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}),
     }
     env = {name: os.environ.get(name, value) for name, value in wanted.items()}

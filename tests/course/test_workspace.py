@@ -170,7 +170,7 @@ def test_kernels_stay_off_the_hub_unless_a_hub_model_is_asked_for(
         monkeypatch.delenv(name)
     env = workspace.kernel_environment(tmp_path)
     assert (env["HF_HUB_OFFLINE"], env["OMP_WAIT_POLICY"]) == ("1", "PASSIVE")
-    assert 0 < int(env["GOMP_SPINCOUNT"]) <= 10_000  # a moment
+    assert 0 < int(env["GOMP_SPINCOUNT"]) <= 100_000  # a moment
     assert env["LABKIT_WORK"] == str(tmp_path)
     monkeypatch.setenv("LABKIT_MODEL", "owner/name")
     assert "HF_HUB_OFFLINE" not in workspace.kernel_environment(tmp_path)

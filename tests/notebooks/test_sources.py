@@ -1,0 +1,71 @@
+"""Every work that a lesson names is in lessons/sources.yaml, with where in it the fact stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from labkit.challenges import module_of
+from labkit.course.catalog import Lesson, lessons
+from labkit.course.yaml_source import Part, Prose, YamlSource, read_text
+from labkit.paths import PACKAGE, lessons_dir
+
+LINK = re.compile(r"https?://[^\s)>\"'`\]]+")
+
+
+class Taken(Part):
+    """A fact that a lesson takes from a work; `checked` says whether its text was looked up."""
+
+    where: Prose
+    says: Prose
+    checked: bool
+
+
+class Source(Part):
+    """A work: a paper, a repository at a commit, a page at a date."""
+
+    title: Prose
+    authors: Prose
+    year: int
+    id: Prose
+    url: Prose
+    taken: dict[str, Taken]
+
+
+class Sources(Part):
+    """lessons/sources.yaml."""
+
+    sources: dict[str, Source]
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, Source]:
+    path = lessons_dir() / "sources.yaml"
+    return YamlSource(read_text(path), path).validate(Sources).sources
+
+
+def links_of(lesson: Lesson) -> set[str]:
+    """The addresses in a lesson's text, in its questions and in what its checks say."""
+    challenges = PACKAGE.parent.joinpath(*module_of(lesson.id).split(".")).with_suffix(".py")
+    files: list[Path] = [lesson.path, lesson.quiz, challenges]
+    texts = [read_text(file) for file in files if file.exists()]
+    found = {link.rstrip(".,;:") for text in texts for link in LINK.findall(text)}
+    return {link for link in found if "localhost" not in link and "127.0.0.1" not in link}
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.id)
+def test_the_sources_of_a_lesson_are_those_it_names(
+    lesson: Lesson, sources: dict[str, Source]
+) -> None:
+    listed = {source.url for source in sources.values() if lesson.id in source.taken}
+
+    assert links_of(lesson) == listed
+
+
+def test_sources_are_those_of_lessons_that_are_there(sources: dict[str, Source]) -> None:
+    known = {lesson.id for lesson in lessons()}
+
+    assert {lesson for source in sources.values() for lesson in source.taken} <= known
+    assert len({source.url for source in sources.values()}) == len(sources)
