@@ -758,7 +758,8 @@ def check_memory_fit(s: Submission) -> None:
     expect(edge, LLAMA_2_7B, 4 * gib, 8, 4097, 7, 1)
     for bits, spare_mib in ((8, 0), (4, 0), (8, -1), (16, -1)):
         (config, parameters), tokens = drawn_model(s), 10_000 + draw(s, 90_000)
-        needed = parameters * bits / 8 + right_cache(config, tokens, bits)
+        true = true_fit(config, parameters, bits, tokens, 0, 0)
+        needed = true["weights"] + true["cache"]
         overhead = (1 + draw(s, 12)) / 4
         memory = needed / GIB + overhead + spare_mib / 1024
         expect(edge, config, parameters, bits, tokens, memory, overhead)

@@ -407,6 +407,9 @@ MERGE_HINTS = (
 # write_table and read_table: what a table means
 
 
+BARS = str.maketrans({"|": "\\|", "\\": "\\\\"})  # in a cell of Markdown
+
+
 def true_leaves(record: dict[str, Any]) -> dict[str, Any]:
     """Column → value, by a stack and not by recursion."""
     found, todo = {}, [([key], value) for key, value in reversed(record.items())]
@@ -460,9 +463,8 @@ def true_table(records: Records, form: str) -> str:
         quoted = ([f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in line] for line in cells)
         head = ",".join(f'"{column.replace(chr(34), chr(34) * 2)}"' for column in columns)
         return "\n".join([head, *map(",".join, quoted)]) + "\n"
-    bars = str.maketrans({"|": "\\|", "\\": "\\\\"})
     lines = [columns, ["---"] * len(columns), *cells]
-    return "".join("| " + " | ".join(x.translate(bars) for x in line) + " |\n" for line in lines)
+    return "".join("| " + " | ".join(x.translate(BARS) for x in line) + " |\n" for line in lines)
 
 
 def true_table_plain(records: Records, form: str) -> str:
@@ -527,12 +529,19 @@ def other_table(records: Records, form: str) -> Callable[[Any], str | None]:
     return problem
 
 
+def minimal_quotes(lines: list[list[str]]) -> str:
+    """As csv writes them: quotes only where they are needed, and Windows' line ends."""
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue()
+
+
 def lines_of(cells: list[list[str]], form: str) -> list[str]:
     """The lines of a table with these cells: quotes only where they are needed, one space on each
     side of a Markdown cell."""
     if form == "csv":
         return minimal_quotes(cells).split("\r\n")[:-1]
-    return [f"| {' | '.join(map(bars_escaped, line))} |" for line in cells]
+    return [f"| {' | '.join(cell.translate(BARS) for cell in line)} |" for line in cells]
 
 
 def other_line(written: str, plain: str) -> str | None:
@@ -839,9 +848,29 @@ def dashes(columns: list[str]) -> list[list[str]]:
     return [["---"] * len(columns)]
 
 
+def leaves_by_recursion(record: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Column → value, dictionary by dictionary."""
+    found: dict[str, Any] = {}
+    for key, value in record.items():
+        name = above + re.sub(r"([\\\\.])", r"\\\1", key)
+        inner = isinstance(value, dict) and leaves_by_recursion(value, f"{name}.")
+        found |= inner or {name: value}
+    return found
+
+
+def cell_read_back(value: Any) -> str:
+    """Text as it is, where nothing else comes back from it."""
+    if isinstance(value, str) and value.isprintable() and value == value.strip() != "":
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value, separators=(",", ":"))
+
+
 def writer(
-    leaves: Leaves = true_leaves,
-    cell: Cell = true_cell,
+    leaves: Leaves = leaves_by_recursion,
+    cell: Cell = cell_read_back,
     columns: Callable[[list[dict[str, Any]]], list[str]] = columns_of_all,
     line: Callable[[list[str], dict[str, Any], Cell], list[str]] = line_by_columns,
     csv_text: Callable[[list[list[str]]], str] = csv_lines,
@@ -873,11 +902,12 @@ def any_form(records: Records, form: str = "csv") -> str:
     return writer()(records, form if form == "markdown" else "csv")
 
 
-def minimal_quotes(lines: list[list[str]]) -> str:
-    """Right too: quotes only where they are needed, and Windows' line ends."""
-    text = io.StringIO()
-    csv.writer(text).writerows(lines)
-    return text.getvalue()
+def quoted_where_needed(lines: list[list[str]]) -> str:
+    """Right too: by hand, and with Windows' line ends."""
+    needed = re.compile('[,"\r\n]')
+    escaped = [[f'"{x.replace(chr(34), 2 * chr(34))}"' if needed.search(x) else x for x in line]
+               for line in lines]  # fmt: skip
+    return "".join(f"{','.join(line) or 2 * chr(34)}\r\n" for line in escaped)
 
 
 def spaced_cell(value: Any) -> str:
@@ -1819,7 +1849,7 @@ CHALLENGES = (
         points=3,
         check=check_write_table,
         mistakes=WRITE_MISTAKES,
-        alternatives=(writer(), writer(csv_text=minimal_quotes), writer(cell=unescaped_cell)),
+        alternatives=(writer(), writer(csv_text=quoted_where_needed), writer(cell=unescaped_cell)),
         hints=WRITE_HINTS,
         alike=same_table,
     ),

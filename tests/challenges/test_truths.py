@@ -13,11 +13,6 @@ CHALLENGES = [
     for topic in topics()
     for name, challenge in challenges_of(topic).items()
 ]
-# Alternatives that are still made with a part of what their check takes for true.
-SHARED = {
-    "memory_fit": "fit_with() takes right_cache, by which the check reckons",
-    "write_table": "writer() takes true_leaves and true_cell, by which the check reads tables",
-}
 
 
 def used_by(function):
@@ -47,8 +42,6 @@ def parts_of(function):
 @pytest.mark.parametrize("challenge", CHALLENGES)
 def test_no_alternative_is_the_checks_own_truth(challenge):
     """Nor is one made with a part of that truth: both would be wrong together."""
-    if challenge.name in SHARED:
-        pytest.xfail(SHARED[challenge.name])
     alternatives = [a for a in challenge.alternatives if isinstance(a, FunctionType)]
     parts = set().union(*map(parts_of, alternatives))
     assert not {part.__name__ for part in parts & used_by(challenge.check)}

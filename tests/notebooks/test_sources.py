@@ -21,6 +21,7 @@ class Taken(Part):
     where: Prose
     says: Prose
     checked: bool
+    linked: bool = True
 
 
 class Source(Part):
@@ -30,7 +31,7 @@ class Source(Part):
     authors: Prose
     year: int
     id: Prose
-    url: Prose
+    url: Prose | None = None
     taken: dict[str, Taken]
 
 
@@ -59,13 +60,13 @@ def links_of(lesson: Lesson) -> set[str]:
 def test_the_sources_of_a_lesson_are_those_it_names(
     lesson: Lesson, sources: dict[str, Source]
 ) -> None:
-    listed = {source.url for source in sources.values() if lesson.id in source.taken}
+    taken = {source.url: source.taken.get(lesson.id) for source in sources.values()}
 
-    assert links_of(lesson) == listed
+    assert links_of(lesson) == {url for url, fact in taken.items() if fact and fact.linked}
 
 
 def test_sources_are_those_of_lessons_that_are_there(sources: dict[str, Source]) -> None:
     known = {lesson.id for lesson in lessons()}
 
     assert {lesson for source in sources.values() for lesson in source.taken} <= known
-    assert len({source.url for source in sources.values()}) == len(sources)
+    assert len({source.url or key for key, source in sources.items()}) == len(sources)
