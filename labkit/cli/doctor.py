@@ -75,10 +75,28 @@ def about_machine() -> Iterator[Finding]:
     text = f"{count} CPU cores, {machine.description()}"
     slow = "; lessons are measured on two, expect twice the time" if count < 2 else ""
     yield Finding("processor", "note" if slow else "ok", text + slow)
+    yield from about_instructions(machine.instructions())
     yield memory(machine.memory_bytes())
     gpus = machine.nvidia_gpus()
     none = "no NVIDIA GPU; every lesson is made for the CPU"
     yield Finding("GPU", "ok", ", ".join(gpus) if gpus else none)
+
+
+def about_instructions(names: frozenset[str]) -> Iterator[Finding]:
+    """What lessons run into on older x86 processors; nothing where it can't be told."""
+    if not names:
+        return
+    if "avx2" not in names:
+        text = "no AVX2: the lessons were never tried on such a processor, and will be slow"
+        yield Finding("instructions", "note", text)
+    elif not names & {"avx512_vnni", "avx_vnni"}:
+        text = (
+            "AVX2 without VNNI: sums of int8 products are cut off at 16 bits, so lesson 12 keeps "
+            "weights at 7 (ONNX Runtime's reduce_range)"
+        )
+        yield Finding("instructions", "ok", text)
+    else:
+        yield Finding("instructions", "ok", "AVX2 and VNNI: sums of int8 products are exact")
 
 
 def memory(total: int | None) -> Finding:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from labkit.cli.writable import existing
+from labkit.sharing import processors
 
 
 def nvidia_gpus() -> list[str]:
@@ -32,9 +33,7 @@ def wants_cpu_build() -> bool:
 
 def cores() -> int:
     """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(processors())
 
 
 def memory_bytes() -> int | None:
@@ -53,6 +52,17 @@ def free_bytes(folder: Path) -> int:
 def description() -> str:
     """Operating system and processor, e.g. "Linux 6.1 on x86_64"."""
     return f"{platform.system()} {platform.release()} on {platform.machine()}"
+
+
+def instructions() -> frozenset[str]:
+    """What the processor can do, as Linux names it ("avx2"); nothing where that can't be told."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return next(
+        (frozenset(line.split()) for line in lines if line.startswith("flags")), frozenset()
+    )
 
 
 def _windows_memory() -> int | None:

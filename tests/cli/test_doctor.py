@@ -41,6 +41,21 @@ def test_memory(gigabytes: float | None, state: str) -> None:
     assert doctor.memory(total).state == state
 
 
+@pytest.mark.parametrize(
+    ("flags", "state", "said"),
+    [
+        ("sse4_2", "note", "no AVX2"),
+        ("avx2 fma", "ok", "lesson 12 keeps weights at 7"),
+        ("avx2 avx_vnni", "ok", "exact"),
+        ("avx2 avx512f avx512_vnni", "ok", "exact"),
+    ],
+)
+def test_what_int8_sums_are_on_this_processor(flags: str, state: str, said: str) -> None:
+    (found,) = doctor.about_instructions(frozenset(flags.split()))
+    assert found.state == state and said in found.text
+    assert not list(doctor.about_instructions(frozenset()))
+
+
 def test_other_versions_are_a_note_and_missing_packages_stand_in_the_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
