@@ -14,7 +14,7 @@ from tests.browser.lab import Notebook, Server
 
 LESSON = "00_start_here"
 RUN_ALL_SECONDS = 170.0  # the budget is 60 on a machine that does nothing else
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")

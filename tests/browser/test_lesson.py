@@ -22,7 +22,7 @@ def apply_temperature(logits, temperature):
         raise ValueError("temperature must be 0 or more")
     return logits.softmax(-1) / temperature
 """
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")

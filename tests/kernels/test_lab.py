@@ -15,7 +15,7 @@ import pytest
 from tests.cli.test_lab import command, environment, free_port, write_course
 from tests.kernels.test_kernels import gone
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from labkit.kernels import ADDRESS
 from labkit.kernels.nursery import Nursery
 from labkit.kernels.orders import Cold
 
-CELL_SECONDS = 180
+CELL_SECONDS = 900  # a hang: the longest cell takes 30 here
 READY_SECONDS = 600
 
 LESSON = '''# ---

@@ -35,7 +35,7 @@ def test_every_challenge_has_one_stub(lesson: Lesson) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("solved", [False, True], ids=["untouched", "solved"])
 @each_lesson
 def test_under_nbval(
