@@ -1,9 +1,7 @@
 """How a process of the course shares its machine: threads that wait give way, as many compute as
 processors are free, and memory that it has used stays with it. Standard library and psutil.
 
-Measured on two cores, tuning `base` for 40 steps: idle 7.8 s (11.1 before); beside two busy
-processes 17.6 s (30.1); beside one, 14.9 s with one thread, 21.7 with two. With libgomp's own
-settings it was 111 s.
+`python -m tests.benchmarks sharing` measures what it is worth.
 """
 
 from __future__ import annotations
