@@ -1,5 +1,5 @@
-"""Tuning steps beside other work: a process that shares its machine as labkit/sharing.py has it, and
-one with what glibc, libgomp and torch do by themselves."""
+"""Tuning steps beside other work: by a process that shares its machine as labkit/sharing.py has it,
+and by one with what glibc, libgomp and torch do by themselves."""
 
 from __future__ import annotations
 
