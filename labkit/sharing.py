@@ -51,10 +51,23 @@ class Load:
         self.own = time.process_time()
 
     def others(self) -> float:
-        """Processors that others keep busy, on average; looks for a moment at least."""
+        """Processors that others would keep busy, on average; looks for a moment at least.
+
+        Where they have used one, this process sleeps for a moment: while it computes they may get
+        less than they ask for.
+        """
         time.sleep(max(0.0, MOMENT - (time.monotonic() - self.began)))
-        used = busy_seconds() - self.busy - (time.process_time() - self.own)
-        return max(0.0, used / (time.monotonic() - self.began))
+        used = self.used()
+        if round(used) == 0:
+            return used
+        asleep = Load()
+        time.sleep(MOMENT)
+        return asleep.used()
+
+    def used(self) -> float:
+        """Processors that others have had so far, on average."""
+        seconds = busy_seconds() - self.busy - (time.process_time() - self.own)
+        return max(0.0, seconds / (time.monotonic() - self.began))
 
 
 def busy_seconds() -> float:
