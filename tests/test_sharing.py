@@ -85,7 +85,7 @@ def test_others_are_seen_in_full_and_oneself_is_not() -> None:
             pass
         asked = load.others()
 
-    assert count - 0.3 < asked < count + 0.3
+    assert asked > count - 0.5, "awake it would see less: its own share is missing"
 
 
 @given(others=st.floats(0, 100), most=st.integers(1, 64))
