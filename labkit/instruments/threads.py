@@ -16,7 +16,7 @@ def share_processors(load: Load) -> None:
 
     They stay, so that what a kernel computes twice is the same twice. OMP_NUM_THREADS wins.
     """
-    if "OMP_NUM_THREADS" not in os.environ and in_kernel():
+    if not os.environ.get("OMP_NUM_THREADS") and in_kernel():
         torch.set_num_threads(threads_beside(load.others(), threads_of_torch()))
 
 

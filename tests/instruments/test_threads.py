@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -26,13 +27,21 @@ print(torch.get_num_threads())
 """
 
 
-def threads(others: float, where: str = "kernel") -> str:
-    command = [sys.executable, "-c", CELL, str(others), where]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def threads(others: float, where: str = "kernel", named: str = "") -> str:
+    """How many compute; `named` is what the user has said in OMP_NUM_THREADS."""
+    command, env = [sys.executable, "-c", CELL, str(others), where], os.environ.copy()
+    env["OMP_NUM_THREADS"] = named
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env=env
+    ).stdout.strip()
 
 
 def test_beside_one_busy_process_one_thread_computes() -> None:
     assert [threads(0.1), threads(1.0)] == ["2", "1"]
+
+
+def test_what_the_user_says_wins() -> None:
+    assert threads(1.0, named="2") == "2"
 
 
 def test_a_program_that_is_no_kernel_is_left_alone() -> None:
