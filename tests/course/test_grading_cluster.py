@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,16 @@ from labkit.course.grading_pool import Job
 from labkit.course.grading_run import EngineError
 from labkit.course.grading_worker import Settings
 from tests.course.handed_in import CHALLENGES, hand_in, labkit, notebook, outcomes, right
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """dask sets OMP_NUM_THREADS and more for its workers, and leaves it so for all that comes."""
+    before = os.environ.copy()
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 def local(count: int, **options) -> LocalCluster:
