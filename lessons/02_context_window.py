@@ -474,9 +474,9 @@ plots.lines(
 # %%
 whole_window = my_cache_bytes(kv_cache.REAL_MODELS[0].config, 131_072, 1, 2) / kv_cache.GIB
 lab.claim("Llama-2-7B, GiB at 131,072 tokens", whole_window, around=64, within=0)
-gemma = dict(models_table.find_model("Gemma-2-2B").config)
-half_of_it = gemma | {"num_hidden_layers": gemma["num_hidden_layers"] // 2}
-gemma_by_formula = my_cache_bytes(gemma, 8_192)
+gemma_config = dict(models_table.find_model("Gemma-2-2B").config)
+half_of_it = gemma_config | {"num_hidden_layers": gemma_config["num_hidden_layers"] // 2}
+gemma_by_formula = my_cache_bytes(gemma_config, 8_192)
 gemma_needs = my_cache_bytes(half_of_it, 8_192) + my_cache_bytes(half_of_it, 4_096)
 lab.claim(
     "Gemma-2-2B, GiB by the formula", gemma_by_formula / kv_cache.GIB, around=0.81, within=0.01
