@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import sharing
+from tests.benchmarks.sharing import busy
 
 FAULTS = """
 import resource, sys
@@ -61,17 +60,6 @@ def test_the_users_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
 
     sharing.settle()
-
-
-@contextmanager
-def busy(count: int) -> Iterator[None]:
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="told by the system's own counters")
