@@ -66,17 +66,16 @@ def main(args: argparse.Namespace) -> int:
 
 def lessons_to_verify(asked: str | None) -> list[str]:
     """The ids of the lessons that have challenges, or the one that was asked for (LookupError)."""
-    from labkit.paths import lesson_named, solutions_dir
+    from labkit.grading.solutions import lesson_ids, lesson_of
 
-    lessons = sorted(path.stem for path in solutions_dir().glob("[0-9][0-9]_*.py"))
-    return lessons if asked is None else [lesson_named(asked, lessons, "lesson with challenges")]
+    return lesson_ids() if asked is None else [lesson_of(asked)]
 
 
 def names_of(lesson: str) -> list[str]:
     """The challenges of a lesson, in order."""
-    from labkit.challenges import challenges_of
+    from labkit.grading.solutions import names
 
-    return list(challenges_of(lesson))
+    return list(names(lesson))
 
 
 def judge_for(transport: str) -> AbstractContextManager[Judge]:
@@ -93,10 +92,10 @@ def judge_for(transport: str) -> AbstractContextManager[Judge]:
 def key_for(lesson: str, name: str, args: argparse.Namespace) -> str:
     """The hash of all that the proofs of a challenge depend on; "" where none are kept."""
     from labkit.challenges import module_of
-    from labkit.course.solutions import source
     from labkit.grading.proof_cache import default_folder, file_of, key_of
+    from labkit.grading.solutions import source
 
-    module = file_of(module_of(lesson))
+    module = file_of(module_of(lesson, name))
     if args.no_cache or default_folder() is None or module is None:
         return ""
     return key_of(module, source(lesson, name), f"{args.seeds} seeds", args.transport)
@@ -121,8 +120,8 @@ def proofs_of(
 
 def with_progress(lesson: str, name: str, seeds: int, judge: Judge) -> Iterator[Proof]:
     """The proofs of one challenge, with a line on the terminal that says how far they are."""
-    from labkit.challenges import equivalents, find_challenge
-    from labkit.course.solutions import reference, source
+    from labkit.challenges import find_challenge
+    from labkit.grading.solutions import reference, source
     from labkit.grading.verify import verify
 
     proofs = verify(
@@ -130,7 +129,6 @@ def with_progress(lesson: str, name: str, seeds: int, judge: Judge) -> Iterator[
         reference(lesson, name),
         range(seeds),
         source=source(lesson, name),
-        equivalent=equivalents(lesson, name),
         judge=judge,
     )
     for number, proof in enumerate(proofs, 1):

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from labkit.course.solutions import names
-from labkit.paths import solutions_dir
+from labkit.grading.solutions import lesson_ids, names
 
 Reply = dict[str, Any]
 
@@ -26,5 +25,4 @@ def known_lessons() -> dict[str, tuple[str, ...]]:
 
     It reads the reference answers: never in a process from which a zygote will be forked.
     """
-    ids = sorted(path.stem for path in solutions_dir().glob("[0-9][0-9]_*.py"))
-    return {id: names(id) for id in ids}
+    return {id: names(id) for id in lesson_ids()}

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from labkit.course.grading_settings import Reply, Settings, known_lessons
@@ -26,7 +25,7 @@ from labkit.grading.outcome import Outcome, Verdict
 from labkit.grading.plain_text import plain_lines, without_places
 from labkit.grading.remote import Limits, Work, Zygote
 from labkit.grading.tries import Tries
-from labkit.paths import lessons_dir
+from labkit.paths import PACKAGE, lessons_dir
 
 WARM = (
     *("torch", "torch._dynamo"),
@@ -103,9 +102,9 @@ def shown(text: str) -> str:
 
 
 def checks_of(lesson: str) -> str:
-    """The fingerprint of a lesson's checks."""
-    module = import_module(f"labkit.challenges.{lesson.split('_', 1)[1]}")
-    return fingerprints.of_bytes(Path(str(module.__file__)).read_bytes())
+    """The fingerprint of a lesson's checks: every file of its package of challenges."""
+    folder = PACKAGE / "challenges" / lesson.split("_", 1)[1]
+    return fingerprints.of_files(folder.glob("*.py"), folder)
 
 
 def hello_of(zygote: Zygote, settings: Settings) -> Reply:

@@ -104,7 +104,7 @@ def _drop(mapping: dict[str, Any], names: Iterable[str]) -> None:
 
 def stub_cells(notebook: NotebookNode, lesson_id: str) -> dict[str, int]:
     """Challenge name -> index of the cell that defines its function, in the lesson's order."""
-    from labkit.course import solutions
+    from labkit.grading import solutions
 
     challenges = solutions.names(lesson_id)
     return {
@@ -121,7 +121,7 @@ def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:
     Only the function is replaced, and the imports that its answer needs are put above; whatever
     else stands in the cell stays as it is.
     """
-    from labkit.course import solutions
+    from labkit.grading import solutions
 
     solved = copy.deepcopy(notebook)
     for name, index in stub_cells(solved, lesson_id).items():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from labkit.course import solutions
 from labkit.course.catalog import Lesson
 from labkit.course.progress import ProgressLog
 from labkit.course.quantities import describe
+from labkit.grading import solutions
 
 if TYPE_CHECKING:
     from labkit.grading import Challenge, Verdict

@@ -1,12 +1,12 @@
 """Mutants of a reference answer: the same source with one small thing wrong.
 
 A good check tells each from the right answer. One that it can't tell must be as right as the
-original, and is listed with the reason in the challenge module's table EQUIVALENT, by its id:
+original, and is registered with the reason in the challenge's file, by its id:
 
-    "top_p_filter: GtE->Gt | if top_p >= 1:"
+    challenge.equivalent("GtE->Gt | if top_p >= 1:", because="…")
 
-which is the challenge, the change, and the line as it stands in the reference. No line number, so
-that an id stays what it is when something above it changes.
+which is the change, and the line as it stands in the reference. No line number, so that an id
+stays what it is when something above it changes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def mutants(source: str, challenge: str) -> list[Mutant]:
         if mutated in seen:
             continue
         seen.add(mutated)
-        name = f"{challenge}: {label} | {line}"
+        name = f"{label} | {line}"
         ids[name] += 1
         found.append(Mutant(name if ids[name] == 1 else f"{name} #{ids[name]}", challenge, mutated))
     return found

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 from labkit.grading import cheats, untouched
@@ -20,13 +21,6 @@ from labkit.grading.outcome import Verdict
 from labkit.grading.remote import Limits, NotIsolated, RemoteTransport, Zygote
 from labkit.grading.slices import slice_for
 from labkit.grading.verify import Answer, Judge
-
-STAND_IN = """from __future__ import annotations
-
-class Mistake:
-    def __init__(self, name, imitation, message, hint):
-        self.imitation = imitation
-"""
 
 
 @contextmanager
@@ -86,8 +80,8 @@ def cells_of(challenge: Challenge, answer: Answer) -> list[str]:
     if answer.source is not None:
         return [answer.source]
     module = module_of(challenge, answer)
-    table, item = place_of(module, challenge, answer)
-    return [needed_by(module, table), f"{challenge.name} = {table}{item}"]
+    expression = expression_for(module, answer.name)
+    return [needed_by(module, expression), f"{challenge.name} = {expression}"]
 
 
 def module_of(challenge: Challenge, answer: Answer) -> ModuleType:
@@ -101,40 +95,85 @@ def module_of(challenge: Challenge, answer: Answer) -> ModuleType:
     return module
 
 
-def place_of(module: ModuleType, challenge: Challenge, answer: Answer) -> tuple[str, str]:
-    """How an answer is reached from its module's own names: the table, and the place in it."""
-    kind, _, name = answer.name.partition(": ")
+def expression_for(module: ModuleType, answer: str) -> str:
+    """How an answer is reached from its module's own names."""
+    kind, _, name = answer.partition(": ")
     if kind == "stub":
-        return name, ""
+        return name
     if kind == "cheat":
-        return "CHEATS", f"[{name!r}]"
-    if kind == "mistake":
-        number = [mistake.name for mistake in challenge.mistakes].index(name)
-        return argument_of(module, challenge.name, "mistakes"), f"[{number}].imitation"
-    number = int(kind.removeprefix("alternative ")) - 1
-    return argument_of(module, challenge.name, "alternatives"), f"[{number}]"
+        return f"CHEATS[{name!r}]"
+    if answer not in (known := registered(module)):
+        raise LookupError(f"{module.__name__} registers no {answer!r} in a way that can be read")
+    return known[answer]
 
 
 @cache
-def argument_of(module: ModuleType, challenge: str, argument: str) -> str:
-    """What stands for an argument of `Challenge(name="…", …)` in the module's text."""
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Challenge":
-            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            if given.get("name") == repr(challenge):
-                return f"({given[argument]})"
-    raise LookupError(f"{module.__name__} has no Challenge(name={challenge!r}, {argument}=…)")
+def registered(module: ModuleType) -> dict[str, str]:
+    """The answers that a challenge's module registers, and the expression for each."""
+    found: dict[str, str] = {}
+    for statement in ast.parse(inspect.getsource(module)).body:
+        for call, expression in registrations(statement):
+            if call == "alternative":
+                call = f"alternative {sum(key.startswith('alternative') for key in found) + 1}"
+            found[call] = expression
+    return found
+
+
+def registrations(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+    """What a statement registers, as "mistake: NAME" or "alternative", with its expression."""
+    if isinstance(statement, ast.FunctionDef):
+        for decorator in filter(of_challenge, statement.decorator_list):
+            if isinstance(decorator, ast.Call):
+                yield f"mistake: {name_in(decorator)}", statement.name
+            else:
+                yield "alternative", statement.name
+    elif isinstance(statement, ast.Expr) and of_challenge(statement.value):
+        call = statement.value
+        assert isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+        answers = [keyword.value for keyword in call.keywords if keyword.arg == "answer"]
+        if call.func.attr == "mistake":
+            yield f"mistake: {name_in(call)}", ast.unparse(answers[0])
+        elif call.func.attr == "alternative":
+            yield "alternative", ast.unparse(call.args[0])
+
+
+def of_challenge(node: ast.expr) -> bool:
+    """Whether it is `challenge.something`, called or not."""
+    function = node.func if isinstance(node, ast.Call) else node
+    return isinstance(function, ast.Attribute) and ast.unparse(function.value) == "challenge"
+
+
+def name_in(call: ast.Call) -> str:
+    """The first argument, a mistake's name."""
+    name: str = ast.literal_eval(call.args[0])
+    return name
 
 
 @cache
 def needed_by(module: ModuleType, expression: str) -> str:
     """The part of a module's text that an expression needs. A child has no labkit.grading."""
-    statements = ast.parse(f"{inspect.getsource(module)}\nwanted = {expression}\n").body
+    statements = [*flattened(module), *ast.parse(f"wanted = {expression}").body]
     *kept, _ = (statements[index] for index in slice_for(["wanted"], statements))
-    texts = [ast.unparse(node) for node in kept if not of_grading(node)]
-    return "\n\n".join([STAND_IN, *texts])
+    texts = [ast.unparse(node) for node in kept if not imports_from(node, "labkit.grading")]
+    return "\n\n".join(["from __future__ import annotations", *texts])
 
 
-def of_grading(node: ast.stmt) -> bool:
-    """Whether a statement imports from labkit.grading."""
-    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith("labkit.grading")
+@cache
+def flattened(module: ModuleType) -> tuple[ast.stmt, ...]:
+    """A module's statements, those of its siblings in place of their imports, and nothing
+    registered."""
+    found: list[ast.stmt] = []
+    for node in ast.parse(inspect.getsource(module)).body:
+        if imports_from(node, "labkit.challenges"):
+            assert isinstance(node, ast.ImportFrom) and node.module
+            found += flattened(import_module(node.module))
+        else:
+            if isinstance(node, ast.FunctionDef):
+                node.decorator_list = [d for d in node.decorator_list if not of_challenge(d)]
+            found.append(node)
+    return tuple(found)
+
+
+def imports_from(node: ast.stmt, package: str) -> bool:
+    """Whether a statement imports from a package of labkit."""
+    return isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package)

@@ -4,12 +4,13 @@ The untouched stub is not attempted; the reference and the alternatives pass for
 mistake fails under its own name and no other, which is the whole confusion matrix. No cheat
 passes (cheats.py), nor a table of what the reference has answered for other seeds (recording.py):
 marks are given under a secret one. Every mutant of the reference is found wrong (mutants.py), but
-those that the challenge module lists as equivalent: they must survive, and have a reason.
+those that the challenge registers as equivalent: they must survive, and have a reason. A challenge
+knows five mistakes at least, and has a hint for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from labkit.grading.recording import recorded_table
 from labkit.grading.untouched import STUBS
 
 SEEDS = range(5)
+LEAST_MISTAKES = 5
 BROKEN = "The check itself could not be finished"  # how checking.broken_check begins
 Function = Callable[..., Any]
 
@@ -72,24 +74,22 @@ def verify(
     seeds: Iterable[int] = SEEDS,
     *,
     source: str = "",
-    equivalent: Mapping[str, str] | None = None,
     judge: Judge = judge_here,
 ) -> Iterator[Proof]:
     """Every proof of a challenge, one by one.
 
-    source      of the reference with all it needs; without it there are no mutants
-    equivalent  mutants that are as right as the reference: id, and the reason
-    judge       where the answers are run; in this process unless told otherwise
+    source  of the reference with all it needs; without it there are no mutants
+    judge   where the answers are run; in this process unless told otherwise
     """
     seeds = list(seeds)
-    yield from (prove_hints(challenge, text) for text in challenge.hints)
+    yield from prove_words(challenge)
     for answer in answers(challenge, reference, source):
         yield from (prove(challenge, answer, seed, judge) for seed in seeds)
     quick = replace(challenge, mistakes=challenge.mistakes[:1])  # nobody asks for the mistake below
     yield from (prove(quick, answer, seeds[0], judge) for answer in cheats())
     yield prove_unknown_seed(quick, reference, seeds)
     if source:
-        yield from prove_mutants(quick, source, equivalent or {}, seeds, judge)
+        yield from prove_mutants(quick, source, seeds, judge)
 
 
 # ---- known answers -------------------------------------------------------------------------------
@@ -103,7 +103,8 @@ def answers(challenge: Challenge, reference: Function, source: str = "") -> Iter
     for number, alternative in enumerate(challenge.alternatives, start=1):
         yield known(f"alternative {number}", alternative, Outcome.PASS)
     for mistake in challenge.mistakes:
-        yield known(f"mistake: {mistake.name}", mistake.imitation, f"wrong: {mistake.name}")
+        expected = f"wrong: {mistake.name}"
+        yield Answer(f"mistake: {mistake.name}", mistake.imitated, expected, mistake.source)
 
 
 def known(name: str, function: Function, expected: str) -> Answer:
@@ -143,11 +144,23 @@ def summary(verdict: Verdict) -> str:
     return str(verdict.outcome)
 
 
-def prove_hints(challenge: Challenge, text: str) -> Proof:
-    """A hint must say something."""
-    number = challenge.hints.index(text) + 1
-    said = "says something" if len(text.strip()) > 20 else "empty"
-    return Proof(challenge.name, f"hint {number}", 0, "says something", said, text, 0.0)
+def prove_words(challenge: Challenge) -> Iterator[Proof]:
+    """The hints say something, and so do a mistake's words; there are mistakes enough."""
+    for number, text in enumerate(challenge.hints, 1):
+        yield prove_text(challenge, f"hint {number}", text, least=20)
+    for mistake in challenge.mistakes:
+        yield prove_text(challenge, f"message of {mistake.name}", mistake.message)
+        yield prove_text(challenge, f"hint of {mistake.name}", mistake.hint)
+    count, enough = len(challenge.mistakes), f"{LEAST_MISTAKES} or more"
+    got = enough if count >= LEAST_MISTAKES else str(count)
+    text = "What else do people get wrong? Look through answers that were handed in."
+    yield Proof(challenge.name, "known mistakes", 0, enough, got, text, 0.0)
+
+
+def prove_text(challenge: Challenge, what: str, text: str, least: int = 6) -> Proof:
+    """Words that a learner is shown: more than `least` letters of them."""
+    said = "says something" if len(text.strip()) > least else "empty"
+    return Proof(challenge.name, what, 0, "says something", said, text, 0.0)
 
 
 # ---- mutants -------------------------------------------------------------------------------------
@@ -156,16 +169,15 @@ def prove_hints(challenge: Challenge, text: str) -> Proof:
 def prove_mutants(
     challenge: Challenge,
     source: str,
-    equivalent: Mapping[str, str],
     seeds: Sequence[int],
     judge: Judge,
 ) -> Iterator[Proof]:
-    """Every mutant is found wrong for one of the seeds, or is listed and survives them all."""
-    found = mutants(source, challenge.name)
+    """Every mutant is found wrong for one of the seeds, or is registered and survives them all."""
+    found, reasons = mutants(source, challenge.name), challenge.equivalents
     for mutant in found:
-        yield prove_mutant(challenge, mutant, equivalent.get(mutant.id), seeds, judge)
-    for name in sorted(set(equivalent) - {mutant.id for mutant in found}):
-        text = "EQUIVALENT lists a mutant that is not made: take the entry out, or correct its id."
+        yield prove_mutant(challenge, mutant, reasons.get(mutant.id), seeds, judge)
+    for name in sorted(set(reasons) - {mutant.id for mutant in found}):
+        text = "challenge.equivalent names a mutant that is not made: take it out, or correct it."
         answer = f"mutant: {name}"
         yield Proof(challenge.name, answer, 0, "survives", "no such mutant", text, 0.0)
 
@@ -199,11 +211,14 @@ def fate(verdict: Verdict, reason: str | None) -> str:
 def explanation(got: str, verdict: Verdict, reason: str | None) -> str:
     """Why a mutant survives, how it was found wrong, or what there is to do."""
     if got == "killed" and reason is not None:
-        return f"EQUIVALENT lists it, but the check tells it from the reference: {verdict.message}"
+        return (
+            "challenge.equivalent names it, but the check tells it from the reference: "
+            f"{verdict.message}"
+        )
     if got == "survives" and reason is None:
         return (
             "The check takes it for right. Add a case that tells it from the reference; if there "
-            "can be none, list its id in EQUIVALENT of the challenge module, with the reason."
+            "can be none, say challenge.equivalent(ID, because=…) in the challenge's file."
         )
     return reason if got == "survives" and reason else verdict.message
 

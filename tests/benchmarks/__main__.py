@@ -15,6 +15,7 @@ NAMES = (
     "start",
     "lessons",
     "slider",
+    "sharing",
     "kernels",
     "grading",
     "claims",

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from labkit.challenges import challenges_of, context_window
-from labkit.course.solutions import names, reference
+from labkit.challenges import challenges_of
+from labkit.challenges.context_window import kv_cache_bytes, pack_passages, truncate_chat
+from labkit.grading.solutions import names, reference
 
 LESSON = "02_context_window"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}
@@ -32,10 +33,10 @@ def test_every_solution_has_its_challenge_and_no_other() -> None:
 def test_a_truncated_chat_is_the_longest_end_that_fits(
     lengths: list[int], system: int, question: int, budget: int
 ) -> None:
-    chat = context_window.chat(*lengths, system=system, question=question)
-    count = context_window.words_and_marks
+    chat = truncate_chat.chat(*lengths, system=system, question=question)
+    count = truncate_chat.words_and_marks
     try:
-        expected = context_window.true_truncation(chat, budget, count)
+        expected = truncate_chat.true_truncation(chat, budget, count)
     except ValueError:
         with pytest.raises(ValueError, match="over the budget"):
             REFERENCE["truncate_chat"](chat, budget, count)
@@ -65,8 +66,8 @@ def test_cache_bytes_are_those_of_a_model_that_has_read(
 
 
 def test_the_table_of_shapes_gives_the_published_half_mebibyte() -> None:
-    assert context_window.true_cache_bytes(context_window.SHAPES["llama-2-7b"], 1, 1, 2) == 2**19
-    assert context_window.true_cache_bytes(context_window.SHAPES["llama-3.1-8b"], 1, 1, 2) == 2**17
+    assert kv_cache_bytes.true_cache_bytes(kv_cache_bytes.SHAPES["llama-2-7b"], 1, 1, 2) == 2**19
+    assert kv_cache_bytes.true_cache_bytes(kv_cache_bytes.SHAPES["llama-3.1-8b"], 1, 1, 2) == 2**17
 
 
 def optimum(sizes: list[int], relevance: list[float], budget: int) -> float:
@@ -90,13 +91,13 @@ def test_a_packing_keeps_its_promises_and_gets_half_of_what_there_is(
 ) -> None:
     """The better of greedy by density and the best alone is at least half of the optimum."""
     sizes, relevance = [size for size, _ in rows], [value for _, value in rows]
-    texts = [context_window.text_of(size, f"p{i}") for i, size in enumerate(sizes)]
-    count = context_window.words_in
+    texts = [pack_passages.text_of(size, f"p{i}") for i, size in enumerate(sizes)]
+    count = pack_passages.words_in
     chosen = REFERENCE["pack_passages"](texts, relevance, budget, count)
     best = optimum(sizes, relevance, budget)
     assert sum(relevance[i] for i in chosen) >= best / 2 - 1e-9
     if not ties(sizes, relevance):
-        assert context_window.is_packing(texts, relevance, budget, count)(chosen) is None
+        assert pack_passages.is_packing(texts, relevance, budget, count)(chosen) is None
 
 
 def ties(sizes: list[int], relevance: list[float]) -> bool:
@@ -118,8 +119,8 @@ def ties(sizes: list[int], relevance: list[float]) -> bool:
     ],
 )
 def test_a_broken_promise_is_named(chosen: list[int], said: str) -> None:
-    problem = context_window.is_packing(
-        ["a a", "b b", "c", "d d d"], [1.0, 2.0, 0.0, 1.5], 8, context_window.words_in
+    problem = pack_passages.is_packing(
+        ["a a", "b b", "c", "d d d"], [1.0, 2.0, 0.0, 1.5], 8, pack_passages.words_in
     )
     assert said in (problem(chosen) or "")
 

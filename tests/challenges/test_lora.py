@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig
 
-from labkit.challenges import lora
-from labkit.course.solutions import names, reference
+from labkit.challenges.lora import lora_linear, merge_adapter, trained_parameters
+from labkit.grading.solutions import names, reference
 from labkit.grading.submission import Submission
 from labkit.grading.transport import InProcess
 from labkit.models import load_model
@@ -28,21 +28,23 @@ def test_layer_and_merge_equal_pefts(out: int, width: int, rank: int, alpha: flo
     x, weight = (torch.randn(n, width, generator=generator) for n in (3, out))
     bias, a = torch.randn(out, generator=generator), torch.randn(rank, width, generator=generator)
     b = torch.randn(out, rank, generator=generator)
-    theirs = lora.pefts_linear(x, weight, bias, a, b, alpha)
+    theirs = lora_linear.pefts_linear(x, weight, bias, a, b, alpha)
     ours = REFERENCE["lora_linear"](x, weight, bias, a, b, alpha)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(
-        lora.true_linear(x, weight, bias, a, b, alpha), theirs, rtol=1e-4, atol=1e-4
+        lora_linear.true_linear(x, weight, bias, a, b, alpha), theirs, rtol=1e-4, atol=1e-4
     )
     merged = REFERENCE["merge_adapter"](weight, a, b, alpha)
-    torch.testing.assert_close(merged, lora.pefts_merge(weight, a, b, alpha), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        merged, merge_adapter.pefts_merge(weight, a, b, alpha), rtol=1e-4, atol=1e-4
+    )
     torch.testing.assert_close(x @ merged.T + bias, ours, rtol=1e-3, atol=1e-3)
 
 
 def test_the_check_leaves_the_global_draws_alone():
     torch.manual_seed(3)
     state = torch.random.get_rng_state()
-    lora.pefts_merge(torch.ones(2, 2), torch.ones(1, 2), torch.ones(2, 1), 2.0)
+    merge_adapter.pefts_merge(torch.ones(2, 2), torch.ones(1, 2), torch.ones(2, 1), 2.0)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
@@ -52,7 +54,9 @@ def test_names_and_counts_equal_pefts(tmp_path):
     shapes = {name: list(p.shape) for name, p in model.named_parameters()}
     for targets in (["q_proj", "v_proj"], ["layers.0.mlp.up_proj"], ["proj"]):
         ours = REFERENCE["trained_parameters"](shapes, targets, 3)
-        assert list(ours.items()) == list(lora.true_parameters(shapes, targets, 3).items())
+        assert list(ours.items()) == list(
+            trained_parameters.true_parameters(shapes, targets, 3).items()
+        )
         if not ours:
             continue  # peft refuses to adapt nothing
         tuned = adapted(model, LoraConfig(r=3, target_modules=targets))
@@ -70,11 +74,15 @@ def test_what_nearly_cancels_shows_where_it_was_rounded(dtype, least):
     float16 has three more bits: there it shows for nearly every seed."""
     shown = 0
     for seed in range(30):
-        numbers = lora.nearly_cancelling(Submission(InProcess({}), seed=seed), 3, 5, dtype)
-        exact = lora.true_merge(*numbers)
-        for right in (REFERENCE["merge_adapter"], lora.by_addmm, lora.by_outer_products):
+        numbers = merge_adapter.nearly_cancelling(Submission(InProcess({}), seed=seed), 3, 5, dtype)
+        exact = merge_adapter.true_merge(*numbers)
+        for right in (
+            REFERENCE["merge_adapter"],
+            merge_adapter.by_addmm,
+            merge_adapter.by_outer_products,
+        ):
             assert torch.equal(right(*numbers), exact)
-        shown += not torch.equal(lora.rounded_first(*numbers), exact)
+        shown += not torch.equal(merge_adapter.rounded_first(*numbers), exact)
     assert shown >= least
 
 

@@ -13,8 +13,14 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, MixtralConfig, OlmoeConfig
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 
-from labkit.challenges import mixture_of_experts as moe
-from labkit.course.solutions import names, reference
+from labkit.challenges.mixture_of_experts import (
+    count_parameters,
+    load_balancing_loss,
+    shared,
+    sparse_experts,
+    top_k_router,
+)
+from labkit.grading.solutions import names, reference
 
 LESSON = "15_mixture_of_experts"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}
@@ -53,7 +59,7 @@ def test_router_and_experts_equal_mixtrals_block(
         weights, chosen = REFERENCE["top_k_router"](x[0] @ theirs.gate.weight.T, k, True)
         layer = (theirs.experts.gate_up_proj, theirs.experts.down_proj)
         ours = REFERENCE["sparse_experts"](x[0], chosen, weights, *layer)
-        truth = moe.true_experts(x[0], chosen, weights, *layer)
+        truth = sparse_experts.true_experts(x[0], chosen, weights, *layer)
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(truth, expected, rtol=1e-4, atol=1e-4)
 
@@ -66,10 +72,10 @@ def test_routes_equal_the_librarys(
     k = data.draw(st.integers(1, experts))
     logits = drawn(seed, tokens, experts)
     weights, chosen = REFERENCE["top_k_router"](logits, k, norm)
-    theirs = moe.library_routes(logits, k, norm)
+    theirs = top_k_router.library_routes(logits, k, norm)
     torch.testing.assert_close(weights, theirs[0])
     assert torch.equal(chosen, theirs[1])
-    torch.testing.assert_close(moe.true_routes(logits, k, norm), (weights, chosen))
+    torch.testing.assert_close(top_k_router.true_routes(logits, k, norm), (weights, chosen))
     if norm:
         torch.testing.assert_close(weights.sum(-1), torch.ones(tokens))
 
@@ -92,10 +98,12 @@ def test_the_loss_equals_the_librarys_and_teaches_the_same(
     mask = data.draw(st.sampled_from([None, torch.tensor(real).long()]))
     logits = [drawn(seed + i, tokens, experts).requires_grad_() for i in range(layers)]
     ours = REFERENCE["load_balancing_loss"](logits, k, mask)
-    theirs = moe.library_balance(logits, k, mask)
+    theirs = load_balancing_loss.library_balance(logits, k, mask)
     torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(moe.true_balance(logits, k, mask).float(), ours.detach())
-    pulls = moe.true_pull(logits, k, mask)
+    torch.testing.assert_close(
+        load_balancing_loss.true_balance(logits, k, mask).float(), ours.detach()
+    )
+    pulls = load_balancing_loss.true_pull(logits, k, mask)
     for a, b, c in zip(
         torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits), pulls, strict=True
     ):
@@ -107,10 +115,10 @@ def test_the_loss_equals_the_librarys_and_teaches_the_same(
 @given(st.integers(1, 9), st.integers(1, 16), seeds)
 def test_no_choice_hangs_on_rounding(tokens: int, experts: int, seed: int) -> None:
     scores = drawn(seed, tokens, experts).round(decimals=1)
-    ordered = moe.spread(scores).sort(dim=-1)
-    assert (ordered.values.diff(dim=-1) >= 0.99 * moe.GAP).all()
+    ordered = shared.spread(scores).sort(dim=-1)
+    assert (ordered.values.diff(dim=-1) >= 0.99 * shared.GAP).all()
     assert (scores.gather(-1, ordered.indices).diff(dim=-1) >= 0).all()
-    assert (moe.spread(scores).bfloat16().sort(dim=-1).values.diff(dim=-1) > 0).all()
+    assert (shared.spread(scores).bfloat16().sort(dim=-1).values.diff(dim=-1) > 0).all()
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -123,8 +131,10 @@ def test_an_even_spread_gives_k(k: int) -> None:
 def test_the_published_counts() -> None:
     """Jiang et al. 2024 (arXiv:2401.04088): 47B and 13B; Phi-3.5-MoE's card: 42B and 6.6B."""
     for config, total, active in (
-        (moe.MIXTRAL_8X7B, 46.7, 12.9), (moe.PHI_3_5_MOE, 41.9, 6.6), (moe.QWEN3_30B_A3B, 30.5, 3.4)
-    ):  # fmt: skip
+        (count_parameters.MIXTRAL_8X7B, 46.7, 12.9),
+        (count_parameters.PHI_3_5_MOE, 41.9, 6.6),
+        (count_parameters.QWEN3_30B_A3B, 30.5, 3.4),
+    ):
         found = REFERENCE["count_parameters"](config)
         assert round(found["total"] / 1e9, 1) == total
         assert round(found["active"] / 1e9, 1) == active
@@ -137,20 +147,22 @@ def whole(config: Any) -> int:
 
 
 def test_constants_are_those_of_the_real_models() -> None:
-    biased = moe.PHI_3_5_MOE | {"attention_bias": True, "lm_head_bias": True}
+    biased = count_parameters.PHI_3_5_MOE | {"attention_bias": True, "lm_head_bias": True}
     for kind, config, counts in (
-        ("mixtral", moe.MIXTRAL_8X7B, moe.MIXTRAL_COUNTS),
-        ("phimoe", biased, moe.PHI_COUNTS),
-        ("qwen3_moe", moe.QWEN3_30B_A3B, moe.QWEN3_COUNTS),
+        ("mixtral", count_parameters.MIXTRAL_8X7B, count_parameters.MIXTRAL_COUNTS),
+        ("phimoe", biased, count_parameters.PHI_COUNTS),
+        ("qwen3_moe", count_parameters.QWEN3_30B_A3B, count_parameters.QWEN3_COUNTS),
     ):
-        assert moe.counted(kind, config) == counts
-        left_out = whole(moe.CONFIG_CLASSES[kind](**config)) - counts["total"]
+        assert count_parameters.counted(kind, config) == counts
+        left_out = whole(count_parameters.CONFIG_CLASSES[kind](**config)) - counts["total"]
         assert 0 < left_out < counts["total"] / 10_000
 
 
-@pytest.mark.parametrize("name", moe.TINY)
+@pytest.mark.parametrize("name", count_parameters.TINY)
 def test_the_checks_counts_are_those_of_the_real_models(name: str) -> None:
-    assert moe.true_counts(moe.TINY[name][1]) == moe.counted(*moe.TINY[name])
+    assert count_parameters.true_counts(count_parameters.TINY[name][1]) == count_parameters.counted(
+        *count_parameters.TINY[name]
+    )
 
 
 def test_a_finely_grained_one_of_many_small_experts() -> None:
@@ -175,16 +187,16 @@ def test_what_cannot_be_is_refused_in_words() -> None:
         REFERENCE["sparse_experts"](torch.zeros(1, 2), index, ones, torch.zeros(4, 2, 2),
                                     torch.zeros(4, 2, 1))  # fmt: skip
     with pytest.raises(ValueError, match="num_experts_per_tok is 9"):
-        REFERENCE["count_parameters"](moe.MIXTRAL_8X7B | {"num_experts_per_tok": 9})
+        REFERENCE["count_parameters"](count_parameters.MIXTRAL_8X7B | {"num_experts_per_tok": 9})
 
 
 def test_the_checks_truth_leaves_the_global_draws_alone() -> None:
     torch.manual_seed(3)
     state = torch.random.get_rng_state()
-    moe.library_routes(torch.zeros(2, 4), 2, True)
-    moe.library_experts(
+    top_k_router.library_routes(torch.zeros(2, 4), 2, True)
+    sparse_experts.library_experts(
         torch.zeros(1, 2), torch.zeros(1, 1).long(), torch.ones(1, 1), torch.zeros(1, 2, 2),
         torch.zeros(1, 2, 1),
     )  # fmt: skip
-    moe.counted(*moe.TINY["two experts"])
+    count_parameters.counted(*count_parameters.TINY["two experts"])
     assert torch.equal(torch.random.get_rng_state(), state)

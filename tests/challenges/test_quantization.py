@@ -9,8 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.ao.quantization import MinMaxObserver
 
-from labkit.challenges import challenges_of, quantization
-from labkit.course.solutions import names, reference
+from labkit.challenges import challenges_of
+from labkit.challenges.quantization import (
+    absmax_quantize,
+    allocate_bits,
+    nf4_quantize,
+    shared,
+    zero_point_quantize,
+)
+from labkit.grading.solutions import names, reference
 from labkit.models.quantizing import NF4
 from tests.gallery.quantization import b_numpy
 
@@ -60,7 +67,7 @@ def test_absmax_is_off_by_half_a_step_at_most(seed, rows, columns, bits):
     codes, scales = REFERENCE["absmax_quantize"](weight, bits)
     assert float(((codes * scales - weight).abs() / scales).max()) <= 0.5 + 1e-4
     assert (codes.abs().amax(1) == 2 ** (bits - 1) - 1).all()
-    expected = quantization.true_absmax(weight, bits)
+    expected = absmax_quantize.true_absmax(weight, bits)
     assert (codes.int() - expected[0].int()).abs().max() <= 1
     torch.testing.assert_close(scales, expected[1])
 
@@ -73,25 +80,25 @@ def test_the_best_choice_of_three_ways_is_one(seed, layers, share):
     rises = torch.rand(layers, 3, generator=generator).tolist()
     damage = [dict(zip((2, 4, 8), row, strict=True)) for row in rises]
     budget = share * sum(sizes)
-    best = quantization.least_damage(sizes, damage, budget)
-    for answer in (REFERENCE["allocate_bits"], b_numpy, quantization.by_recursion):
+    best = allocate_bits.least_damage(sizes, damage, budget)
+    for answer in (REFERENCE["allocate_bits"], b_numpy, allocate_bits.by_recursion):
         chosen = answer(sizes, damage, budget)
-        assert quantization.what_is_wrong(chosen, sizes, damage, budget, best) is None
+        assert allocate_bits.what_is_wrong(chosen, sizes, damage, budget, best) is None
 
 
 def test_truth_by_hand():
-    packed, absmax = quantization.true_nf4(torch.tensor([1.0, -2.0, 0.3]), 3)
+    packed, absmax = nf4_quantize.true_nf4(torch.tensor([1.0, -2.0, 0.3]), 3)
     assert (packed.tolist(), absmax.tolist()) == ([192, 144], [2.0])
-    codes, scale, zero = quantization.true_zero_point(torch.tensor([-1.0, 0.0, 2.0]), 2)
+    codes, scale, zero = zero_point_quantize.true_zero_point(torch.tensor([-1.0, 0.0, 2.0]), 2)
     assert (codes.tolist(), scale, zero) == ([0, 1, 3], 1.0, 1)
-    assert tuple(NF4) == quantization.NF4
-    assert quantization.NF4.index(0.0) == 7
+    assert tuple(NF4) == shared.NF4
+    assert shared.NF4.index(0.0) == 7
 
 
 def test_many_layers_are_counted_as_few_are():
     damage = [{2: 0.5, 3: 0.3, 4: 0.1, 8: 0.0}] * 4
-    few = quantization.least_damage([1, 1, 3, 3], damage, 30)
-    padded = quantization.least_damage([1, 1, 3, 3, *[1] * 9], damage + [{2: 0.0}] * 9, 30 + 18)
+    few = allocate_bits.least_damage([1, 1, 3, 3], damage, 30)
+    padded = allocate_bits.least_damage([1, 1, 3, 3, *[1] * 9], damage + [{2: 0.0}] * 9, 30 + 18)
     assert few == pytest.approx(padded)
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from labkit.challenges import small_models
-from labkit.course.solutions import names, reference
+from labkit.challenges.small_models import distillation_loss, memory_fit, pareto_frontier
+from labkit.grading.solutions import names, reference
 from labkit.instruments import kv_cache
 from labkit.instruments.models_table import MODELS
 from labkit.models import load_model
@@ -36,7 +36,7 @@ def test_the_loss_is_kl_by_definition_and_by_the_libraries(
 ) -> None:
     student, teacher = 3 * drawn(seed, tokens, words), 3 * drawn(seed + 1, tokens, words)
     ours = REFERENCE["distillation_loss"](student, teacher, temperature)
-    for truth in (small_models.true_loss, small_models.library_loss):
+    for truth in (distillation_loss.true_loss, distillation_loss.library_loss):
         expected = truth(student, teacher, temperature).float()
         torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-4 * temperature**2)
     assert ours >= -1e-4 * temperature**2
@@ -71,9 +71,9 @@ def test_the_checks_gradient_is_that_of_the_library(
 ) -> None:
     student = (3 * drawn(seed, tokens, words)).double().requires_grad_()
     teacher = 3 * drawn(seed + 1, tokens, words)
-    theirs = small_models.library_loss(student, teacher.double(), temperature)
+    theirs = distillation_loss.library_loss(student, teacher.double(), temperature)
     (expected,) = torch.autograd.grad(theirs, student)
-    ours = small_models.true_gradient(student, teacher, temperature)
+    ours = distillation_loss.true_gradient(student, teacher, temperature)
     torch.testing.assert_close(ours, expected.float(), rtol=1e-4, atol=1e-5)
 
 
@@ -81,9 +81,9 @@ def test_the_checks_gradient_is_that_of_the_library(
 @given(tables)
 def test_the_frontier_is_what_nobody_beats(models: dict[str, tuple[float, float]]) -> None:
     found = REFERENCE["pareto_frontier"](models)
-    assert found == small_models.true_frontier(models)
+    assert found == pareto_frontier.true_frontier(models)
     for name in models:
-        beaten = any(small_models.beats(other, models[name]) for other in models.values())
+        beaten = any(pareto_frontier.beats(other, models[name]) for other in models.values())
         assert (name in found) != beaten
     assert found == sorted(found, key=lambda name: models[name][0])
 
@@ -103,7 +103,7 @@ def test_what_fits_is_what_the_weights_leave(
     most = kv_cache.tokens_that_fit(memory * kv_cache.GIB, found["weights"], one)
     assert found["fits"] == (tokens <= most and found["weights"] <= memory * kv_cache.GIB)
     arguments = (model.config, parameters, bits, tokens, memory, 0.5)
-    assert REFERENCE["memory_fit"](*arguments) == pytest.approx(small_models.true_fit(*arguments))
+    assert REFERENCE["memory_fit"](*arguments) == pytest.approx(memory_fit.true_fit(*arguments))
 
 
 def test_the_cache_is_that_of_a_real_model() -> None:
@@ -122,4 +122,4 @@ def test_what_cannot_be_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="NaN"):
         REFERENCE["pareto_frontier"]({"a": (math.nan, 0.5)})
     with pytest.raises(ValueError, match="bits is 0"):
-        REFERENCE["memory_fit"](small_models.TINY, 1, 0, 1, 1, 1)
+        REFERENCE["memory_fit"](memory_fit.TINY, 1, 0, 1, 1, 1)

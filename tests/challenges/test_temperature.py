@@ -15,9 +15,10 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from labkit.challenges import challenges_of, find_challenge, temperature, topics
-from labkit.course.solutions import names, reference
+from labkit.challenges import challenges_of, find_challenge, topics
+from labkit.challenges.temperature import sample_next, shared, top_p_filter
 from labkit.grading.checking import run_cases
+from labkit.grading.solutions import names, reference
 from labkit.grading.transport import InProcess
 
 LESSON = "05_temperature"
@@ -51,7 +52,7 @@ def test_apply_temperature_equals_transformers(logits, t):
     expected = TemperatureLogitsWarper(t)(NO_IDS, logits).softmax(-1)
 
     torch.testing.assert_close(REFERENCE["apply_temperature"](logits, t), expected)
-    torch.testing.assert_close(temperature.true_softmax(logits, t).float(), expected)
+    torch.testing.assert_close(shared.true_softmax(logits, t).float(), expected)
 
 
 @quick
@@ -71,7 +72,7 @@ def test_top_p_equals_transformers(logits, p):
     expected = TopPLogitsWarper(p)(NO_IDS, logits)
 
     assert torch.equal(REFERENCE["top_p_filter"](logits, p), expected)
-    assert torch.equal(temperature.true_top_p(logits, p).float(), expected)
+    assert torch.equal(shared.true_top_p(logits, p).float(), expected)
 
 
 @quick
@@ -79,10 +80,10 @@ def test_top_p_equals_transformers(logits, p):
 def test_top_p_equals_transformers_up_to_the_choice_among_ties(logits, p):
     clear_of(p, cumulative(logits))
     expected = TopPLogitsWarper(p)(NO_IDS, logits)
-    same = temperature.same_up_to_ties(logits, expected)
+    same = top_p_filter.same_up_to_ties(logits, expected)
 
     assert same(REFERENCE["top_p_filter"](logits, p)) is None
-    assert same(temperature.true_top_p(logits, p).float()) is None
+    assert same(shared.true_top_p(logits, p).float()) is None
 
 
 @quick
@@ -104,7 +105,7 @@ def test_min_p_equals_transformers(logits, p):
     expected = MinPLogitsWarper(p)(NO_IDS, logits)
 
     assert torch.equal(REFERENCE["min_p_filter"](logits, p), expected)
-    assert torch.equal(temperature.true_min_p(logits, p).float(), expected)
+    assert torch.equal(shared.true_min_p(logits, p).float(), expected)
 
 
 @quick
@@ -112,7 +113,7 @@ def test_min_p_equals_transformers(logits, p):
 def test_the_sampler_draws_from_what_transformers_leaves(logits, t, k, p, m):
     row = logits[0]
     assume(len(row.unique()) == len(row))
-    kept = temperature.true_top_k(row.double() / t, k)
+    kept = sample_next.true_top_k(row.double() / t, k)
     clear_of(p, cumulative(kept))
     clear_of(m, (kept - kept.max()).exp())
     scores = row[None].double()
@@ -122,7 +123,7 @@ def test_the_sampler_draws_from_what_transformers_leaves(logits, t, k, p, m):
         scores = process(NO_IDS, scores)
     expected = scores[0].softmax(-1)
 
-    torch.testing.assert_close(temperature.true_sampling(row, t, k, p, m), expected)
+    torch.testing.assert_close(sample_next.true_sampling(row, t, k, p, m), expected)
     uniform = (torch.arange(2000) + 0.5) / 2000  # one draw in each slice: counts to within one
     tokens = REFERENCE["sample_next"](row, uniform, t, k, p, m)
     counts = torch.bincount(tokens, minlength=len(row)) / 2000
@@ -138,11 +139,11 @@ def test_every_draw_gives_a_token_of_the_vocabulary(vocab, draw):
 
 
 def test_truth_by_hand():
-    probabilities = temperature.true_softmax(torch.tensor([2.0, 1.0, 0.0]), 0.5)
+    probabilities = shared.true_softmax(torch.tensor([2.0, 1.0, 0.0]), 0.5)
 
     weights = [math.exp(4), math.exp(2), 1.0]
     assert probabilities.tolist() == pytest.approx([w / sum(weights) for w in weights])
-    assert temperature.nucleus(torch.tensor([0.1, 0.6, 0.3]).numpy(), 0.7) == [1, 2]
+    assert shared.nucleus(torch.tensor([0.1, 0.6, 0.3]).numpy(), 0.7) == [1, 2]
 
 
 def test_every_solution_has_its_challenge_and_no_other():
@@ -155,7 +156,7 @@ def test_a_lesson_is_found_by_id_or_topic():
 
 
 def test_unknown_names_are_answered_with_the_nearest():
-    with pytest.raises(LookupError, match="did you mean temperature"):
+    with pytest.raises(LookupError, match="did you mean 05_temperature"):
         challenges_of("05_temprature")
     with pytest.raises(LookupError, match="did you mean top_p_filter"):
         find_challenge(LESSON, "top_p_filtre")

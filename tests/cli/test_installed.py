@@ -25,9 +25,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit.course import solutions
 from labkit.course.grading_settings import known_lessons
-from labkit.grading import remote
+from labkit.grading import remote, solutions
 from labkit.paths import PACKAGE
 from tests.cli import spy
 from tests.course.handed_in import hand_in, notebook, right

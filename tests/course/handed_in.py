@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from labkit.course import solutions
+from labkit.grading import solutions
 from labkit.grading.remote import Isolation
 from labkit.grading.transport import LocalTransport
 

@@ -78,7 +78,7 @@ def raising(words: str) -> Callable[..., Any]:
 
 
 def right(lab: Lab) -> Callable[..., Any]:
-    from labkit.course.solutions import reference
+    from labkit.grading.solutions import reference
 
     answer = reference(lab.lesson.id, "apply_temperature")
 
@@ -335,7 +335,7 @@ def test_the_solution_opens_after_a_pass(lab: Lab) -> None:
 
 
 def test_the_cells_below_use_what_works(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    from labkit.course.solutions import reference
+    from labkit.grading.solutions import reference
 
     ours = reference("05_temperature", "apply_temperature")
     mine, edited = right(lab), right(lab)

@@ -7,7 +7,12 @@ from itertools import accumulate, pairwise
 
 import torch
 
+from tests.gallery.answers import Gallery
 
+gallery = Gallery()
+
+
+@gallery.right("truncate_chat")
 def c_groups(messages, budget, count_tokens):
     head = messages[:1] if messages[0]["role"] == "system" else []
     body, last = messages[len(head) : -1], messages[-1]
@@ -26,6 +31,7 @@ def c_groups(messages, budget, count_tokens):
     return head + [m for group in kept for m in group] + [last]
 
 
+@gallery.right("truncate_chat")
 def c_while(messages, budget, count_tokens):
     kept = [dict(m) for m in messages]
     first = int(kept[0]["role"] == "system")
@@ -38,6 +44,7 @@ def c_while(messages, budget, count_tokens):
     return kept
 
 
+@gallery.wrong("truncate_chat", "question-dropped")
 def c_tail(messages, budget, count_tokens):
     out, total = [], 0
     c_refuse(messages, budget, count_tokens)
@@ -55,6 +62,7 @@ def c_refuse(messages, budget, count_tokens):
         raise ValueError("too small")
 
 
+@gallery.wrong("truncate_chat", "system-dropped")
 def c_head(messages, budget, count_tokens):
     c_refuse(messages, budget, count_tokens)
     start = 0
@@ -63,6 +71,7 @@ def c_head(messages, budget, count_tokens):
     return messages[start:]
 
 
+@gallery.wrong("truncate_chat", "oldest-kept")
 def c_oldest(messages, budget, count_tokens):
     c_refuse(messages, budget, count_tokens)
     system, turns, last = turns_of(messages)
@@ -72,6 +81,7 @@ def c_oldest(messages, budget, count_tokens):
     return [*system, *flat, last]
 
 
+@gallery.wrong("truncate_chat", "message-by-message")
 def c_single(messages, budget, count_tokens):
     c_refuse(messages, budget, count_tokens)
     first = int(messages[0]["role"] == "system")
@@ -82,6 +92,7 @@ def c_single(messages, budget, count_tokens):
     return messages[:first] + history + messages[-1:]
 
 
+@gallery.wrong("truncate_chat", "pairs-assumed")
 def c_two_by_two(messages, budget, count_tokens):
     c_refuse(messages, budget, count_tokens)
     first = int(messages[0]["role"] == "system")
@@ -127,26 +138,35 @@ def named(function, name):
 
 
 c_gaps = named(c_from_the_end(within, stop=False), "c_gaps")
+gallery.wrong("truncate_chat", "gaps-left")(c_gaps)
 c_strict = named(c_from_the_end(lambda u, c, b: u + c < b), "c_strict")
+gallery.wrong("truncate_chat", "exact-fit-refused")(c_strict)
 c_one_more = named(c_from_the_end(lambda u, c, b: u < b), "c_one_more")
+gallery.wrong("truncate_chat", "one-turn-too-many")(c_one_more)
 c_free_system = named(c_from_the_end(within, head=False), "c_free_system")
+gallery.wrong("truncate_chat", "system-not-counted")(c_free_system)
 c_free_question = named(c_from_the_end(within, question=False), "c_free_question")
+gallery.wrong("truncate_chat", "question-not-counted")(c_free_question)
 
 
+@gallery.wrong("truncate_chat", "characters-counted")
 def c_characters(messages, budget, count_tokens):
     return c_while(messages, budget, lambda m: len(m["content"]))
 
 
+@gallery.wrong("truncate_chat", "newest-first")
 def c_backwards(messages, budget, count_tokens):
     system, turns, last = turns_of(c_while(messages, budget, count_tokens))
     return system + [m for turn in reversed(turns) for m in turn] + [last]
 
 
+@gallery.wrong("truncate_chat", "no-history")
 def c_no_turns(messages, budget, count_tokens):
     c_refuse(messages, budget, count_tokens)
     return [m for m in messages[:1] if m["role"] == "system"] + messages[-1:]
 
 
+@gallery.wrong("truncate_chat", "no-refusal")
 def c_never_refuses(messages, budget, count_tokens):
     try:
         return c_while(messages, budget, count_tokens)
@@ -154,6 +174,7 @@ def c_never_refuses(messages, budget, count_tokens):
         return [m for m in messages[:1] if m["role"] == "system"] + messages[-1:]
 
 
+@gallery.wrong("truncate_chat", "changed-in-place")
 def c_del(messages, budget, count_tokens):
     c_refuse(messages, budget, count_tokens)
     first = int(messages[0]["role"] == "system")
@@ -164,6 +185,7 @@ def c_del(messages, budget, count_tokens):
     return messages
 
 
+@gallery.wrong("truncate_chat")
 def c_nothing(messages, budget, count_tokens):
     return messages[-1]
 
@@ -171,6 +193,7 @@ def c_nothing(messages, budget, count_tokens):
 # ---- kv_cache_bytes
 
 
+@gallery.right("kv_cache_bytes")
 def k_plain(config, tokens, batch=1, bytes_per_number=2):
     n_heads = config["num_attention_heads"]
     kv = config.get("num_key_value_heads")
@@ -182,6 +205,7 @@ def k_plain(config, tokens, batch=1, bytes_per_number=2):
     return batch * tokens * config["num_hidden_layers"] * (kv * dim + kv * dim) * bytes_per_number
 
 
+@gallery.right("kv_cache_bytes")
 def k_tensor(config, tokens, batch=1, bytes_per_number=2):
     kv = config.get("num_key_value_heads") or config["num_attention_heads"]
     dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
@@ -189,65 +213,79 @@ def k_tensor(config, tokens, batch=1, bytes_per_number=2):
     return one.nbytes * tokens * batch * bytes_per_number
 
 
+@gallery.wrong("kv_cache_bytes", "values-forgotten")
 def k_keys_only(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, tokens, batch, bytes_per_number) // 2
 
 
+@gallery.wrong("kv_cache_bytes", "query-heads")
 def k_attention_heads(config, tokens, batch=1, bytes_per_number=2):
     h = config["num_attention_heads"]
     d = config.get("head_dim") or config["hidden_size"] // h
     return tokens * batch * h * d * bytes_per_number * config["num_hidden_layers"] * 2
 
 
+@gallery.wrong("kv_cache_bytes", "hidden-size-kept")
 def k_hidden(config, tokens, batch=1, bytes_per_number=2):
     return (
         2 * config["hidden_size"] * config["num_hidden_layers"] * tokens * batch * bytes_per_number
     )
 
 
+@gallery.wrong("kv_cache_bytes", "head-dim-computed")
 def k_dim(config, tokens, batch=1, bytes_per_number=2):
     return k_plain({**config, "head_dim": None}, tokens, batch, bytes_per_number)
 
 
+@gallery.wrong("kv_cache_bytes", "head-dim-of-key-value-heads")
 def k_wide(config, tokens, batch=1, bytes_per_number=2):
     shared = config.get("num_key_value_heads") or config["num_attention_heads"]
     width = config.get("head_dim") or config["hidden_size"] // shared
     return k_plain({**config, "head_dim": width}, tokens, batch, bytes_per_number)
 
 
+@gallery.wrong("kv_cache_bytes", "layers-forgotten")
 def k_layer(config, tokens, batch=1, bytes_per_number=2):
     return k_plain({**config, "num_hidden_layers": 1}, tokens, batch, bytes_per_number)
 
 
+@gallery.wrong("kv_cache_bytes", "tokens-forgotten")
 def k_token(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, 1, batch, bytes_per_number)
 
 
+@gallery.wrong("kv_cache_bytes", "batch-ignored")
 def k_row(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, tokens, 1, bytes_per_number)
 
 
+@gallery.wrong("kv_cache_bytes", "always-half-precision")
 def k_half(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, tokens, batch)
 
 
+@gallery.wrong("kv_cache_bytes", "bits")
 def k_bits(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, tokens, batch, 8 * bytes_per_number)
 
 
+@gallery.wrong("kv_cache_bytes", "gibibytes")
 def k_gib(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, tokens, batch, bytes_per_number) / 1024**3
 
 
+@gallery.wrong("kv_cache_bytes", "float-returned")
 def k_float(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, tokens, batch, bytes_per_number) * 1.0
 
 
+@gallery.wrong("kv_cache_bytes", "key-missing")
 def k_key_error(config, tokens, batch=1, bytes_per_number=2):
     kv = config["num_key_value_heads"]
     return k_plain({**config, "num_key_value_heads": kv}, tokens, batch, bytes_per_number)
 
 
+@gallery.wrong("kv_cache_bytes", "null-multiplied")
 def k_none(config, tokens, batch=1, bytes_per_number=2):
     n_heads = config["num_attention_heads"]
     kv = config.get("num_key_value_heads", n_heads)
@@ -255,6 +293,7 @@ def k_none(config, tokens, batch=1, bytes_per_number=2):
     return kv * dim * 2 * config["num_hidden_layers"] * tokens * batch * bytes_per_number
 
 
+@gallery.wrong("kv_cache_bytes")
 def k_megabytes(config, tokens, batch=1, bytes_per_number=2):
     return k_plain(config, tokens, batch, bytes_per_number) // 10**6
 
@@ -283,6 +322,7 @@ def knapsack(passages, relevance, budget, count_tokens):
     return max(states.values(), key=lambda state: state[0])[1]
 
 
+@gallery.right("pack_passages")
 def p_dynamic(passages, relevance, budget, count_tokens):
     chosen = knapsack(passages, relevance, budget, count_tokens)
     return sorted(chosen, key=relevance.__getitem__)
@@ -311,6 +351,7 @@ def density(value, cost):
     return value / cost
 
 
+@gallery.right("pack_passages")
 def p_two(passages, relevance, budget, count_tokens, order=1, **options):
     fitting = [i for i, t in enumerate(passages) if count_tokens(t) + 1 <= budget]
     given = (passages, relevance, budget, count_tokens)
@@ -321,6 +362,7 @@ def p_two(passages, relevance, budget, count_tokens, order=1, **options):
     return sorted(winner, key=lambda i: order * relevance[i])
 
 
+@gallery.right("pack_passages")
 def p_pairs(passages, relevance, budget, count_tokens):
     return [
         i
@@ -330,31 +372,37 @@ def p_pairs(passages, relevance, budget, count_tokens):
     ]
 
 
+@gallery.wrong("pack_passages", "first-come")
 def p_arrival(passages, relevance, budget, count_tokens):
     out = greedy(passages, relevance, budget, count_tokens, lambda value, cost: 0)
     return sorted(out, key=lambda i: relevance[i])
 
 
+@gallery.wrong("pack_passages", "by-relevance")
 def p_top(passages, relevance, budget, count_tokens):
     out = greedy(passages, relevance, budget, count_tokens, lambda value, cost: value)
     return out[::-1]
 
 
+@gallery.wrong("pack_passages", "shortest-first")
 def p_short(passages, relevance, budget, count_tokens):
     out = greedy(passages, relevance, budget, count_tokens, lambda value, cost: -cost)
     return sorted(out, key=lambda i: relevance[i])
 
 
+@gallery.wrong("pack_passages", "best-one-only")
 def p_one(passages, relevance, budget, count_tokens):
     fitting = [i for i, t in enumerate(passages) if count_tokens(t) < budget and relevance[i]]
     return [max(fitting, key=lambda i: relevance[i])] if fitting else []
 
 
+@gallery.wrong("pack_passages", "density-only")
 def p_density(passages, relevance, budget, count_tokens):
     out = greedy(passages, relevance, budget, count_tokens, density)
     return sorted(out, key=lambda i: relevance[i])
 
 
+@gallery.wrong("pack_passages", "stops-at-the-first")
 def p_break(passages, relevance, budget, count_tokens):
     small = [i for i, t in enumerate(passages) if count_tokens(t) < budget]
     given = [passages[i] for i in small], [relevance[i] for i in small]
@@ -362,133 +410,80 @@ def p_break(passages, relevance, budget, count_tokens):
     return sorted((small[i] for i in out), key=lambda i: relevance[i])
 
 
+@gallery.wrong("pack_passages", "copies-kept")
 def p_copies(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=lambda text: object())
 
 
+@gallery.wrong("pack_passages", "copies-by-exact-text")
 def p_exact(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=lambda text: text)
 
 
+@gallery.wrong("pack_passages", "copies-but-for-case")
 def p_lower(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=lambda text: text.casefold())
 
 
+@gallery.wrong("pack_passages", "copies-only-stripped")
 def p_strip(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=str.strip)
 
 
+@gallery.wrong("pack_passages", "copies-but-for-ends")
 def p_ends(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, same=lambda t: t.lower().strip())
 
 
+@gallery.wrong("pack_passages", "copies-but-for-space")
 def p_spaces(passages, relevance, budget, count_tokens):
     return p_two(
         passages, relevance, budget, count_tokens, same=lambda t: re.sub(r"\s+", " ", t.strip())
     )
 
 
+@gallery.wrong("pack_passages", "copies-without-space")
 def p_glued(passages, relevance, budget, count_tokens):
     return p_two(
         passages, relevance, budget, count_tokens, same=lambda t: re.sub(r"\s", "", t.casefold())
     )
 
 
+@gallery.wrong("pack_passages", "irrelevant-kept")
 def p_useless(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, useless=True)
 
 
+@gallery.wrong("pack_passages", "line-end-forgotten")
 def p_no_line_end(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, lambda text: count_tokens(text) - 1)
 
 
+@gallery.wrong("pack_passages", "exact-fit-refused")
 def p_less(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget - 1, count_tokens)
 
 
+@gallery.wrong("pack_passages", "words-counted")
 def p_words(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, lambda text: len(text.split(" ")))
 
 
+@gallery.wrong("pack_passages", "best-first")
 def p_best_first(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget, count_tokens, order=-1)
 
 
+@gallery.wrong("pack_passages", "order-of-arrival")
 def p_unsorted(passages, relevance, budget, count_tokens):
     return sorted(p_two(passages, relevance, budget, count_tokens))
 
 
+@gallery.wrong("pack_passages", "texts-returned")
 def p_texts(passages, relevance, budget, count_tokens):
     return [passages[i] for i in p_two(passages, relevance, budget, count_tokens)]
 
 
+@gallery.wrong("pack_passages")
 def p_over(passages, relevance, budget, count_tokens):
     return p_two(passages, relevance, budget + 5, count_tokens)
-
-
-RIGHT = {
-    "truncate_chat": [c_groups, c_while],
-    "kv_cache_bytes": [k_plain, k_tensor],
-    "pack_passages": [p_dynamic, p_two, p_pairs],
-}
-
-WRONG = {
-    "truncate_chat": {
-        c_head: "system-dropped",
-        c_tail: "question-dropped",
-        c_oldest: "oldest-kept",
-        c_single: "message-by-message",
-        c_two_by_two: "pairs-assumed",
-        c_gaps: "gaps-left",
-        c_strict: "exact-fit-refused",
-        c_one_more: "one-turn-too-many",
-        c_free_system: "system-not-counted",
-        c_free_question: "question-not-counted",
-        c_characters: "characters-counted",
-        c_backwards: "newest-first",
-        c_no_turns: "no-history",
-        c_never_refuses: "no-refusal",
-        c_del: "changed-in-place",
-        c_nothing: None,
-    },
-    "kv_cache_bytes": {
-        k_keys_only: "values-forgotten",
-        k_attention_heads: "query-heads",
-        k_hidden: "hidden-size-kept",
-        k_dim: "head-dim-computed",
-        k_wide: "head-dim-of-key-value-heads",
-        k_layer: "layers-forgotten",
-        k_token: "tokens-forgotten",
-        k_row: "batch-ignored",
-        k_half: "always-half-precision",
-        k_bits: "bits",
-        k_gib: "gibibytes",
-        k_float: "float-returned",
-        k_key_error: "key-missing",
-        k_none: "null-multiplied",
-        k_megabytes: None,
-    },
-    "pack_passages": {
-        p_arrival: "first-come",
-        p_top: "by-relevance",
-        p_short: "shortest-first",
-        p_one: "best-one-only",
-        p_density: "density-only",
-        p_break: "stops-at-the-first",
-        p_copies: "copies-kept",
-        p_exact: "copies-by-exact-text",
-        p_lower: "copies-but-for-case",
-        p_strip: "copies-only-stripped",
-        p_ends: "copies-but-for-ends",
-        p_spaces: "copies-but-for-space",
-        p_glued: "copies-without-space",
-        p_useless: "irrelevant-kept",
-        p_no_line_end: "line-end-forgotten",
-        p_less: "exact-fit-refused",
-        p_words: "words-counted",
-        p_best_first: "best-first",
-        p_unsorted: "order-of-arrival",
-        p_texts: "texts-returned",
-        p_over: None,
-    },
-}

@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 08 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/fine_tuning.py. WRONG names the mistake that
-must be diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
+
 # ---------------------------------------------------------------- collate
 
 
+@gallery.right("collate")
 def c_lists(prompts, answers, end, pad):
     if len(prompts) != len(answers):
         raise ValueError("prompts, answers")
@@ -32,6 +37,7 @@ def c_lists(prompts, answers, end, pad):
     return {n: torch.tensor(v) for n, v in zip(names, (ids, masks, labels), strict=True)}
 
 
+@gallery.right("collate")
 def c_where(prompts, answers, end, pad):
     """By positions: one comparison with the lengths for the mask, one for the labels."""
     if len(prompts) != len(answers) or min(map(len, answers)) == 0:
@@ -46,6 +52,7 @@ def c_where(prompts, answers, end, pad):
     return {"input_ids": ids, "attention_mask": mask.long(), "labels": labels}
 
 
+@gallery.right("collate")
 def c_numpy(prompts, answers, end, pad):
     if len(prompts) != len(answers) or any(len(a) == 0 for a in answers):
         raise ValueError("one answer for each prompt, and none empty")
@@ -61,6 +68,7 @@ def c_numpy(prompts, answers, end, pad):
     return {name: torch.from_numpy(array) for name, array in found.items()}
 
 
+@gallery.right("collate")
 def c_padded_one_by_one(prompts, answers, end, pad):
     """Places are asked for one by one, through a generator."""
     if {len(prompts)} != {len(answers)} or [] in answers:
@@ -77,6 +85,7 @@ def c_padded_one_by_one(prompts, answers, end, pad):
     return dict(zip(("input_ids", "attention_mask", "labels"), cells.unbind(-1), strict=True))
 
 
+@gallery.wrong("collate", "all-by-value")
 def c_by_value_everywhere(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     real = found["input_ids"] != pad
@@ -87,6 +96,7 @@ def c_by_value_everywhere(prompts, answers, end, pad):
     }
 
 
+@gallery.wrong("collate", "end-after-padding")
 def c_end_last(prompts, answers, end, pad):
     found = c_without_end(prompts, answers, end, pad)
     rows = len(prompts)
@@ -97,15 +107,18 @@ def c_end_last(prompts, answers, end, pad):
     }
 
 
+@gallery.wrong("collate")
 def c_int32(prompts, answers, end, pad):
     return {name: tensor.int() for name, tensor in c_where(prompts, answers, end, pad).items()}
 
 
+@gallery.wrong("collate")
 def c_bool_mask(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     return {**found, "attention_mask": found["attention_mask"].bool()}
 
 
+@gallery.wrong("collate")
 def c_appends(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     for a in answers:
@@ -113,12 +126,14 @@ def c_appends(prompts, answers, end, pad):
     return found
 
 
+@gallery.wrong("collate")
 def c_takes_empty(prompts, answers, end, pad):
     if len(prompts) != len(answers):
         raise ValueError
     return c_trusting(prompts, answers, end, pad)
 
 
+@gallery.wrong("collate", "prompt-learned")
 def c_everything(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     labels = found["input_ids"].clone()
@@ -126,12 +141,14 @@ def c_everything(prompts, answers, end, pad):
     return {**found, "labels": labels}
 
 
+@gallery.wrong("collate", "padding-learned")
 def c_pad_labels(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     labels = torch.where(found["attention_mask"] == 0, pad, found["labels"])
     return {**found, "labels": labels}
 
 
+@gallery.wrong("collate", "padding-by-value")
 def c_replace_pad(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     labels = found["labels"].clone()
@@ -139,11 +156,13 @@ def c_replace_pad(prompts, answers, end, pad):
     return {**found, "labels": labels}
 
 
+@gallery.wrong("collate", "mask-by-value")
 def c_mask_from_ids(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     return {**found, "attention_mask": found["input_ids"].ne(pad).to(torch.int64)}
 
 
+@gallery.wrong("collate", "no-end")
 def c_without_end(prompts, answers, end, pad):
     if len(prompts) != len(answers) or not all(answers):
         raise ValueError
@@ -160,6 +179,7 @@ def c_without_end(prompts, answers, end, pad):
     }
 
 
+@gallery.wrong("collate", "end-not-learned")
 def c_end_ignored(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     labels = found["labels"].clone()
@@ -168,6 +188,7 @@ def c_end_ignored(prompts, answers, end, pad):
     return {**found, "labels": labels}
 
 
+@gallery.wrong("collate", "answer-masked")
 def c_prompt_only(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     labels = found["input_ids"].clone()
@@ -176,12 +197,14 @@ def c_prompt_only(prompts, answers, end, pad):
     return {**found, "labels": labels}
 
 
+@gallery.wrong("collate", "shifted")
 def c_next_token(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     last = torch.full((len(prompts), 1), -100)
     return {**found, "labels": torch.cat([found["labels"][:, 1:], last], dim=1)}
 
 
+@gallery.wrong("collate", "one-too-many")
 def c_first_masked(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     labels = found["labels"].clone()
@@ -190,6 +213,7 @@ def c_first_masked(prompts, answers, end, pad):
     return {**found, "labels": labels}
 
 
+@gallery.wrong("collate", "one-too-few")
 def c_last_of_prompt(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     labels = found["labels"].clone()
@@ -199,11 +223,13 @@ def c_last_of_prompt(prompts, answers, end, pad):
     return {**found, "labels": labels}
 
 
+@gallery.wrong("collate", "masked-with-pad")
 def c_pad_for_ignored(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     return {**found, "labels": found["labels"].masked_fill(found["labels"].eq(-100), pad)}
 
 
+@gallery.wrong("collate", "padded-left")
 def c_left(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     lengths = found["attention_mask"].sum(1).tolist()
@@ -214,16 +240,19 @@ def c_left(prompts, answers, end, pad):
     }
 
 
+@gallery.wrong("collate", "mask-all-ones")
 def c_no_mask(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     return {**found, "attention_mask": torch.ones_like(found["input_ids"])}
 
 
+@gallery.wrong("collate", "prompt-unseen")
 def c_prompt_hidden(prompts, answers, end, pad):
     found = c_where(prompts, answers, end, pad)
     return {**found, "attention_mask": (found["labels"] != -100).long()}
 
 
+@gallery.wrong("collate", "nothing-refused")
 def c_trusting(prompts, answers, end, pad):
     rows = [p + a + [end] for p, a in zip(prompts, answers, strict=False)]
     n = max(map(len, rows))
@@ -238,6 +267,7 @@ def c_trusting(prompts, answers, end, pad):
     }
 
 
+@gallery.wrong("collate")
 def c_ids_only(prompts, answers, end, pad):
     return c_where(prompts, answers, end, pad)["input_ids"]
 
@@ -245,6 +275,7 @@ def c_ids_only(prompts, answers, end, pad):
 # ---------------------------------------------------------------- answer_loss
 
 
+@gallery.right("answer_loss")
 def l_functional(logits, labels):
     wanted = labels[..., 1:].contiguous()
     if bool((wanted == -100).all()):
@@ -253,6 +284,7 @@ def l_functional(logits, labels):
     return F.cross_entropy(scores.view(-1, scores.size(-1)), wanted.view(-1), ignore_index=-100)
 
 
+@gallery.right("answer_loss")
 def l_weighted(logits, labels):
     """A sum with weights 0 and 1, divided by how many are 1."""
     wanted = labels[:, 1:]
@@ -264,6 +296,7 @@ def l_weighted(logits, labels):
     return -(chosen * weights).sum() / weights.sum()
 
 
+@gallery.right("answer_loss")
 def l_nll(logits, labels):
     if not torch.any(labels[:, 1:] != -100):
         raise ValueError("no labels")
@@ -271,6 +304,7 @@ def l_nll(logits, labels):
     return F.nll_loss(logp, labels[:, 1:], ignore_index=-100)
 
 
+@gallery.right("answer_loss")
 def l_token_by_token(logits, labels):
     """A running sum over places, with the maximum taken out by hand."""
     total, count = torch.zeros(()), 0
@@ -288,6 +322,7 @@ def l_token_by_token(logits, labels):
     return total / count
 
 
+@gallery.right("answer_loss")
 def l_index(logits, labels):
     rows, places = torch.nonzero(labels[:, 1:] + 100, as_tuple=True)
     if rows.numel() == 0:
@@ -296,15 +331,18 @@ def l_index(logits, labels):
     return torch.logsumexp(scores, 1).sub(scores[range(len(rows)), labels[rows, places + 1]]).mean()
 
 
+@gallery.wrong("answer_loss", "no-gradient")
 def l_item(logits, labels):
     return torch.tensor(l_functional(logits, labels).item())
 
 
+@gallery.wrong("answer_loss", "no-gradient")
 def l_no_grad(logits, labels):
     with torch.no_grad():
         return l_functional(logits, labels)
 
 
+@gallery.wrong("answer_loss", "no-gradient")
 def l_in_numpy(logits, labels):
     wanted = labels[:, 1:].numpy()
     kept = wanted != -100
@@ -317,14 +355,17 @@ def l_in_numpy(logits, labels):
     return torch.tensor(loss, dtype=torch.float32)
 
 
+@gallery.wrong("answer_loss", "divided-by-rows")
 def l_by_rows(logits, labels):
     return l_sum(logits, labels) / logits.shape[0]
 
 
+@gallery.wrong("answer_loss", "counted-before-the-shift")
 def l_counts_all_labels(logits, labels):
     return l_sum(logits, labels) / labels.ne(-100).sum()
 
 
+@gallery.wrong("answer_loss", "token-0-left-out")
 def l_above_zero(logits, labels):
     wanted = labels[:, 1:]
     if not (wanted >= 0).any():
@@ -333,10 +374,12 @@ def l_above_zero(logits, labels):
     return F.cross_entropy(logits[:, :-1].float()[kept], wanted[kept])
 
 
+@gallery.wrong("answer_loss", "softmax-twice")
 def l_of_probabilities(logits, labels):
     return l_functional(torch.softmax(logits.float(), dim=-1), labels)
 
 
+@gallery.wrong("answer_loss")
 def l_half_a_gradient(logits, labels):
     """The right number; its gradient lacks the softmax."""
     wanted = labels[:, 1:]
@@ -347,24 +390,28 @@ def l_half_a_gradient(logits, labels):
     return (z.logsumexp(-1).detach() - z.gather(1, wanted[kept][:, None])[:, 0]).mean()
 
 
+@gallery.wrong("answer_loss", "not-shifted")
 def l_same_place(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
     return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
 
 
+@gallery.wrong("answer_loss", "shifted-backwards")
 def l_backwards(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
     return F.cross_entropy(logits[:, 1:].float().flatten(0, 1), labels[:, :-1].flatten())
 
 
+@gallery.wrong("answer_loss", "shifted-twice")
 def l_two(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
     return F.cross_entropy(logits[:, :-2].float().flatten(0, 1), labels[:, 2:].flatten())
 
 
+@gallery.wrong("answer_loss", "mean-over-all")
 def l_all_places(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
@@ -372,6 +419,7 @@ def l_all_places(logits, labels):
     return F.cross_entropy(scores, labels[:, 1:].flatten(), reduction="none").mean()
 
 
+@gallery.wrong("answer_loss", "mean-of-rows")
 def l_rowwise(logits, labels):
     losses = []
     for scores, wanted in zip(logits.float(), labels, strict=True):
@@ -382,6 +430,7 @@ def l_rowwise(logits, labels):
     return sum(losses) / len(losses)
 
 
+@gallery.wrong("answer_loss", "sum")
 def l_sum(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
@@ -389,6 +438,7 @@ def l_sum(logits, labels):
     return F.cross_entropy(scores, labels[:, 1:].flatten(), reduction="sum")
 
 
+@gallery.wrong("answer_loss", "ignored-as-token")
 def l_zeroed(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
@@ -396,18 +446,22 @@ def l_zeroed(logits, labels):
     return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), wanted[:, 1:].flatten())
 
 
+@gallery.wrong("answer_loss", "bits")
 def l_bits(logits, labels):
     return l_functional(logits, labels) * math.log2(math.e)
 
 
+@gallery.wrong("answer_loss", "sign")
 def l_likelihood(logits, labels):
     return -l_functional(logits, labels)
 
 
+@gallery.wrong("answer_loss", "perplexity")
 def l_perplexity(logits, labels):
     return torch.exp(l_functional(logits, labels))
 
 
+@gallery.wrong("answer_loss", "not-a-log")
 def l_one_minus(logits, labels):
     wanted = labels[:, 1:]
     kept = wanted != -100
@@ -417,6 +471,7 @@ def l_one_minus(logits, labels):
     return (1 - p[torch.arange(len(p)), wanted[kept]]).mean()
 
 
+@gallery.wrong("answer_loss", "overflow")
 def l_exp(logits, labels):
     wanted = labels[:, 1:]
     kept = wanted != -100
@@ -427,16 +482,19 @@ def l_exp(logits, labels):
     return -torch.log(p[torch.arange(len(p)), wanted[kept]]).mean()
 
 
+@gallery.wrong("answer_loss", "own-dtype")
 def l_dtype(logits, labels):
     if (labels[:, 1:] == -100).all():
         raise ValueError
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
 
 
+@gallery.wrong("answer_loss", "nan-for-nothing")
 def l_trusting(logits, labels):
     return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten())
 
 
+@gallery.wrong("answer_loss")
 def l_float(logits, labels):
     return float(l_functional(logits, labels))
 
@@ -444,6 +502,7 @@ def l_float(logits, labels):
 # ---------------------------------------------------------------- adamw_step
 
 
+@gallery.right("adamw_step")
 def a_like_torch(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -457,6 +516,7 @@ def a_like_torch(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.right("adamw_step")
 def a_numpy(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -470,6 +530,7 @@ def a_numpy(
     return {name: torch.from_numpy(value.astype(np.float32)) for name, value in found.items()}
 
 
+@gallery.right("adamw_step")
 def a_on_clones(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -483,6 +544,7 @@ def a_on_clones(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.wrong("adamw_step", "eps-before-correction")
 def a_short_form(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -495,6 +557,7 @@ def a_short_form(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.wrong("adamw_step", "betas-not-used")
 def a_usual_betas(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -502,6 +565,7 @@ def a_usual_betas(
     return a_like_torch(weight, gradient, first, second, step, learning_rate, weight_decay, eps=eps)
 
 
+@gallery.wrong("adamw_step", "one-correction")
 def a_one_correction(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -513,6 +577,7 @@ def a_one_correction(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.wrong("adamw_step", "old-means-used")
 def a_steps_before_updating(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -524,6 +589,7 @@ def a_steps_before_updating(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.wrong("adamw_step")
 def a_first_corrected_only(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -534,6 +600,7 @@ def a_first_corrected_only(
     return {"weight": w - learning_rate * weight_decay * weight, "first": m, "second": v}
 
 
+@gallery.wrong("adamw_step")
 def a_means_in_place(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -545,6 +612,7 @@ def a_means_in_place(
     return {"weight": w, "first": first, "second": second}
 
 
+@gallery.refused("adamw_step")
 def a_by_torch(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -590,6 +658,7 @@ def spoiled(name, move=None, means=None, corrected=True, keep=None):
     return adamw_step
 
 
+@gallery.wrong("adamw_step", "decay-in-gradient")
 def a_l2(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -605,6 +674,7 @@ def a_l2(
     }
 
 
+@gallery.wrong("adamw_step", "counted-from-zero")
 def a_from_zero(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -618,6 +688,7 @@ def a_from_zero(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.wrong("adamw_step", "in-place")
 def a_writes(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -633,26 +704,37 @@ def a_writes(
 
 
 a_raw = spoiled("a_raw", corrected=False)
+gallery.wrong("adamw_step", "not-corrected")(a_raw)
 a_decay_alone = spoiled(
     "a_decay_alone", lambda w, m, v, lr, wd, eps: (1 - wd) * w - lr * m / (v.sqrt() + eps)
 )
+gallery.wrong("adamw_step", "decay-without-rate")(a_decay_alone)
 a_plain_adam = spoiled("a_plain_adam", lambda w, m, v, lr, wd, eps: w - lr * m / (v.sqrt() + eps))
+gallery.wrong("adamw_step", "no-decay")(a_plain_adam)
 a_decay_last = spoiled(
     "a_decay_last", lambda w, m, v, lr, wd, eps: (w - lr * m / (v.sqrt() + eps)) * (1 - lr * wd)
 )
+gallery.wrong("adamw_step", "decay-after")(a_decay_last)
 a_eps_inside = spoiled(
     "a_eps_inside", lambda w, m, v, lr, wd, eps: w - lr * (m / torch.sqrt(v + eps) + wd * w)
 )
+gallery.wrong("adamw_step", "eps-in-root")(a_eps_inside)
 a_no_eps = spoiled("a_no_eps", lambda w, m, v, lr, wd, eps: w - lr * (m / v.sqrt() + wd * w))
+gallery.wrong("adamw_step", "no-eps")(a_no_eps)
 a_no_root = spoiled("a_no_root", lambda w, m, v, lr, wd, eps: w - lr * (m / (v + eps) + wd * w))
+gallery.wrong("adamw_step", "no-root")(a_no_root)
 a_up = spoiled("a_up", lambda w, m, v, lr, wd, eps: w + lr * m / (v.sqrt() + eps) - lr * wd * w)
+gallery.wrong("adamw_step", "uphill")(a_up)
 a_abs = spoiled(
     "a_abs",
     means=lambda g, m, v, b: (b[0] * m + (1 - b[0]) * g, b[1] * v + (1 - b[1]) * g.abs()),
 )
+gallery.wrong("adamw_step", "square-missing")(a_abs)
 a_keeps_corrected = spoiled("a_keeps_corrected", keep=True)
+gallery.wrong("adamw_step", "corrected-means-kept")(a_keeps_corrected)
 
 
+@gallery.wrong("adamw_step", "betas-swapped")
 def a_swapped_through(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -663,6 +745,7 @@ def a_swapped_through(
     )
 
 
+@gallery.wrong("adamw_step", "shares-swapped")
 def a_shares_through(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -674,6 +757,7 @@ def a_shares_through(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.wrong("adamw_step")
 def a_tuple(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
     betas=(0.9, 0.999), eps=1e-8,
@@ -687,6 +771,7 @@ def a_tuple(
 # ---------------------------------------------------------------- share_forgotten
 
 
+@gallery.right("share_forgotten")
 def f_loop(before, after):
     if len(before) != len(after):
         raise ValueError("different questions?")
@@ -701,6 +786,7 @@ def f_loop(before, after):
     return gone / known
 
 
+@gallery.right("share_forgotten")
 def f_mean(before, after):
     """A mean over the answers to what was known."""
     from statistics import fmean
@@ -711,6 +797,7 @@ def f_mean(before, after):
     return fmean(not a for _, a in pairs)
 
 
+@gallery.right("share_forgotten")
 def f_places(before, after):
     if len(after) != len(before):
         raise ValueError
@@ -721,6 +808,7 @@ def f_places(before, after):
     return len(gone) / len(known)
 
 
+@gallery.right("share_forgotten")
 def f_numpy(before, after):
     b, a = np.array(before, dtype=bool), np.array(after, dtype=bool)
     if b.shape != a.shape or not b.any():
@@ -728,6 +816,7 @@ def f_numpy(before, after):
     return float(np.mean(~a[b]))
 
 
+@gallery.right("share_forgotten")
 def f_recursive(before, after):
     def count(b, a):
         if not b and not a:
@@ -755,35 +844,48 @@ def checked(formula, name):
 
 
 f_of_all = checked(lambda both: sum(b > a for b, a in both) / len(both), "f_of_all")
+gallery.wrong("share_forgotten", "of-all")(f_of_all)
 f_net = checked(
     lambda both: (sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both),
     "f_net",
 )
+gallery.wrong("share_forgotten", "net")(f_net)
 f_points = checked(lambda both: sum(b - a for b, a in both) / len(both), "f_points")
+gallery.wrong("share_forgotten", "net-points")(f_points)
 f_net_or_zero = checked(
     lambda both: (
         max(0, sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both)
     ),
     "f_net_or_zero",
 )
+gallery.wrong("share_forgotten", "net-never-negative")(f_net_or_zero)
 f_points_or_zero = checked(
     lambda both: max(sum(b - a for b, a in both), 0) / len(both), "f_points_or_zero"
 )
+gallery.wrong("share_forgotten", "net-points-never-negative")(f_points_or_zero)
 f_net_size = checked(
     lambda both: abs(sum(b - a for b, a in both)) / sum(b for b, _ in both), "f_net_size"
 )
+gallery.wrong("share_forgotten")(f_net_size)
 f_kept = checked(lambda both: sum(b and a for b, a in both) / sum(b for b, _ in both), "f_kept")
+gallery.wrong("share_forgotten", "kept")(f_kept)
 f_wrong_now = checked(lambda both: sum(not a for _, a in both) / len(both), "f_wrong_now")
+gallery.wrong("share_forgotten", "wrong-after")(f_wrong_now)
 f_changed = checked(lambda both: sum(b ^ a for b, a in both) / len(both), "f_changed")
+gallery.wrong("share_forgotten", "changed")(f_changed)
 f_learned = checked(
     lambda both: sum(a and not b for b, a in both) / sum(b for b, _ in both), "f_learned"
 )
+gallery.wrong("share_forgotten", "learned")(f_learned)
 f_of_now = checked(
     lambda both: sum(b and not a for b, a in both) / (sum(a for _, a in both) or 1), "f_of_now"
 )
+gallery.wrong("share_forgotten", "of-what-is-known-now")(f_of_now)
 f_count = checked(lambda both: 1.0 * sum(b and not a for b, a in both), "f_count")
+gallery.wrong("share_forgotten", "count")(f_count)
 
 
+@gallery.wrong("share_forgotten", "nothing-is-zero")
 def f_zero(before, after):
     if len(before) != len(after):
         raise ValueError
@@ -791,6 +893,7 @@ def f_zero(before, after):
     return sum(gone) / max(1, sum(before))
 
 
+@gallery.wrong("share_forgotten", "lengths-unchecked")
 def f_trusting(before, after):
     known = sum(before)
     if known == 0:
@@ -801,106 +904,6 @@ def f_trusting(before, after):
     return gone / known
 
 
+@gallery.wrong("share_forgotten")
 def f_percent(before, after):
     return 100 * f_loop(before, after)
-
-
-RIGHT = {
-    "collate": (c_lists, c_where, c_numpy, c_padded_one_by_one),
-    "answer_loss": (l_functional, l_weighted, l_nll, l_token_by_token, l_index),
-    "adamw_step": (a_like_torch, a_numpy, a_on_clones),
-    "share_forgotten": (f_loop, f_mean, f_places, f_numpy, f_recursive),
-}
-REFUSED = {"adamw_step": (a_by_torch,)}
-WRONG = {
-    "collate": {
-        c_everything: "prompt-learned",
-        c_pad_labels: "padding-learned",
-        c_replace_pad: "padding-by-value",
-        c_mask_from_ids: "mask-by-value",
-        c_without_end: "no-end",
-        c_end_ignored: "end-not-learned",
-        c_prompt_only: "answer-masked",
-        c_next_token: "shifted",
-        c_first_masked: "one-too-many",
-        c_last_of_prompt: "one-too-few",
-        c_pad_for_ignored: "masked-with-pad",
-        c_left: "padded-left",
-        c_no_mask: "mask-all-ones",
-        c_prompt_hidden: "prompt-unseen",
-        c_trusting: "nothing-refused",
-        c_by_value_everywhere: "all-by-value",
-        c_end_last: "end-after-padding",
-        c_int32: None,
-        c_bool_mask: None,
-        c_appends: None,
-        c_takes_empty: None,
-        c_ids_only: None,
-    },
-    "answer_loss": {
-        l_same_place: "not-shifted",
-        l_backwards: "shifted-backwards",
-        l_two: "shifted-twice",
-        l_all_places: "mean-over-all",
-        l_rowwise: "mean-of-rows",
-        l_sum: "sum",
-        l_zeroed: "ignored-as-token",
-        l_bits: "bits",
-        l_likelihood: "sign",
-        l_perplexity: "perplexity",
-        l_one_minus: "not-a-log",
-        l_exp: "overflow",
-        l_dtype: "own-dtype",
-        l_trusting: "nan-for-nothing",
-        l_item: "no-gradient",
-        l_no_grad: "no-gradient",
-        l_in_numpy: "no-gradient",
-        l_by_rows: "divided-by-rows",
-        l_counts_all_labels: "counted-before-the-shift",
-        l_above_zero: "token-0-left-out",
-        l_of_probabilities: "softmax-twice",
-        l_half_a_gradient: None,
-        l_float: None,
-    },
-    "adamw_step": {
-        a_raw: "not-corrected",
-        a_l2: "decay-in-gradient",
-        a_decay_alone: "decay-without-rate",
-        a_plain_adam: "no-decay",
-        a_decay_last: "decay-after",
-        a_eps_inside: "eps-in-root",
-        a_no_eps: "no-eps",
-        a_no_root: "no-root",
-        a_up: "uphill",
-        a_swapped_through: "betas-swapped",
-        a_shares_through: "shares-swapped",
-        a_abs: "square-missing",
-        a_from_zero: "counted-from-zero",
-        a_keeps_corrected: "corrected-means-kept",
-        a_writes: "in-place",
-        a_short_form: "eps-before-correction",
-        a_usual_betas: "betas-not-used",
-        a_one_correction: "one-correction",
-        a_steps_before_updating: "old-means-used",
-        a_first_corrected_only: None,
-        a_means_in_place: None,
-        a_tuple: None,
-    },
-    "share_forgotten": {
-        f_of_all: "of-all",
-        f_net: "net",
-        f_points: "net-points",
-        f_kept: "kept",
-        f_wrong_now: "wrong-after",
-        f_changed: "changed",
-        f_learned: "learned",
-        f_of_now: "of-what-is-known-now",
-        f_count: "count",
-        f_zero: "nothing-is-zero",
-        f_trusting: "lengths-unchecked",
-        f_net_or_zero: "net-never-negative",
-        f_points_or_zero: "net-points-never-negative",
-        f_net_size: None,
-        f_percent: None,
-    },
-}

@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 09 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/lora.py. WRONG names the mistake that must be
-diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
+
 # ---------------------------------------------------------------- start_adapter
 
 
+@gallery.right("start_adapter")
 def s_rand_like(weight, rank, uniform):
     if rank <= 0:
         raise ValueError("rank")
@@ -24,6 +29,7 @@ def s_rand_like(weight, rank, uniform):
     return {"lora_A": a, "lora_B": weight.new_zeros(weight.size(0), rank)}
 
 
+@gallery.right("start_adapter")
 def s_dict_later(weight, rank, uniform):
     if not rank > 0:
         raise ValueError(rank)
@@ -33,6 +39,7 @@ def s_dict_later(weight, rank, uniform):
     return adapter
 
 
+@gallery.right("start_adapter")
 def s_numpy(weight, rank, uniform):
     if rank < 1:
         raise ValueError("no adapter of this rank")
@@ -42,6 +49,7 @@ def s_numpy(weight, rank, uniform):
     return {"lora_A": torch.from_numpy(a), "lora_B": torch.from_numpy(b)}
 
 
+@gallery.right("start_adapter")
 def s_in_place_on_a_copy(weight, rank, uniform):
     if rank not in range(1, 10**6):
         raise ValueError("rank")
@@ -49,6 +57,7 @@ def s_in_place_on_a_copy(weight, rank, uniform):
     return dict(lora_A=a, lora_B=torch.zeros(len(weight), rank))
 
 
+@gallery.right("start_adapter")
 def s_by_lerp(weight, rank, uniform):
     if rank < 1:
         raise ValueError
@@ -59,6 +68,7 @@ def s_by_lerp(weight, rank, uniform):
     }
 
 
+@gallery.wrong("start_adapter", "draws-not-used")
 def s_own_rand(weight, rank, uniform):
     adapter = s_rand_like(weight, rank, uniform)
     bound = 1 / math.sqrt(weight.shape[1])
@@ -66,56 +76,67 @@ def s_own_rand(weight, rank, uniform):
     return adapter | {"lora_A": 2 * bound * a - bound}
 
 
+@gallery.wrong("start_adapter", "draws-not-used")
 def s_kaiming(weight, rank, uniform):
     adapter = s_rand_like(weight, rank, uniform)
     nn.init.kaiming_uniform_(adapter["lora_A"], a=math.sqrt(5))
     return adapter
 
 
+@gallery.wrong("start_adapter", "draws-not-used")
 def s_normal(weight, rank, uniform):
     return s_rand_like(weight, rank, uniform) | {"lora_A": torch.randn(uniform.shape) / 100}
 
 
+@gallery.wrong("start_adapter", "bound-for-relu")
 def s_for_relu(weight, rank, uniform):
     bound = (6 / weight.shape[1]) ** 0.5
     return s_rand_like(weight, rank, uniform) | {"lora_A": (uniform - 0.5) * 2 * bound}
 
 
+@gallery.wrong("start_adapter", "bound-without-root")
 def s_without_root(weight, rank, uniform):
     return s_rand_like(weight, rank, uniform) | {"lora_A": (2 * uniform - 1) / weight.shape[1]}
 
 
+@gallery.wrong("start_adapter")
 def s_double(weight, rank, uniform):
     return {name: value.double() for name, value in s_rand_like(weight, rank, uniform).items()}
 
 
+@gallery.wrong("start_adapter")
 def s_half_as_wide(weight, rank, uniform):
     a = (uniform - 0.5) / math.sqrt(weight.shape[1])
     return s_rand_like(weight, rank, uniform) | {"lora_A": a}
 
 
+@gallery.wrong("start_adapter")
 def s_writes(weight, rank, uniform):
     if rank < 1:
         raise ValueError
     return s_rand_like(weight, rank, uniform.mul_(1.0)) | {"lora_A": uniform.mul_(2).sub_(1)}
 
 
+@gallery.wrong("start_adapter", "b-not-zero")
 def s_small_b(weight, rank, uniform):
     adapter = s_rand_like(weight, rank, uniform)
     return adapter | {"lora_B": torch.full_like(adapter["lora_B"], 0.01)}
 
 
+@gallery.wrong("start_adapter", "both-zero")
 def s_all_zero(weight, rank, uniform):
     adapter = s_rand_like(weight, rank, uniform)
     return {name: torch.zeros_like(value) for name, value in adapter.items()}
 
 
+@gallery.wrong("start_adapter", "a-zero")
 def s_a_is_zero(weight, rank, uniform):
     right = s_rand_like(weight, rank, uniform)
     b = right["lora_A"][:, 0][None, :].expand(weight.shape[0], rank).clone()
     return {"lora_A": torch.zeros_like(right["lora_A"]), "lora_B": b}
 
 
+@gallery.wrong("start_adapter", "bound-by-out")
 def s_rows(weight, rank, uniform):
     if rank < 1:
         raise ValueError
@@ -125,6 +146,7 @@ def s_rows(weight, rank, uniform):
     }
 
 
+@gallery.wrong("start_adapter", "bound-by-rank")
 def s_by_rank(weight, rank, uniform):
     if rank < 1:
         raise ValueError
@@ -134,12 +156,14 @@ def s_by_rank(weight, rank, uniform):
     }
 
 
+@gallery.wrong("start_adapter", "not-scaled")
 def s_plain(weight, rank, uniform):
     if rank < 1:
         raise ValueError
     return {"lora_A": 2 * uniform - 1, "lora_B": torch.zeros(weight.shape[0], rank)}
 
 
+@gallery.wrong("start_adapter", "never-negative")
 def s_positive(weight, rank, uniform):
     if rank < 1:
         raise ValueError
@@ -147,16 +171,19 @@ def s_positive(weight, rank, uniform):
     return {"lora_A": scaled, "lora_B": torch.zeros(weight.shape[0], rank)}
 
 
+@gallery.wrong("start_adapter", "a-turned")
 def s_a_columns(weight, rank, uniform):
     adapter = s_rand_like(weight, rank, uniform)
     return adapter | {"lora_A": adapter["lora_A"].T.contiguous()}
 
 
+@gallery.wrong("start_adapter", "b-turned")
 def s_b_columns(weight, rank, uniform):
     adapter = s_rand_like(weight, rank, uniform)
     return adapter | {"lora_B": adapter["lora_B"].T.contiguous()}
 
 
+@gallery.wrong("start_adapter", "rank-unchecked")
 def s_any_rank(weight, rank, uniform):
     return s_rand_like(weight, max(rank, 1), uniform) if rank > 0 else {
         "lora_A": (2 * uniform - 1) / math.sqrt(weight.shape[1]),
@@ -164,6 +191,7 @@ def s_any_rank(weight, rank, uniform):
     }  # fmt: skip
 
 
+@gallery.wrong("start_adapter")
 def s_tuple(weight, rank, uniform):
     adapter = s_rand_like(weight, rank, uniform)
     return adapter["lora_A"], adapter["lora_B"]
@@ -172,6 +200,7 @@ def s_tuple(weight, rank, uniform):
 # ---------------------------------------------------------------- lora_linear
 
 
+@gallery.right("lora_linear")
 def l_modules(x, weight, bias, lora_A, lora_B, lora_alpha):
     layer = nn.Linear(weight.shape[1], weight.shape[0])
     layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
@@ -180,6 +209,7 @@ def l_modules(x, weight, bias, lora_A, lora_B, lora_alpha):
         return layer(x) + delta * lora_alpha / lora_A.shape[0]
 
 
+@gallery.right("lora_linear")
 def l_einsum(x, weight, bias, lora_A, lora_B, lora_alpha):
     scaling = lora_alpha / lora_B.shape[1]
     return (
@@ -189,6 +219,7 @@ def l_einsum(x, weight, bias, lora_A, lora_B, lora_alpha):
     )
 
 
+@gallery.right("lora_linear")
 def l_by_rows(x, weight, bias, lora_A, lora_B, lora_alpha):
     """One vector after the other."""
     scale = lora_alpha / len(lora_A)
@@ -198,6 +229,7 @@ def l_by_rows(x, weight, bias, lora_A, lora_B, lora_alpha):
     return torch.stack(found).reshape(*x.shape[:-1], len(bias))
 
 
+@gallery.right("lora_linear")
 def l_numpy(x, weight, bias, lora_A, lora_B, lora_alpha):
     x, w, b, down, up = (t.numpy() for t in (x, weight, bias, lora_A, lora_B))
     y = np.dot(x, w.T) + b + np.dot(np.dot(x, down.T), up.T) * np.float32(lora_alpha / len(down))
@@ -208,88 +240,106 @@ def l_parts(x, weight, bias, lora_A, lora_B):
     return x @ weight.t() + bias, x @ lora_A.t() @ lora_B.t()
 
 
+@gallery.wrong("lora_linear", "alpha-alone")
 def l_alpha(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + lora_alpha * added
 
 
+@gallery.wrong("lora_linear", "no-scale")
 def l_unscaled(x, weight, bias, lora_A, lora_B, lora_alpha):
     return sum(l_parts(x, weight, bias, lora_A, lora_B))
 
 
+@gallery.wrong("lora_linear", "rank-over-alpha")
 def l_upside_down(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + added * (lora_A.shape[0] / lora_alpha if lora_alpha else 0)
 
 
+@gallery.wrong("lora_linear", "root-of-rank")
 def l_rslora(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + added * lora_alpha / lora_A.shape[0] ** 0.5
 
 
+@gallery.wrong("lora_linear", "scaled-twice")
 def l_twice(x, weight, bias, lora_A, lora_B, lora_alpha):
     s = lora_alpha / lora_A.shape[0]
     return x @ weight.t() + bias + s * (s * (x @ lora_A.t())) @ lora_B.t()
 
 
+@gallery.wrong("lora_linear", "all-scaled")
 def l_everything(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return (frozen + added) * (lora_alpha / lora_A.shape[0])
 
 
+@gallery.wrong("lora_linear", "adapter-alone")
 def l_only_adapter(x, weight, bias, lora_A, lora_B, lora_alpha):
     added = l_parts(x, weight, bias, lora_A, lora_B)[1]
     return bias + added * lora_alpha / lora_A.shape[0]
 
 
+@gallery.wrong("lora_linear", "no-bias")
 def l_biasless(x, weight, bias, lora_A, lora_B, lora_alpha):
     return x @ weight.t() + lora_alpha / lora_A.shape[0] * (x @ lora_A.t() @ lora_B.t())
 
 
+@gallery.wrong("lora_linear", "bias-twice")
 def l_two_biases(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + (lora_alpha / lora_A.shape[0] * added + bias)
 
 
+@gallery.wrong("lora_linear", "a-and-b-swapped")
 def l_b_first(x, weight, bias, lora_A, lora_B, lora_alpha):
     return x @ weight.t() + bias + lora_alpha / lora_A.shape[0] * ((x @ lora_B) @ lora_A)
 
 
+@gallery.wrong("lora_linear", "subtracted")
 def l_minus(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen - lora_alpha / lora_A.shape[0] * added
 
 
+@gallery.wrong("lora_linear", "rank-from-columns")
 def l_rank_of_columns(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + lora_alpha / lora_A.shape[1] * added
 
 
+@gallery.wrong("lora_linear", "rank-from-rows-of-b")
 def l_rank_of_b(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + added * lora_alpha / len(lora_B)
 
 
+@gallery.wrong("lora_linear", "bias-scaled")
 def l_bias_inside(x, weight, bias, lora_A, lora_B, lora_alpha):
     low = x @ lora_A.t()
     return x @ weight.t() + (low @ lora_B.t() + bias) * (lora_alpha / lora_B.shape[1])
 
 
+@gallery.wrong("lora_linear")
 def l_double(x, weight, bias, lora_A, lora_B, lora_alpha):
     return l_einsum(x.double(), *(t.double() for t in (weight, bias, lora_A, lora_B)), lora_alpha)
 
 
+@gallery.wrong("lora_linear", "whole-division")
 def l_whole_division(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + added * (lora_alpha // lora_A.shape[0])
 
 
+@gallery.wrong("lora_linear")
 def l_weight_not_turned(x, weight, bias, lora_A, lora_B, lora_alpha):
     """Fails by its shapes, as others do that are named: this one is not."""
     added = x @ lora_A.t() @ lora_B.t()
     return x @ weight + bias + lora_alpha / lora_A.shape[0] * added
 
 
+@gallery.wrong("lora_linear")
 def l_half_scale(x, weight, bias, lora_A, lora_B, lora_alpha):
     frozen, added = l_parts(x, weight, bias, lora_A, lora_B)
     return frozen + lora_alpha / (2 * len(lora_A)) * added
@@ -298,6 +348,7 @@ def l_half_scale(x, weight, bias, lora_A, lora_B, lora_alpha):
 # ---------------------------------------------------------------- trained_parameters
 
 
+@gallery.right("trained_parameters")
 def t_split(shapes, target_modules, rank):
     out = {}
     for name, shape in shapes.items():
@@ -312,6 +363,7 @@ def t_split(shapes, target_modules, rank):
     return out
 
 
+@gallery.right("trained_parameters")
 def t_regex(shapes, target_modules, rank):
     ends = "|".join(map(re.escape, target_modules))
     wanted = re.compile(rf"((?:.*\.)?(?:{ends}))\.weight")
@@ -324,6 +376,7 @@ def t_regex(shapes, target_modules, rank):
     return found
 
 
+@gallery.right("trained_parameters")
 def t_generator(shapes, target_modules, rank):
     """B stands before A here: of one layer that is free."""
 
@@ -351,6 +404,7 @@ def ranked(o, i, r):
     return r * i, r * o
 
 
+@gallery.right("trained_parameters")
 def t_with(shapes, target_modules, rank, match=matches, sizes=ranked, extra=None):
     out = {}
     for name, shape in shapes.items():
@@ -365,46 +419,57 @@ def t_with(shapes, target_modules, rank, match=matches, sizes=ranked, extra=None
     return out
 
 
+@gallery.wrong("trained_parameters", "frozen-weights-trained")
 def t_everything(shapes, target_modules, rank):
     return {**{n: math.prod(s) for n, s in shapes.items()}, **t_split(shapes, target_modules, rank)}
 
 
+@gallery.wrong("trained_parameters", "bias-trained")
 def t_bias(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, extra=lambda n, s: "bias" in n)
 
 
+@gallery.wrong("trained_parameters", "layer-trained")
 def t_unfrozen(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, extra=lambda n, s: len(s) == 2)
 
 
+@gallery.wrong("trained_parameters", "piece-of-a-name")
 def t_in(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, match=lambda p, t: t in p)
 
 
+@gallery.wrong("trained_parameters", "ends-with")
 def t_endswith(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, match=str.endswith)
 
 
+@gallery.wrong("trained_parameters", "last-part-only")
 def t_last(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, match=lambda p, t: p.split(".")[-1] == t)
 
 
+@gallery.wrong("trained_parameters", "whole-path-only")
 def t_equal(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, match=str.__eq__)
 
 
+@gallery.wrong("trained_parameters", "whole-matrix")
 def t_full(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, sizes=lambda o, i, r: (o * i, 0))
 
 
+@gallery.wrong("trained_parameters", "a-and-b-swapped")
 def t_swapped(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, sizes=lambda o, i, r: (o * r, i * r))
 
 
+@gallery.wrong("trained_parameters", "rank-forgotten")
 def t_rank_one(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, sizes=lambda o, i, r: (i, o))
 
 
+@gallery.wrong("trained_parameters", "another-order")
 def t_targets_first(shapes, target_modules, rank):
     out = {}
     for target in target_modules:
@@ -416,23 +481,28 @@ def t_targets_first(shapes, target_modules, rank):
     return out
 
 
+@gallery.wrong("trained_parameters", "another-order")
 def t_sorted(shapes, target_modules, rank):
     return dict(sorted(t_split(shapes, target_modules, rank).items()))
 
 
+@gallery.wrong("trained_parameters")
 def t_all_as_then_all_bs(shapes, target_modules, rank):
     found = t_split(shapes, target_modules, rank)
     return dict(sorted(found.items(), key=lambda entry: ".lora_B." in entry[0]))
 
 
+@gallery.wrong("trained_parameters", "piece-of-a-name")
 def t_search(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, match=lambda p, t: re.search(re.escape(t), p))
 
 
+@gallery.wrong("trained_parameters", "last-part-only")
 def t_any_part(shapes, target_modules, rank):
     return t_with(shapes, target_modules, rank, match=lambda p, t: t in p.split("."))
 
 
+@gallery.wrong("trained_parameters")
 def t_any_shape(shapes, target_modules, rank):
     found = {}
     for name, shape in shapes.items():
@@ -443,6 +513,7 @@ def t_any_shape(shapes, target_modules, rank):
     return found
 
 
+@gallery.wrong("trained_parameters")
 def t_total(shapes, target_modules, rank):
     return sum(t_split(shapes, target_modules, rank).values())
 
@@ -450,17 +521,20 @@ def t_total(shapes, target_modules, rank):
 # ---------------------------------------------------------------- merge_adapter
 
 
+@gallery.right("merge_adapter")
 def m_clone(weight, lora_A, lora_B, lora_alpha):
     merged = weight.clone().to(torch.float32)
     merged += lora_B @ lora_A * (lora_alpha / lora_A.shape[0])
     return merged.to(weight.dtype)
 
 
+@gallery.right("merge_adapter")
 def m_matmul(weight, lora_A, lora_B, lora_alpha):
     delta = torch.matmul(lora_B.double(), lora_A.double()) * lora_alpha / lora_B.shape[-1]
     return (weight.double() + delta).to(weight.dtype)
 
 
+@gallery.right("merge_adapter")
 def m_identity(weight, lora_A, lora_B, lora_alpha):
     """What layer and adapter make of the identity matrix is the weight, turned."""
     x = torch.eye(weight.shape[1])
@@ -468,11 +542,13 @@ def m_identity(weight, lora_A, lora_B, lora_alpha):
     return y.T.contiguous().to(weight.dtype)
 
 
+@gallery.right("merge_adapter")
 def m_numpy(weight, lora_A, lora_B, lora_alpha):
     added = lora_B.numpy() @ lora_A.numpy() * np.float32(lora_alpha / len(lora_A))
     return torch.from_numpy(weight.float().numpy() + added).to(weight.dtype)
 
 
+@gallery.right("merge_adapter")
 def m_place_by_place(weight, lora_A, lora_B, lora_alpha):
     rank, width = lora_A.shape
     rows = []
@@ -486,159 +562,87 @@ def delta(lora_A, lora_B, lora_alpha):
     return lora_alpha / lora_A.shape[0] * lora_B @ lora_A
 
 
+@gallery.wrong("merge_adapter", "no-scale")
 def m_forgets_scale(weight, lora_A, lora_B, lora_alpha):
     return (weight.float() + lora_B @ lora_A).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "alpha-alone")
 def m_alpha(weight, lora_A, lora_B, lora_alpha):
     return (weight.float() + lora_alpha * (lora_B @ lora_A)).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "scaled-twice")
 def m_twice(weight, lora_A, lora_B, lora_alpha):
     scale = lora_alpha / lora_A.shape[0]
     return (weight.float() + (scale * lora_B) @ (scale * lora_A)).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "root-of-rank")
 def m_root(weight, lora_A, lora_B, lora_alpha):
     scale = lora_alpha / lora_A.shape[0] ** 0.5
     return (weight.float() + scale * lora_B @ lora_A).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "subtracted")
 def m_minus(weight, lora_A, lora_B, lora_alpha):
     return (weight.float() - delta(lora_A, lora_B, lora_alpha)).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "replaced")
 def m_delta(weight, lora_A, lora_B, lora_alpha):
     return delta(lora_A, lora_B, lora_alpha).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "all-scaled")
 def m_all(weight, lora_A, lora_B, lora_alpha):
     return ((weight.float() + lora_B @ lora_A) * lora_alpha / lora_A.shape[0]).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "a-times-b")
 def m_ab(weight, lora_A, lora_B, lora_alpha):
     return (weight.float() + lora_alpha / lora_A.shape[0] * (lora_A @ lora_B)).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "turned")
 def m_turned(weight, lora_A, lora_B, lora_alpha):
     return (weight.float() + delta(lora_A, lora_B, lora_alpha).t()).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "in-place")
 def m_in_place(weight, lora_A, lora_B, lora_alpha):
     weight.add_(delta(lora_A, lora_B, lora_alpha).to(weight.dtype))
     return weight
 
 
+@gallery.wrong("merge_adapter", "dtype-lost")
 def m_float(weight, lora_A, lora_B, lora_alpha):
     return weight.float() + delta(lora_A, lora_B, lora_alpha)
 
 
+@gallery.wrong("merge_adapter", "rounded-first")
 def m_rounds_first(weight, lora_A, lora_B, lora_alpha):
     return weight.add(delta(lora_A, lora_B, lora_alpha).to(weight.dtype))
 
 
+@gallery.wrong("merge_adapter", "rounded-first")
 def m_all_in_its_dtype(weight, lora_A, lora_B, lora_alpha):
     a, b = lora_A.to(weight.dtype), lora_B.to(weight.dtype)
     return weight + lora_alpha / len(a) * (b @ a)
 
 
+@gallery.wrong("merge_adapter", "rank-from-columns")
 def m_rank_of_columns(weight, lora_A, lora_B, lora_alpha):
     scale = lora_alpha / lora_A.shape[-1]
     return (weight.float() + scale * lora_B @ lora_A).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter", "whole-division")
 def m_whole_division(weight, lora_A, lora_B, lora_alpha):
     scale = lora_alpha // len(lora_A)
     return (weight.float() + scale * (lora_B @ lora_A)).to(weight.dtype)
 
 
+@gallery.wrong("merge_adapter")
 def m_half_products(weight, lora_A, lora_B, lora_alpha):
     return (weight + 0.5 * delta(lora_A, lora_B, lora_alpha)).to(weight.dtype)
-
-
-RIGHT = {
-    "start_adapter": [s_rand_like, s_dict_later, s_numpy, s_in_place_on_a_copy, s_by_lerp],
-    "lora_linear": [l_modules, l_einsum, l_by_rows, l_numpy],
-    "trained_parameters": [t_split, t_with, t_regex, t_generator],
-    "merge_adapter": [m_clone, m_matmul, m_identity, m_numpy, m_place_by_place],
-}
-WRONG = {
-    "start_adapter": {
-        s_small_b: "b-not-zero",
-        s_all_zero: "both-zero",
-        s_a_is_zero: "a-zero",
-        s_rows: "bound-by-out",
-        s_by_rank: "bound-by-rank",
-        s_plain: "not-scaled",
-        s_positive: "never-negative",
-        s_a_columns: "a-turned",
-        s_b_columns: "b-turned",
-        s_any_rank: "rank-unchecked",
-        s_own_rand: "draws-not-used",
-        s_kaiming: "draws-not-used",
-        s_normal: "draws-not-used",
-        s_for_relu: "bound-for-relu",
-        s_without_root: "bound-without-root",
-        s_double: None,
-        s_half_as_wide: None,
-        s_writes: None,
-        s_tuple: None,
-    },
-    "lora_linear": {
-        l_alpha: "alpha-alone",
-        l_unscaled: "no-scale",
-        l_upside_down: "rank-over-alpha",
-        l_rslora: "root-of-rank",
-        l_twice: "scaled-twice",
-        l_everything: "all-scaled",
-        l_only_adapter: "adapter-alone",
-        l_biasless: "no-bias",
-        l_two_biases: "bias-twice",
-        l_b_first: "a-and-b-swapped",
-        l_minus: "subtracted",
-        l_rank_of_columns: "rank-from-columns",
-        l_rank_of_b: "rank-from-rows-of-b",
-        l_bias_inside: "bias-scaled",
-        l_double: None,
-        l_whole_division: "whole-division",
-        l_weight_not_turned: None,
-        l_half_scale: None,
-    },
-    "trained_parameters": {
-        t_everything: "frozen-weights-trained",
-        t_bias: "bias-trained",
-        t_unfrozen: "layer-trained",
-        t_in: "piece-of-a-name",
-        t_endswith: "ends-with",
-        t_last: "last-part-only",
-        t_equal: "whole-path-only",
-        t_full: "whole-matrix",
-        t_swapped: "a-and-b-swapped",
-        t_rank_one: "rank-forgotten",
-        t_targets_first: "another-order",
-        t_sorted: "another-order",
-        t_all_as_then_all_bs: None,
-        t_search: "piece-of-a-name",
-        t_any_part: "last-part-only",
-        t_any_shape: None,
-        t_total: None,
-    },
-    "merge_adapter": {
-        m_forgets_scale: "no-scale",
-        m_alpha: "alpha-alone",
-        m_twice: "scaled-twice",
-        m_root: "root-of-rank",
-        m_minus: "subtracted",
-        m_delta: "replaced",
-        m_all: "all-scaled",
-        m_ab: "a-times-b",
-        m_turned: "turned",
-        m_in_place: "in-place",
-        m_float: "dtype-lost",
-        m_rounds_first: "rounded-first",
-        m_all_in_its_dtype: "rounded-first",
-        m_rank_of_columns: "rank-from-columns",
-        m_whole_division: "whole-division",
-        m_half_products: None,
-    },
-}

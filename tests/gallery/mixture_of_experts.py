@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 15 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/mixture_of_experts.py. WRONG names the
-mistake that must be diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from transformers.models.mixtral.modeling_mixtral import (
     load_balancing_loss_func,
 )
 
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
+
 # ---------------------------------------------------------------- top_k_router
 
 
+@gallery.refused("top_k_router")
 def r_transformers(router_logits, k, norm_topk_prob):
     n = router_logits.shape[-1]
     config = MixtralConfig(hidden_size=n, num_local_experts=n, num_experts_per_tok=k)
@@ -32,6 +37,7 @@ def check_k(k, n):
         raise ValueError(f"{k} of {n} experts")
 
 
+@gallery.right("top_k_router")
 def r_mixtral(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.shape[1])
     probs = F.softmax(router_logits, dim=1, dtype=torch.float)
@@ -41,6 +47,7 @@ def r_mixtral(router_logits, k, norm_topk_prob):
     return top, idx
 
 
+@gallery.right("top_k_router")
 def r_branches(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     logits = router_logits.to(torch.float32)
@@ -50,6 +57,7 @@ def r_branches(router_logits, k, norm_topk_prob):
     return torch.softmax(logits, dim=-1).gather(-1, indices), indices
 
 
+@gallery.right("top_k_router")
 def r_numpy(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.shape[1])
     logits = router_logits.float().numpy()
@@ -62,6 +70,7 @@ def r_numpy(router_logits, k, norm_topk_prob):
     return torch.from_numpy(top), torch.from_numpy(idx)
 
 
+@gallery.right("top_k_router")
 def r_lists_of_pairs(router_logits, k, norm_topk_prob):
     tokens, experts = router_logits.shape
     if k not in range(1, experts + 1):
@@ -75,12 +84,14 @@ def r_lists_of_pairs(router_logits, k, norm_topk_prob):
     return weights, numbers
 
 
+@gallery.wrong("top_k_router", "softmax-after-top-k")
 def r_gpt_oss(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     values, indices = router_logits.float().topk(k)
     return values.softmax(-1), indices
 
 
+@gallery.wrong("top_k_router", "softmax-before-top-k-only")
 def r_switch(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     probs = router_logits.float().softmax(-1)
@@ -88,10 +99,12 @@ def r_switch(router_logits, k, norm_topk_prob):
     return found.values, found.indices
 
 
+@gallery.wrong("top_k_router", "turned-round")
 def r_not_norm(router_logits, k, norm_topk_prob):
     return r_mixtral(router_logits, k, not norm_topk_prob)
 
 
+@gallery.wrong("top_k_router", "softmax-twice")
 def r_softmax_softmax(router_logits, k, norm_topk_prob):
     weights, indices = r_switch(router_logits, k, norm_topk_prob)
     if norm_topk_prob:
@@ -99,6 +112,7 @@ def r_softmax_softmax(router_logits, k, norm_topk_prob):
     return weights, indices
 
 
+@gallery.wrong("top_k_router", "no-softmax")
 def r_logits(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     values, indices = router_logits.float().topk(k)
@@ -107,6 +121,7 @@ def r_logits(router_logits, k, norm_topk_prob):
     return values, indices
 
 
+@gallery.wrong("top_k_router", "sigmoid")
 def r_deepseek(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     values, indices = torch.sigmoid(router_logits.float()).topk(k)
@@ -115,6 +130,7 @@ def r_deepseek(router_logits, k, norm_topk_prob):
     return values, indices
 
 
+@gallery.wrong("top_k_router", "softmax-over-tokens")
 def r_dim_zero(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     values, indices = torch.softmax(router_logits.float(), dim=0).topk(k)
@@ -123,11 +139,13 @@ def r_dim_zero(router_logits, k, norm_topk_prob):
     return values, indices
 
 
+@gallery.wrong("top_k_router", "scaled-over-tokens")
 def r_sum_zero(router_logits, k, norm_topk_prob):
     weights, indices = r_switch(router_logits, k, norm_topk_prob)
     return (weights / weights.sum(dim=0) if norm_topk_prob else weights), indices
 
 
+@gallery.wrong("top_k_router", "smallest")
 def r_lowest(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     probs = torch.softmax(router_logits.float(), dim=-1)
@@ -138,12 +156,14 @@ def r_lowest(router_logits, k, norm_topk_prob):
     return weights, indices
 
 
+@gallery.wrong("top_k_router", "ordered-by-number")
 def r_sorted(router_logits, k, norm_topk_prob):
     weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
     order = indices.argsort(dim=1)
     return weights.gather(1, order), indices.gather(1, order)
 
 
+@gallery.wrong("top_k_router", "whole-rows")
 def r_dense(router_logits, k, norm_topk_prob):
     weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
     dense = torch.zeros(router_logits.shape)
@@ -151,11 +171,13 @@ def r_dense(router_logits, k, norm_topk_prob):
     return dense, indices
 
 
+@gallery.wrong("top_k_router", "other-order")
 def r_swapped(router_logits, k, norm_topk_prob):
     weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
     return indices, weights
 
 
+@gallery.wrong("top_k_router", "in-the-logits-dtype")
 def r_bf16(router_logits, k, norm_topk_prob):
     check_k(k, router_logits.size(-1))
     probs = F.softmax(router_logits, dim=-1)
@@ -165,10 +187,12 @@ def r_bf16(router_logits, k, norm_topk_prob):
     return weights, indices
 
 
+@gallery.wrong("top_k_router", "k-cut-to-fit")
 def r_min(router_logits, k, norm_topk_prob):
     return r_mixtral(router_logits, min(max(1, k), router_logits.size(-1)), norm_topk_prob)
 
 
+@gallery.wrong("top_k_router", "k-unchecked")
 def r_trusting(router_logits, k, norm_topk_prob):
     weights, indices = torch.softmax(router_logits.float(), dim=-1).topk(k)
     if norm_topk_prob:
@@ -176,6 +200,7 @@ def r_trusting(router_logits, k, norm_topk_prob):
     return weights, indices
 
 
+@gallery.wrong("top_k_router")
 def r_lists(router_logits, k, norm_topk_prob):
     weights, indices = r_mixtral(router_logits, k, norm_topk_prob)
     return weights.tolist(), indices.tolist()
@@ -197,6 +222,7 @@ def hot(probs, k):
     return F.one_hot(probs.topk(k).indices, probs.shape[-1]).float()
 
 
+@gallery.right("load_balancing_loss")
 def b_hf(router_logits, k, attention_mask=None):
     logits = rows_of(router_logits, attention_mask)
     n = logits.shape[-1]
@@ -206,6 +232,7 @@ def b_hf(router_logits, k, attention_mask=None):
     return torch.sum(tokens_per_expert * probs.mean(0).unsqueeze(0)) * n
 
 
+@gallery.right("load_balancing_loss")
 def b_bincount(router_logits, k, attention_mask=None):
     logits = rows_of(router_logits, attention_mask)
     tokens, n = logits.shape
@@ -215,6 +242,7 @@ def b_bincount(router_logits, k, attention_mask=None):
     return n * torch.dot(f, probs.sum(0) / tokens)
 
 
+@gallery.right("load_balancing_loss")
 def b_loops(router_logits, k, attention_mask=None):
     n = router_logits[0].shape[-1]
     check_k(k, n)
@@ -233,6 +261,7 @@ def b_loops(router_logits, k, attention_mask=None):
     return n * sum(c / tokens * p / tokens for c, p in zip(counted, likely, strict=True))
 
 
+@gallery.refused("load_balancing_loss")
 def b_transformers(router_logits, k, attention_mask=None):
     return load_balancing_loss_func(
         tuple(router_logits), len(router_logits[0][0]), k, attention_mask
@@ -246,16 +275,19 @@ def b_custom(router_logits, k, attention_mask, loss):
     return loss(probs, hot(probs, k).sum(1), logits.shape[-1])
 
 
+@gallery.wrong("load_balancing_loss", "experts-forgotten")
 def b_no_n(router_logits, k, attention_mask=None):
     return b_custom(router_logits, k, attention_mask, lambda p, c, n: (c.mean(0) * p.mean(0)).sum())
 
 
+@gallery.wrong("load_balancing_loss", "divided-by-k")
 def b_shares(router_logits, k, attention_mask=None):
     return b_custom(
         router_logits, k, attention_mask, lambda p, c, n: n * (c.sum(0) / c.sum() * p.mean(0)).sum()
     )
 
 
+@gallery.wrong("load_balancing_loss", "first-choice-only")
 def b_argmax(router_logits, k, attention_mask=None):
     return b_custom(
         router_logits, k, attention_mask,
@@ -263,47 +295,56 @@ def b_argmax(router_logits, k, attention_mask=None):
     )  # fmt: skip
 
 
+@gallery.wrong("load_balancing_loss", "chances-squared")
 def b_probs(router_logits, k, attention_mask=None):
     return b_custom(
         router_logits, k, attention_mask, lambda p, c, n: n * k * (p.mean(0) ** 2).sum()
     )
 
 
+@gallery.wrong("load_balancing_loss", "choices-squared")
 def b_counts(router_logits, k, attention_mask=None):
     return b_custom(
         router_logits, k, attention_mask, lambda p, c, n: n * (c.mean(0) ** 2).sum() / k
     )
 
 
+@gallery.wrong("load_balancing_loss", "token-by-token")
 def b_per_token(router_logits, k, attention_mask=None):
     return b_custom(router_logits, k, attention_mask, lambda p, c, n: n * (c * p).mean(0).sum())
 
 
+@gallery.wrong("load_balancing_loss", "sums")
 def b_sum(router_logits, k, attention_mask=None):
     return b_custom(router_logits, k, attention_mask, lambda p, c, n: n * (c.sum(0) @ p.sum(0)))
 
 
+@gallery.wrong("load_balancing_loss", "mean-over-experts")
 def b_mean(router_logits, k, attention_mask=None):
     return b_custom(
         router_logits, k, attention_mask, lambda p, c, n: (c.mean(0) * p.mean(0)).mean()
     )
 
 
+@gallery.wrong("load_balancing_loss", "layer-by-layer")
 def b_layers(router_logits, k, attention_mask=None):
     each = [b_hf([layer], k, attention_mask) for layer in router_logits]
     return sum(each) / len(each)
 
 
+@gallery.wrong("load_balancing_loss", "last-layer-only")
 def b_last(router_logits, k, attention_mask=None):
     return b_hf([router_logits[-1]], k, attention_mask)
 
 
+@gallery.wrong("load_balancing_loss", "padding-counted")
 def b_no_mask(router_logits, k, attention_mask=None):
     if attention_mask is not None and attention_mask.sum() == 0:
         raise ValueError("padding")
     return b_hf(router_logits, k)
 
 
+@gallery.wrong("load_balancing_loss", "padding-in-the-count")
 def b_masked_sums(router_logits, k, attention_mask=None):
     whole = b_hf(router_logits, k, attention_mask)
     if attention_mask is None:
@@ -312,6 +353,7 @@ def b_masked_sums(router_logits, k, attention_mask=None):
     return whole * real * real
 
 
+@gallery.wrong("load_balancing_loss", "empty-unchecked")
 def b_nan(router_logits, k, attention_mask=None):
     logits = torch.cat(list(router_logits), dim=0)
     if attention_mask is not None:
@@ -321,6 +363,7 @@ def b_nan(router_logits, k, attention_mask=None):
     return logits.shape[-1] * (hot(probs, k).sum(1).mean(0) * probs.mean(0)).sum()
 
 
+@gallery.wrong("load_balancing_loss", "k-unchecked")
 def b_any_k(router_logits, k, attention_mask=None):
     logits = rows_of(router_logits, attention_mask)
     n = logits.shape[-1]
@@ -328,15 +371,18 @@ def b_any_k(router_logits, k, attention_mask=None):
     return n * (hot(probs, k).sum(1).mean(0) * probs.mean(0)).sum()
 
 
+@gallery.wrong("load_balancing_loss", "no-gradient")
 def b_detached(router_logits, k, attention_mask=None):
     with torch.no_grad():
         return b_hf(router_logits, k, attention_mask)
 
 
+@gallery.wrong("load_balancing_loss", "no-gradient")
 def b_items(router_logits, k, attention_mask=None):
     return torch.tensor(b_bincount(router_logits, k, attention_mask).item())
 
 
+@gallery.wrong("load_balancing_loss")
 def b_float(router_logits, k, attention_mask=None):
     return b_hf(router_logits, k, attention_mask).item()
 
@@ -354,6 +400,7 @@ def check_index(index, n):
         raise ValueError("no such expert")
 
 
+@gallery.right("sparse_experts")
 def e_mask(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     n = gate_up_proj.shape[0]
     check_index(top_k_index, n)
@@ -368,6 +415,7 @@ def e_mask(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return out
 
 
+@gallery.right("sparse_experts")
 def e_slots(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     check_index(top_k_index, len(down_proj))
     out = torch.zeros_like(hidden_states)
@@ -379,6 +427,7 @@ def e_slots(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return out
 
 
+@gallery.right("sparse_experts")
 def e_numpy(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     x, index, w = hidden_states.numpy(), top_k_index.numpy(), top_k_weights.numpy()
     if ((index < 0) | (index >= down_proj.shape[0])).any():
@@ -392,6 +441,7 @@ def e_numpy(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return torch.from_numpy(y.astype(np.float32))
 
 
+@gallery.right("sparse_experts")
 def e_dict(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     has = {}
     for t, row in enumerate(top_k_index.tolist()):
@@ -407,6 +457,7 @@ def e_dict(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return out
 
 
+@gallery.refused("sparse_experts")
 def e_transformers(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     n, hidden, inner = down_proj.shape
     sizes = MixtralConfig(hidden_size=hidden, intermediate_size=inner, num_local_experts=n)
@@ -431,6 +482,7 @@ def grouped(arguments, expert=mlp, weights=None, add=True, weighted=True, index=
     return out
 
 
+@gallery.wrong("sparse_experts", "every-expert")
 def e_dense(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     check_index(top_k_index, len(down_proj))
     out = torch.zeros_like(hidden_states)
@@ -440,37 +492,44 @@ def e_dense(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return out
 
 
+@gallery.wrong("sparse_experts", "overwritten")
 def e_assigned(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     return grouped(arguments, add=False)
 
 
+@gallery.wrong("sparse_experts", "unweighted")
 def e_plain_sum(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     return grouped(arguments, weighted=False)
 
 
+@gallery.wrong("sparse_experts", "mean-of-experts")
 def e_mean(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     return grouped(arguments) / top_k_index.shape[1]
 
 
+@gallery.wrong("sparse_experts", "scaled-again")
 def e_normed(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     return grouped(arguments, weights=top_k_weights / top_k_weights.sum(1, keepdim=True))
 
 
+@gallery.wrong("sparse_experts", "first-weight-for-all")
 def e_slot_zero(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     same = top_k_weights[:, [0] * top_k_weights.shape[1]]
     return grouped(arguments, weights=same)
 
 
+@gallery.wrong("sparse_experts", "weights-by-number")
 def e_order_lost(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     return grouped(arguments, index=top_k_index.sort(dim=1).values)
 
 
+@gallery.wrong("sparse_experts", "first-choice-only")
 def e_top_one(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     weights = top_k_weights.clone()
@@ -478,6 +537,7 @@ def e_top_one(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj
     return grouped(arguments, weights=weights)
 
 
+@gallery.wrong("sparse_experts", "gate-and-up-swapped")
 def e_up_gate(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     def expert(x, gate_up, down):
         inner = down.shape[1]
@@ -488,6 +548,7 @@ def e_up_gate(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj
     return grouped(arguments, expert)
 
 
+@gallery.wrong("sparse_experts", "interleaved")
 def e_every_other(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     def expert(x, gate_up, down):
         return (F.silu(x @ gate_up[::2].T) * (x @ gate_up[1::2].T)) @ down.T
@@ -496,6 +557,7 @@ def e_every_other(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_
     return grouped(arguments, expert)
 
 
+@gallery.wrong("sparse_experts", "no-silu")
 def e_linear(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     def expert(x, gate_up, down):
         gate, up = (x @ gate_up.T).chunk(2, 1)
@@ -505,6 +567,7 @@ def e_linear(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     return grouped(arguments, expert)
 
 
+@gallery.wrong("sparse_experts", "gelu")
 def e_gelu(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     def expert(x, gate_up, down):
         gate, up = (x @ gate_up.T).chunk(2, 1)
@@ -514,6 +577,7 @@ def e_gelu(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return grouped(arguments, expert)
 
 
+@gallery.wrong("sparse_experts", "gate-added")
 def e_plus(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     def expert(x, gate_up, down):
         gate, up = (x @ gate_up.T).chunk(2, 1)
@@ -523,11 +587,13 @@ def e_plus(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return grouped(arguments, expert)
 
 
+@gallery.wrong("sparse_experts", "input-added")
 def e_residual(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     return grouped(arguments) + hidden_states
 
 
+@gallery.wrong("sparse_experts", "numbers-unchecked")
 def e_dropped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     out = torch.zeros_like(hidden_states)
     for e, (gate_up, down) in enumerate(zip(gate_up_proj, down_proj, strict=True)):
@@ -538,6 +604,7 @@ def e_dropped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj
     return out
 
 
+@gallery.wrong("sparse_experts")
 def e_relu(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     def expert(x, gate_up, down):
         gate, up = (x @ gate_up.T).chunk(2, 1)
@@ -571,10 +638,12 @@ def count(c, **other):
     return {"total": whole(n), "active": whole(c["num_experts_per_tok"])}
 
 
+@gallery.right("count_parameters")
 def c_right(config):
     return count(config)
 
 
+@gallery.right("count_parameters")
 def c_less_idle(config):
     total = count(config)["total"]
     n = config.get("num_local_experts") or config.get("num_experts")
@@ -584,6 +653,7 @@ def c_less_idle(config):
     return {"total": total, "active": total - rest}
 
 
+@gallery.right("count_parameters")
 def c_shapes(config):
     n = config.get("num_experts", config.get("num_local_experts"))
     k = config["num_experts_per_tok"]
@@ -604,6 +674,7 @@ def c_shapes(config):
     return counts
 
 
+@gallery.wrong("count_parameters", "eight-whole-models")
 def c_times_eight(config):
     n = config.get("num_local_experts") or config.get("num_experts")
     k = config["num_experts_per_tok"]
@@ -612,12 +683,14 @@ def c_times_eight(config):
     return {"total": n * one, "active": k * one}
 
 
+@gallery.wrong("count_parameters", "share-of-the-total")
 def c_share(config):
     n = config.get("num_local_experts") or config.get("num_experts")
     total = count(config)["total"]
     return {"total": total, "active": total * config["num_experts_per_tok"] // n}
 
 
+@gallery.wrong("count_parameters", "router-by-k")
 def c_small_router(config):
     n = config.get("num_local_experts") or config.get("num_experts")
     found = count(config)
@@ -626,52 +699,64 @@ def c_small_router(config):
     return found
 
 
+@gallery.wrong("count_parameters", "router-forgotten")
 def c_no_router(config):
     return count(config, no_router=True)
 
 
+@gallery.wrong("count_parameters", "two-matrices")
 def c_two(config):
     return count(config, matrices=2)
 
 
+@gallery.wrong("count_parameters", "all-heads-alike")
 def c_mha(config):
     return count(config, kv=config["num_attention_heads"])
 
 
+@gallery.wrong("count_parameters", "head-dim-computed")
 def c_head_dim(config):
     return count(config, head_dim=config["hidden_size"] // config["num_attention_heads"])
 
 
+@gallery.wrong("count_parameters", "head-dim-of-key-value-heads")
 def c_long_heads(config):
     size = config.get("head_dim") or config["hidden_size"] // config["num_key_value_heads"]
     return count(config, head_dim=size)
 
 
+@gallery.wrong("count_parameters", "tied-where-not-said")
 def c_as_llama_2(config):
     return count(config, ends=2 - config.get("tie_word_embeddings", True))
 
 
+@gallery.wrong("count_parameters", "norms-counted")
 def c_norms(config):
     norms = config["hidden_size"] * (2 * config["num_hidden_layers"] + 1)
     return {name: weights + norms for name, weights in count(config).items()}
 
 
+@gallery.wrong("count_parameters")
 def c_index(config):
     return count(config, ends=1 if config["tie_word_embeddings"] else 2)
 
 
+@gallery.wrong("count_parameters", "dense-size-taken")
 def c_dense_size(config):
     return count(config, inner=config["intermediate_size"])
 
 
+@gallery.wrong("count_parameters", "tied-counted-twice")
 def c_untied(config):
     return count(config, ends=2)
 
 
+@gallery.wrong("count_parameters", "head-forgotten")
 def c_no_head(config):
     return count(config, ends=1)
 
 
+@gallery.wrong("count_parameters", "embedding-inactive")
 def c_no_embedding(config):
     found = count(config)
     ends = 1 if config.get("tie_word_embeddings") else 2
@@ -679,103 +764,16 @@ def c_no_embedding(config):
     return found
 
 
+@gallery.wrong("count_parameters", "one-layer")
 def c_single_layer(config):
     return count(config, layers=1)
 
 
+@gallery.wrong("count_parameters", "k-unchecked")
 def c_unchecked(config):
     return count(config, check=False)
 
 
+@gallery.wrong("count_parameters")
 def c_tuple(config):
     return tuple(count(config).values())
-
-
-RIGHT = {
-    "top_k_router": [r_mixtral, r_branches, r_numpy, r_lists_of_pairs],
-    "load_balancing_loss": [b_hf, b_bincount, b_loops],
-    "sparse_experts": [e_mask, e_slots, e_numpy, e_dict],
-    "count_parameters": [c_right, c_less_idle, c_shapes],
-}
-REFUSED = {
-    "top_k_router": [r_transformers],
-    "load_balancing_loss": [b_transformers],
-    "sparse_experts": [e_transformers],
-}
-WRONG = {
-    "top_k_router": {
-        r_gpt_oss: "softmax-after-top-k",
-        r_switch: "softmax-before-top-k-only",
-        r_not_norm: "turned-round",
-        r_softmax_softmax: "softmax-twice",
-        r_logits: "no-softmax",
-        r_deepseek: "sigmoid",
-        r_dim_zero: "softmax-over-tokens",
-        r_sum_zero: "scaled-over-tokens",
-        r_lowest: "smallest",
-        r_sorted: "ordered-by-number",
-        r_dense: "whole-rows",
-        r_swapped: "other-order",
-        r_bf16: "in-the-logits-dtype",
-        r_min: "k-cut-to-fit",
-        r_trusting: "k-unchecked",
-        r_lists: None,
-    },
-    "load_balancing_loss": {
-        b_no_n: "experts-forgotten",
-        b_shares: "divided-by-k",
-        b_argmax: "first-choice-only",
-        b_probs: "chances-squared",
-        b_counts: "choices-squared",
-        b_per_token: "token-by-token",
-        b_sum: "sums",
-        b_mean: "mean-over-experts",
-        b_layers: "layer-by-layer",
-        b_last: "last-layer-only",
-        b_no_mask: "padding-counted",
-        b_masked_sums: "padding-in-the-count",
-        b_nan: "empty-unchecked",
-        b_any_k: "k-unchecked",
-        b_detached: "no-gradient",
-        b_items: "no-gradient",
-        b_float: None,
-    },
-    "sparse_experts": {
-        e_dense: "every-expert",
-        e_assigned: "overwritten",
-        e_plain_sum: "unweighted",
-        e_mean: "mean-of-experts",
-        e_normed: "scaled-again",
-        e_slot_zero: "first-weight-for-all",
-        e_order_lost: "weights-by-number",
-        e_top_one: "first-choice-only",
-        e_up_gate: "gate-and-up-swapped",
-        e_every_other: "interleaved",
-        e_linear: "no-silu",
-        e_gelu: "gelu",
-        e_plus: "gate-added",
-        e_residual: "input-added",
-        e_dropped: "numbers-unchecked",
-        e_relu: None,
-    },
-    "count_parameters": {
-        c_times_eight: "eight-whole-models",
-        c_share: "share-of-the-total",
-        c_small_router: "router-by-k",
-        c_no_router: "router-forgotten",
-        c_two: "two-matrices",
-        c_mha: "all-heads-alike",
-        c_head_dim: "head-dim-computed",
-        c_long_heads: "head-dim-of-key-value-heads",
-        c_dense_size: "dense-size-taken",
-        c_untied: "tied-counted-twice",
-        c_as_llama_2: "tied-where-not-said",
-        c_no_head: "head-forgotten",
-        c_no_embedding: "embedding-inactive",
-        c_norms: "norms-counted",
-        c_single_layer: "one-layer",
-        c_unchecked: "k-unchecked",
-        c_index: None,
-        c_tuple: None,
-    },
-}

@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 12 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/quantization.py. WRONG names the mistake that
-must be diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import math
 
 import numpy as np
 import torch
+
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
 
 BOOK = [
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
@@ -22,6 +26,7 @@ BOOK = [
 # ---------------------------------------------------------------- absmax_quantize, right
 
 
+@gallery.right("absmax_quantize")
 def a_numpy(weight, bits):
     if bits not in range(2, 9):
         raise ValueError(f"{bits} bits")
@@ -33,6 +38,7 @@ def a_numpy(weight, bits):
     return torch.from_numpy(np.rint(w / s).astype(np.int8)), torch.from_numpy(s)
 
 
+@gallery.right("absmax_quantize")
 def a_loops(weight, bits):
     if bits < 2 or bits > 8 or any(not math.isfinite(x) for x in weight.flatten().tolist()):
         raise ValueError("no")
@@ -47,6 +53,7 @@ def a_loops(weight, bits):
     return torch.tensor(codes, dtype=torch.int8), torch.tensor(scales)
 
 
+@gallery.right("absmax_quantize")
 def a_double(weight, bits):
     if not (2 <= bits <= 8) or weight.isnan().any() or weight.isinf().any():
         raise ValueError("bad")
@@ -57,6 +64,7 @@ def a_double(weight, bits):
     return torch.round(w / s).char(), s.float()
 
 
+@gallery.right("absmax_quantize")
 def a_row_generator(weight, bits):
     if not 1 < bits < 9:
         raise ValueError("bits")
@@ -87,6 +95,7 @@ def finish(weight, scales):
     return torch.round(weight / scales).to(torch.int8), scales
 
 
+@gallery.wrong("absmax_quantize", "max-instead-of-absmax")
 def a_max(weight, bits):
     guard(weight, bits)
     top = weight.max(1, keepdim=True).values
@@ -94,17 +103,20 @@ def a_max(weight, bits):
     return finish(weight, top / (2 ** (bits - 1) - 1))
 
 
+@gallery.wrong("absmax_quantize", "one-scale-for-all")
 def a_tensor(weight, bits):
     guard(weight, bits)
     s = weight.abs().max() / (2 ** (bits - 1) - 1)
     return finish(weight, torch.full((weight.shape[0], 1), float(s)))
 
 
+@gallery.wrong("absmax_quantize", "scale-per-column")
 def a_columns(weight, bits):
     guard(weight, bits)
     return finish(weight, weight.abs().max(0, keepdim=True).values / (2 ** (bits - 1) - 1))
 
 
+@gallery.wrong("absmax_quantize", "cut-instead-of-rounded")
 def a_int(weight, bits):
     guard(weight, bits)
     s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
@@ -112,6 +124,7 @@ def a_int(weight, bits):
     return (weight / s).to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "rounded-down")
 def a_floor(weight, bits):
     guard(weight, bits)
     s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
@@ -119,35 +132,41 @@ def a_floor(weight, bits):
     return (weight / s).floor().to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "scale-next-to-zero")
 def a_clamped(weight, bits):
     guard(weight, bits)
     s = weight.abs().max(1, keepdim=True).values.clamp(min=1e-12) / (2 ** (bits - 1) - 1)
     return torch.round(weight / s).to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "scale-next-to-zero")
 def a_with_eps(weight, bits):
     guard(weight, bits)
     s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1) + 1e-9
     return torch.round(weight / s).to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "zero-row-divided")
 def a_nan_to_num(weight, bits):
     guard(weight, bits)
     s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
     return torch.nan_to_num(weight / s).round().to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "zero-row-divided")
 def a_zero_scale(weight, bits):
     codes, s = a_double(weight, bits)
     return codes, torch.where((codes == 0).all(1, keepdim=True), 0.0, s)
 
 
+@gallery.wrong("absmax_quantize")
 def a_takes_nan(weight, bits):
     if not 2 <= bits <= 8:
         raise ValueError
     return a_no_guard(weight, bits)
 
 
+@gallery.wrong("absmax_quantize", "half-rounded-up")
 def a_half_up(weight, bits):
     guard(weight, bits)
     s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
@@ -155,22 +174,26 @@ def a_half_up(weight, bits):
     return torch.floor(weight / s + 0.5).to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "one-code-too-many")
 def a_128(weight, bits):
     guard(weight, bits)
     return finish(weight, weight.abs().max(1, keepdim=True).values / 2 ** (bits - 1))
 
 
+@gallery.wrong("absmax_quantize", "all-codes-positive")
 def a_255(weight, bits):
     guard(weight, bits)
     return finish(weight, weight.abs().max(1, keepdim=True).values / (2**bits - 1))
 
 
+@gallery.wrong("absmax_quantize", "zero-row-divided")
 def a_no_zero_case(weight, bits):
     guard(weight, bits)
     s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
     return torch.round(weight / s).to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "everything-accepted")
 def a_no_guard(weight, bits):
     q = 2 ** (bits - 1) - 1
     s = weight.abs().max(1, keepdim=True).values / q
@@ -178,18 +201,21 @@ def a_no_guard(weight, bits):
     return torch.clamp(torch.round(weight / s), -q, q).to(torch.int8), s
 
 
+@gallery.wrong("absmax_quantize", "weights-returned")
 def a_dequantized(weight, bits):
     guard(weight, bits)
     codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
     return codes.float() * s, s
 
 
+@gallery.wrong("absmax_quantize")
 def a_float_codes(weight, bits):
     guard(weight, bits)
     codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
     return codes.float(), s
 
 
+@gallery.wrong("absmax_quantize")
 def a_flat_scales(weight, bits):
     guard(weight, bits)
     codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
@@ -199,6 +225,7 @@ def a_flat_scales(weight, bits):
 # ---------------------------------------------------------------- zero_point_quantize, right
 
 
+@gallery.right("zero_point_quantize")
 def z_plain(weight, bits):
     n = 2**bits - 1
     lo = min(weight.min().item(), 0.0)
@@ -211,6 +238,7 @@ def z_plain(weight, bits):
     return torch.clamp(q, 0, n).byte(), s, z
 
 
+@gallery.right("zero_point_quantize")
 def z_loops(weight, bits):
     values = weight.reshape(-1).tolist()
     lo, hi = min([0.0, *values]), max([0.0, *values])
@@ -222,6 +250,7 @@ def z_loops(weight, bits):
     return torch.tensor(q, dtype=torch.uint8).reshape(weight.shape), s, z
 
 
+@gallery.right("zero_point_quantize")
 def z_inplace_on_own(weight, bits):
     n = 2**bits - 1
     lo, hi = torch.aminmax(torch.cat([weight.flatten(), torch.zeros(1)]))
@@ -232,6 +261,7 @@ def z_inplace_on_own(weight, bits):
     return q.to(torch.uint8), s, z
 
 
+@gallery.right("zero_point_quantize")
 def z_numpy(weight, bits):
     """The scale is the int 1 where nothing is to be divided."""
     w, top = weight.numpy(), 2**bits - 1
@@ -245,6 +275,7 @@ def z_numpy(weight, bits):
     )
 
 
+@gallery.right("zero_point_quantize")
 def z_from_the_smallest(weight, bits):
     """Steps are counted from the smallest weight; the zero point is where 0 falls."""
     lo, hi = min(0.0, weight.min().item()), max(0.0, weight.max().item())
@@ -259,6 +290,7 @@ def z_range(weight):
     return min(weight.min().item(), 0.0), max(weight.max().item(), 0.0)
 
 
+@gallery.wrong("zero_point_quantize", "zero-not-in-the-range")
 def z_data_range(weight, bits):
     lo, hi = weight.min().item(), weight.max().item()
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -266,6 +298,7 @@ def z_data_range(weight, bits):
     return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "codes-not-clamped")
 def z_wraps(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -273,6 +306,7 @@ def z_wraps(weight, bits):
     return (torch.round(weight / s).int() + z).to(torch.uint8), s, z
 
 
+@gallery.wrong("zero_point_quantize", "one-step-too-many")
 def z_256(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / 2**bits or 1.0
@@ -280,6 +314,7 @@ def z_256(weight, bits):
     return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "range-made-symmetric")
 def z_symmetric(weight, bits):
     m = weight.abs().max().item()
     s = 2 * m / (2**bits - 1) or 1.0
@@ -287,12 +322,14 @@ def z_symmetric(weight, bits):
     return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "zero-point-not-added")
 def z_forgot(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
     return torch.clamp(torch.round(weight / s), 0, 2**bits - 1).byte(), s, round(-lo / s)
 
 
+@gallery.wrong("zero_point_quantize", "sign-of-the-zero-point")
 def z_sign(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -300,6 +337,7 @@ def z_sign(weight, bits):
     return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "zero-point-from-the-top")
 def z_top(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -307,6 +345,7 @@ def z_top(weight, bits):
     return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "rounded-down")
 def z_floor(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -314,6 +353,7 @@ def z_floor(weight, bits):
     return torch.clamp((weight // s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "zero-point-cut-off")
 def z_int_zero(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -321,6 +361,7 @@ def z_int_zero(weight, bits):
     return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "codes-cut-off")
 def z_int_codes(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -328,6 +369,7 @@ def z_int_codes(weight, bits):
     return torch.clamp((weight / s).int() + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "all-cut-off")
 def z_int_both(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -336,6 +378,7 @@ def z_int_both(weight, bits):
     return torch.tensor(codes, dtype=torch.uint8).reshape(weight.shape), s, z
 
 
+@gallery.wrong("zero_point_quantize", "all-rounded-down")
 def z_int_at_the_end(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -343,6 +386,7 @@ def z_int_at_the_end(weight, bits):
     return torch.clamp(weight / s + z, 0, 2**bits - 1).to(torch.uint8), s, z
 
 
+@gallery.wrong("zero_point_quantize", "half-rounded-up")
 def z_half_up(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1) or 1.0
@@ -350,11 +394,13 @@ def z_half_up(weight, bits):
     return torch.clamp(torch.floor(weight / s + 0.5) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize")
 def z_float_zero(weight, bits):
     codes, s, z = z_plain(weight, bits)
     return codes, s, float(z)
 
 
+@gallery.wrong("zero_point_quantize", "division-by-zero")
 def z_zero_division(weight, bits):
     lo, hi = z_range(weight)
     s = (hi - lo) / (2**bits - 1)
@@ -362,6 +408,7 @@ def z_zero_division(weight, bits):
     return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize")
 def z_tensors(weight, bits):
     codes, s, z = z_plain(weight, bits)
     return codes, torch.tensor(s), torch.tensor(z)
@@ -370,6 +417,7 @@ def z_tensors(weight, bits):
 # ---------------------------------------------------------------- nf4_quantize, right
 
 
+@gallery.right("nf4_quantize")
 def n_numpy(weight, block_size):
     flat = weight.flatten().numpy()
     blocks = math.ceil(len(flat) / block_size)
@@ -388,6 +436,7 @@ def n_numpy(weight, block_size):
     )
 
 
+@gallery.right("nf4_quantize")
 def n_shift(weight, block_size):
     n = weight.numel()
     size = -(-n // block_size) * block_size
@@ -403,6 +452,7 @@ def n_shift(weight, block_size):
     return codes[0::2] << 4 | codes[1::2], absmax
 
 
+@gallery.right("nf4_quantize")
 def n_bytes(weight, block_size):
     """Byte by byte, as one would write it in C."""
     flat, levels = weight.flatten().tolist(), BOOK
@@ -440,12 +490,14 @@ def n_even(codes):
     return torch.cat([codes, codes.new_zeros(len(codes) % 2)])
 
 
+@gallery.wrong("nf4_quantize", "packing-order-swapped")
 def n_swapped(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
     codes = n_even(codes[: weight.numel()])
     return n_join(codes[1::2], codes[::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "halves-packed")
 def n_halves(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
     codes = n_even(codes[: weight.numel()])
@@ -453,6 +505,7 @@ def n_halves(weight, block_size):
     return n_join(first, second), absmax
 
 
+@gallery.wrong("nf4_quantize", "blocks-over-the-columns")
 def n_columns(weight, block_size):
     turned = weight.transpose(0, -1).contiguous()
     codes, absmax = n_codes(turned, block_size)
@@ -460,6 +513,7 @@ def n_columns(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "max-instead-of-absmax")
 def n_max(weight, block_size):
     flat = weight.flatten()
     rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
@@ -470,6 +524,7 @@ def n_max(weight, block_size):
     return n_join(codes[::2], codes[1::2]), top
 
 
+@gallery.wrong("nf4_quantize", "one-scale-for-all")
 def n_global(weight, block_size):
     top = weight.abs().max()
     blocks = -(-weight.numel() // block_size)
@@ -478,12 +533,14 @@ def n_global(weight, block_size):
     return n_join(codes[::2], codes[1::2]), torch.full((blocks,), float(top))
 
 
+@gallery.wrong("nf4_quantize", "padding-left-in")
 def n_keeps_padding(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
     codes = n_even(codes)
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "padding-forgotten")
 def n_view(weight, block_size):
     rows = weight.flatten().view(-1, block_size)
     absmax = rows.abs().max(1).values
@@ -492,6 +549,7 @@ def n_view(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "zero-block-divided")
 def n_nan(weight, block_size):
     flat = weight.flatten()
     rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
@@ -501,6 +559,7 @@ def n_nan(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "evenly-spaced-levels")
 def n_int4(weight, block_size):
     flat = weight.flatten()
     rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
@@ -511,6 +570,7 @@ def n_int4(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "level-below")
 def n_floor(weight, block_size):
     flat = weight.flatten()
     rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
@@ -521,6 +581,7 @@ def n_floor(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "blocks-begin-in-each-row")
 def n_each_row(weight, block_size):
     codes, tops = [], []
     for row in weight.reshape(-1, weight.shape[-1]):
@@ -531,6 +592,7 @@ def n_each_row(weight, block_size):
     return n_join(codes[::2], codes[1::2]), torch.cat(tops)
 
 
+@gallery.wrong("nf4_quantize", "last-half-byte-seven")
 def n_pads_the_weight(weight, block_size):
     n = weight.numel()
     codes, absmax = n_codes(weight, block_size)
@@ -538,6 +600,7 @@ def n_pads_the_weight(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize", "zero-block-divided")
 def n_zeros_are_code_0(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
     codes = codes * (absmax > 0).repeat_interleave(block_size)
@@ -545,11 +608,13 @@ def n_zeros_are_code_0(weight, block_size):
     return n_join(codes[::2], codes[1::2]), absmax
 
 
+@gallery.wrong("nf4_quantize")
 def n_absmax_column(weight, block_size):
     packed, absmax = n_shift(weight, block_size)
     return packed, absmax[:, None]
 
 
+@gallery.wrong("nf4_quantize")
 def n_unpacked(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
     return codes[: weight.numel()].to(torch.uint8), absmax
@@ -558,6 +623,7 @@ def n_unpacked(weight, block_size):
 # ---------------------------------------------------------------- allocate_bits, right
 
 
+@gallery.right("allocate_bits")
 def b_table(sizes, damage, budget):
     front = [(0, 0.0, ())]
     for size, options in zip(sizes, damage, strict=True):
@@ -578,6 +644,7 @@ def b_table(sizes, damage, budget):
     return list(min(front, key=lambda entry: entry[1])[2])
 
 
+@gallery.right("allocate_bits")
 def b_numpy(sizes, damage, budget):
     unit = math.gcd(*sizes)
     room = int(budget // unit)
@@ -603,6 +670,7 @@ def b_numpy(sizes, damage, budget):
     return picked
 
 
+@gallery.right("allocate_bits")
 def b_from_the_last(sizes, damage, budget):
     """What the layers from here on do at best with what is left, asked from the last one back."""
     after = {0: (0.0, [])}
@@ -627,11 +695,13 @@ def b_refuse(sizes, damage, budget):
         raise ValueError("too small")
 
 
+@gallery.wrong("allocate_bits", "budget-ignored")
 def b_best_each(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     return [sorted(d, key=d.get)[0] for d in damage]
 
 
+@gallery.wrong("allocate_bits", "all-alike")
 def b_uniform(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     average = budget / sum(sizes)
@@ -642,6 +712,7 @@ def b_uniform(sizes, damage, budget):
     return picked
 
 
+@gallery.wrong("allocate_bits", "fewest-bits")
 def b_least(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     return [sorted(d)[0] for d in damage]
@@ -665,24 +736,29 @@ def b_climb(sizes, damage, budget, per_bit):
         picked[i] = b
 
 
+@gallery.wrong("allocate_bits", "largest-gain-first")
 def b_gain(sizes, damage, budget):
     return b_climb(sizes, damage, budget, per_bit=False)
 
 
+@gallery.wrong("allocate_bits", "best-gain-per-bit-first")
 def b_ratio(sizes, damage, budget):
     return b_climb(sizes, damage, budget, per_bit=True)
 
 
+@gallery.wrong("allocate_bits", "sizes-ignored")
 def b_same_size(sizes, damage, budget):
     mean = round(sum(sizes) / len(sizes))
     return b_table([mean] * len(sizes), damage, budget)
 
 
+@gallery.wrong("allocate_bits", "damage-weighed-by-size")
 def b_weighted(sizes, damage, budget):
     weighted = [{b: n * x for b, x in d.items()} for n, d in zip(sizes, damage, strict=True)]
     return b_table(sizes, weighted, budget)
 
 
+@gallery.wrong("allocate_bits", "budget-never-used-up")
 def b_strictly(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     try:
@@ -691,6 +767,7 @@ def b_strictly(sizes, damage, budget):
         return [min(d) for d in damage]
 
 
+@gallery.wrong("allocate_bits", "nothing-refused")
 def b_accepts(sizes, damage, budget):
     try:
         return b_table(sizes, damage, budget)
@@ -698,6 +775,7 @@ def b_accepts(sizes, damage, budget):
         return [min(d) for d in damage]
 
 
+@gallery.wrong("allocate_bits", "least-harm-first")
 def b_gives_back(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     picked = [max(d) for d in damage]
@@ -712,11 +790,13 @@ def b_gives_back(sizes, damage, budget):
     return picked
 
 
+@gallery.wrong("allocate_bits", "budget-ignored")
 def b_most_bits(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     return [max(d) for d in damage]
 
 
+@gallery.wrong("allocate_bits")
 def b_price(sizes, damage, budget):
     """One price for a bit, the same in all layers (Lagrange): near, and not always best."""
     b_refuse(sizes, damage, budget)
@@ -735,6 +815,7 @@ def b_price(sizes, damage, budget):
     return at(high)
 
 
+@gallery.wrong("allocate_bits")
 def b_everything(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
     tried = itertools.islice(itertools.product(*damage), 4096)
@@ -744,84 +825,3 @@ def b_everything(sizes, damage, budget):
         if fitting
         else (min(d) for d in damage)
     )
-
-
-RIGHT = {
-    "absmax_quantize": [a_numpy, a_loops, a_double, a_row_generator],
-    "zero_point_quantize": [z_plain, z_loops, z_inplace_on_own, z_numpy, z_from_the_smallest],
-    "nf4_quantize": [n_numpy, n_shift, n_bytes],
-    "allocate_bits": [b_table, b_numpy, b_from_the_last],
-}
-
-WRONG = {
-    "absmax_quantize": {
-        a_max: "max-instead-of-absmax",
-        a_tensor: "one-scale-for-all",
-        a_columns: "scale-per-column",
-        a_int: "cut-instead-of-rounded",
-        a_half_up: "half-rounded-up",
-        a_128: "one-code-too-many",
-        a_255: "all-codes-positive",
-        a_no_zero_case: "zero-row-divided",
-        a_no_guard: "everything-accepted",
-        a_dequantized: "weights-returned",
-        a_floor: "rounded-down",
-        a_clamped: "scale-next-to-zero",
-        a_with_eps: "scale-next-to-zero",
-        a_nan_to_num: "zero-row-divided",
-        a_zero_scale: "zero-row-divided",
-        a_takes_nan: None,
-        a_float_codes: None,
-        a_flat_scales: None,
-    },
-    "zero_point_quantize": {
-        z_data_range: "zero-not-in-the-range",
-        z_wraps: "codes-not-clamped",
-        z_256: "one-step-too-many",
-        z_symmetric: "range-made-symmetric",
-        z_forgot: "zero-point-not-added",
-        z_sign: "sign-of-the-zero-point",
-        z_top: "zero-point-from-the-top",
-        z_floor: "rounded-down",
-        z_zero_division: "division-by-zero",
-        z_int_zero: "zero-point-cut-off",
-        z_int_codes: "codes-cut-off",
-        z_int_both: "all-cut-off",
-        z_int_at_the_end: "all-rounded-down",
-        z_half_up: "half-rounded-up",
-        z_float_zero: None,
-        z_tensors: None,
-    },
-    "nf4_quantize": {
-        n_swapped: "packing-order-swapped",
-        n_halves: "halves-packed",
-        n_columns: "blocks-over-the-columns",
-        n_max: "max-instead-of-absmax",
-        n_global: "one-scale-for-all",
-        n_keeps_padding: "padding-left-in",
-        n_view: "padding-forgotten",
-        n_nan: "zero-block-divided",
-        n_int4: "evenly-spaced-levels",
-        n_floor: "level-below",
-        n_each_row: "blocks-begin-in-each-row",
-        n_pads_the_weight: "last-half-byte-seven",
-        n_zeros_are_code_0: "zero-block-divided",
-        n_absmax_column: None,
-        n_unpacked: None,
-    },
-    "allocate_bits": {
-        b_best_each: "budget-ignored",
-        b_uniform: "all-alike",
-        b_least: "fewest-bits",
-        b_gain: "largest-gain-first",
-        b_ratio: "best-gain-per-bit-first",
-        b_same_size: "sizes-ignored",
-        b_weighted: "damage-weighed-by-size",
-        b_strictly: "budget-never-used-up",
-        b_accepts: "nothing-refused",
-        b_gives_back: "least-harm-first",
-        b_most_bits: "budget-ignored",
-        b_price: None,
-        b_everything: None,
-    },
-}

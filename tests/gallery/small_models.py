@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 14 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/small_models.py. WRONG names the mistake that
-must be diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from itertools import pairwise
 import torch
 from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional as F
+
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
 
 # ---------------------------------------------------------------- distillation_loss
 
@@ -26,6 +30,7 @@ def checked(student, teacher, temperature):
     return student.float(), teacher.float()
 
 
+@gallery.right("distillation_loss")
 def d_hinton(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     loss = F.kl_div(
@@ -36,6 +41,7 @@ def d_hinton(student_logits, teacher_logits, temperature):
     return loss * temperature**2
 
 
+@gallery.right("distillation_loss")
 def d_by_hand(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     log_q = s / temperature - torch.logsumexp(s / temperature, dim=1, keepdim=True)
@@ -45,6 +51,7 @@ def d_by_hand(student_logits, teacher_logits, temperature):
     return each.sum(dim=1).mean() * temperature * temperature
 
 
+@gallery.right("distillation_loss")
 def d_one_by_one(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     losses = []
@@ -61,6 +68,7 @@ def d_one_by_one(student_logits, teacher_logits, temperature):
     return temperature**2 * sum(losses) / len(losses)
 
 
+@gallery.right("distillation_loss")
 def d_torch_log_target(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     log_p = F.log_softmax(t / temperature, -1).clamp_min(torch.finfo(torch.float32).min)
@@ -72,65 +80,78 @@ def d_parts(s, t, temperature):
     return F.log_softmax(s / temperature, -1), F.softmax(t / temperature, -1)
 
 
+@gallery.wrong("distillation_loss", "no-t-squared")
 def d_no_square(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     return F.kl_div(*d_parts(s, t, temperature), reduction="batchmean")
 
 
+@gallery.wrong("distillation_loss", "t-once")
 def d_one_t(student_logits, teacher_logits, temperature):
     return d_no_square(student_logits, teacher_logits, temperature) * temperature
 
 
+@gallery.wrong("distillation_loss", "divided-by-t-squared")
 def d_over_square(student_logits, teacher_logits, temperature):
     return d_no_square(student_logits, teacher_logits, temperature) / temperature**2
 
 
+@gallery.wrong("distillation_loss", "reversed")
 def d_swapped(student_logits, teacher_logits, temperature):
     return d_hinton(teacher_logits, student_logits, temperature)
 
 
+@gallery.wrong("distillation_loss", "student-not-softened")
 def d_sharp_student(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = F.log_softmax(s, -1), F.softmax(t / temperature, -1)
     return F.kl_div(q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "teacher-not-softened")
 def d_sharp_teacher(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = F.log_softmax(s / temperature, -1), F.softmax(t, -1)
     return F.kl_div(q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "multiplied")
 def d_times(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     return F.kl_div(*d_parts(s, t, 1 / temperature), reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "mean-over-vocabulary")
 def d_mean(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     return F.kl_div(*d_parts(s, t, temperature), reduction="none").mean() * temperature**2
 
 
+@gallery.wrong("distillation_loss", "summed")
 def d_sum(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     return F.kl_div(*d_parts(s, t, temperature), reduction="sum") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "cross-entropy")
 def d_crossed(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     return F.cross_entropy(s / temperature, F.softmax(t / temperature, -1)) * temperature**2
 
 
+@gallery.wrong("distillation_loss", "hard-labels")
 def d_labels(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     return F.cross_entropy(s / temperature, t.argmax(-1)) * temperature**2
 
 
+@gallery.wrong("distillation_loss", "squares-of-logits")
 def d_mse(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     return ((s / temperature - t / temperature) ** 2).sum(-1).mean() * temperature**2
 
 
+@gallery.wrong("distillation_loss", "log-of-softmax")
 def d_softmax_log(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q = torch.log(torch.softmax(s / temperature, -1))
@@ -138,36 +159,42 @@ def d_softmax_log(student_logits, teacher_logits, temperature):
     return F.kl_div(q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "student-without-log")
 def d_no_log(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = torch.softmax(s / temperature, -1), torch.softmax(t / temperature, -1)
     return F.kl_div(q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "teacher-as-logarithms")
 def d_two_logs(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = F.log_softmax(s / temperature, -1), F.log_softmax(t / temperature, -1)
     return F.kl_div(q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "ruled-out-is-nan")
 def d_log_target(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = F.log_softmax(s / temperature, -1), F.log_softmax(t / temperature, -1)
     return F.kl_div(q, p, reduction="batchmean", log_target=True) * temperature**2
 
 
+@gallery.wrong("distillation_loss", "softmax-over-tokens")
 def d_dim_zero(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = F.log_softmax(s / temperature, 0), F.softmax(t / temperature, 0)
     return F.kl_div(q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "in-the-logits-dtype")
 def d_bf16(student_logits, teacher_logits, temperature):
     checked(student_logits, teacher_logits, temperature)
     q, p = d_parts(student_logits, teacher_logits, temperature)
     return (torch.xlogy(p, p) - p * q).sum(-1).mean() * temperature**2
 
 
+@gallery.wrong("distillation_loss", "shapes-unchecked")
 def d_stretched(student_logits, teacher_logits, temperature):
     if temperature <= 0 or student_logits.shape[0] == 0:
         raise ValueError("temperature")
@@ -175,6 +202,7 @@ def d_stretched(student_logits, teacher_logits, temperature):
     return (torch.xlogy(p, p) - p * q).sum(dim=-1).mean() * temperature**2
 
 
+@gallery.wrong("distillation_loss", "empty-unchecked")
 def d_empty(student_logits, teacher_logits, temperature):
     if temperature <= 0 or student_logits.shape != teacher_logits.shape:
         raise ValueError("temperature")
@@ -182,18 +210,21 @@ def d_empty(student_logits, teacher_logits, temperature):
     return (torch.xlogy(p, p) - p * q).sum(dim=-1).mean() * temperature**2
 
 
+@gallery.wrong("distillation_loss", "temperature-unchecked")
 def d_any_temperature(student_logits, teacher_logits, temperature):
     checked(student_logits, teacher_logits, 1.0)
     q, p = d_parts(student_logits.float(), teacher_logits.float(), temperature)
     return (torch.xlogy(p, p) - p * q).sum(dim=-1).mean() * temperature**2
 
 
+@gallery.wrong("distillation_loss", "infinite-where-rounded-to-zero")
 def d_distributions(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = Categorical(logits=s / temperature), Categorical(logits=t / temperature)
     return temperature**2 * kl_divergence(p, q).mean()
 
 
+@gallery.wrong("distillation_loss")
 def d_floor(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     q, p = (torch.softmax(x / temperature, -1) for x in (s, t))
@@ -201,6 +232,7 @@ def d_floor(student_logits, teacher_logits, temperature):
     return F.kl_div(log_q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "exp-overflows")
 def d_naive_sum(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     z = s / temperature
@@ -209,6 +241,7 @@ def d_naive_sum(student_logits, teacher_logits, temperature):
     return F.kl_div(log_q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "softmax-of-plain-exponentials")
 def d_naive_softmax(student_logits, teacher_logits, temperature):
     s, t = checked(student_logits, teacher_logits, temperature)
     powers = torch.exp(s / temperature)
@@ -217,15 +250,18 @@ def d_naive_softmax(student_logits, teacher_logits, temperature):
     return F.kl_div(log_q, p, reduction="batchmean") * temperature**2
 
 
+@gallery.wrong("distillation_loss", "no-gradient")
 def d_item(student_logits, teacher_logits, temperature):
     return torch.tensor(d_hinton(student_logits, teacher_logits, temperature).item())
 
 
+@gallery.wrong("distillation_loss", "no-gradient")
 @torch.no_grad()
 def d_no_grad(student_logits, teacher_logits, temperature):
     return d_by_hand(student_logits, teacher_logits, temperature)
 
 
+@gallery.wrong("distillation_loss")
 def d_symmetric(student_logits, teacher_logits, temperature):
     there = d_hinton(student_logits, teacher_logits, temperature)
     return (there + d_hinton(teacher_logits, student_logits, temperature)) / 2
@@ -241,6 +277,7 @@ def numbers_of(models):
     return models
 
 
+@gallery.right("pareto_frontier")
 def f_sweep(models):
     numbers_of(models)
     best, out = None, []
@@ -251,6 +288,7 @@ def f_sweep(models):
     return out
 
 
+@gallery.right("pareto_frontier")
 def f_loops(models, beaten=None, key=lambda pair: pair[0]):
     numbers_of(models)
     out = []
@@ -267,6 +305,7 @@ def f_loops(models, beaten=None, key=lambda pair: pair[0]):
     return sorted(out, key=lambda n: key(models[n])) if key else out
 
 
+@gallery.right("pareto_frontier")
 def f_pairs(models):
     if any(x != x for pair in models.values() for x in pair):
         raise ValueError("nan")
@@ -275,6 +314,7 @@ def f_pairs(models):
     return [name for pair in sorted(front) for name, mine in models.items() if mine == pair]
 
 
+@gallery.wrong("pareto_frontier", "best-only")
 def f_best(models):
     numbers_of(models)
     if not models:
@@ -284,6 +324,7 @@ def f_best(models):
     return [n for n, pair in models.items() if pair == (fastest, top)]
 
 
+@gallery.wrong("pareto_frontier", "fastest-only")
 def f_fastest(models):
     numbers_of(models)
     if not models:
@@ -292,11 +333,13 @@ def f_fastest(models):
     return [n for n, (ms, q) in models.items() if (ms, -q) == quick]
 
 
+@gallery.wrong("pareto_frontier", "both-ends-only")
 def f_ends(models):
     first = f_fastest(models)
     return first + [name for name in f_best(models) if name not in first]
 
 
+@gallery.wrong("pareto_frontier", "best-ratio")
 def f_ratio(models):
     numbers_of(models)
     if not models:
@@ -306,15 +349,18 @@ def f_ratio(models):
     return sorted(found, key=lambda n: models[n][0])
 
 
+@gallery.wrong("pareto_frontier", "better-in-both")
 def f_strict(models):
     return f_loops(models, lambda oms, oq, ms, q: oms < ms and oq > q,
                    key=lambda pair: (pair[0], -pair[1]))  # fmt: skip
 
 
+@gallery.wrong("pareto_frontier", "equals-beat-each-other")
 def f_weak(models):
     return f_loops(models, lambda oms, oq, ms, q: oms <= ms and oq >= q)
 
 
+@gallery.wrong("pareto_frontier", "first-of-equals")
 def f_first_equal(models):
     seen, out = set(), []
     for name in f_sweep(models):
@@ -324,6 +370,7 @@ def f_first_equal(models):
     return out
 
 
+@gallery.wrong("pareto_frontier", "next-only")
 def f_neighbour(models):
     numbers_of(models)
     names = sorted(models, key=lambda n: (models[n][0], -models[n][1]))
@@ -334,6 +381,7 @@ def f_neighbour(models):
     return out
 
 
+@gallery.wrong("pareto_frontier", "on-the-hull-only")
 def f_hull(models):
     names = f_sweep(models)
     out = []
@@ -350,6 +398,7 @@ def f_hull(models):
     return out
 
 
+@gallery.wrong("pareto_frontier", "slow-is-good")
 def f_slow(models):
     return f_loops(
         models, lambda oms, oq, ms, q: oms >= ms and oq >= q and (oms > ms or oq > q),
@@ -357,6 +406,7 @@ def f_slow(models):
     )  # fmt: skip
 
 
+@gallery.wrong("pareto_frontier", "poor-is-good")
 def f_low(models):
     return f_loops(
         models, lambda oms, oq, ms, q: oms <= ms and oq <= q and (oms < ms or oq < q),
@@ -364,14 +414,17 @@ def f_low(models):
     )  # fmt: skip
 
 
+@gallery.wrong("pareto_frontier", "as-given")
 def f_given(models):
     return f_loops(models, key=None)
 
 
+@gallery.wrong("pareto_frontier", "slowest-first")
 def f_best_first(models):
     return f_loops(models, key=lambda pair: -pair[0])
 
 
+@gallery.wrong("pareto_frontier", "nan-unchecked")
 def f_nan(models):
     out = []
     for name, (ms, q) in sorted(models.items(), key=lambda kv: (kv[1][0], -kv[1][1])):
@@ -380,6 +433,7 @@ def f_nan(models):
     return out
 
 
+@gallery.wrong("pareto_frontier")
 def f_dict(models):
     return {name: models[name] for name in f_loops(models)}
 
@@ -407,16 +461,19 @@ def fit(c, parameters, bits, tokens, memory_gib, overhead_gib, **other):
     return {"weights": weights, "cache": cache, "fits": fits != other.get("turned", False)}
 
 
+@gallery.right("memory_fit")
 def m_right(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib)
 
 
+@gallery.right("memory_fit")
 def m_left(config, parameters, bits, tokens, memory_gib, overhead_gib):
     found = fit(config, parameters, bits, tokens, memory_gib, overhead_gib)
     free = (memory_gib - overhead_gib) * 2**30 - found["weights"] - found["cache"]
     return {"weights": round(found["weights"]), "cache": found["cache"], "fits": free >= 0}
 
 
+@gallery.right("memory_fit")
 def m_gib(config, parameters, bits, tokens, memory_gib, overhead_gib):
     if bits <= 0:
         raise ValueError(f"{bits} bits")
@@ -430,168 +487,110 @@ def m_gib(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return {"fits": not needed > memory_gib, "weights": weights, "cache": float(cache)}
 
 
+@gallery.wrong("memory_fit", "bits-as-bytes")
 def m_bits(config, parameters, bits, tokens, memory_gib, overhead_gib):
     a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
     return fit(*a, weights=parameters * bits)
 
 
+@gallery.wrong("memory_fit", "bits-floored")
 def m_floor(config, parameters, bits, tokens, memory_gib, overhead_gib):
     a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
     return fit(*a, weights=parameters * math.floor(bits / 8))
 
 
+@gallery.wrong("memory_fit", "whole-bits")
 def m_int(config, parameters, bits, tokens, memory_gib, overhead_gib):
     a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
     return fit(*a, weights=parameters * math.floor(bits) / 8)
 
 
+@gallery.wrong("memory_fit", "gb-for-gib")
 def m_gb(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, gib=1e9)
 
 
+@gallery.wrong("memory_fit", "half-the-cache")
 def m_keys(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, vectors=1)
 
 
+@gallery.wrong("memory_fit", "half-the-cache")
 def m_one_byte(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, number=1)
 
 
+@gallery.wrong("memory_fit", "twice-the-cache")
 def m_float32(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, number=4)
 
 
+@gallery.wrong("memory_fit", "hidden-size-cached")
 def m_whole_hidden(config, parameters, bits, tokens, memory_gib, overhead_gib):
     whole = {**config, "num_key_value_heads": 1, "head_dim": config["hidden_size"]}
     return fit(whole, parameters, bits, tokens, memory_gib, overhead_gib)
 
 
+@gallery.wrong("memory_fit", "head-dim-of-key-value-heads")
 def m_long_heads(config, parameters, bits, tokens, memory_gib, overhead_gib):
     size = config.get("head_dim") or config["hidden_size"] // config["num_key_value_heads"]
     a = (parameters, bits, tokens, memory_gib, overhead_gib)
     return fit({**config, "head_dim": size}, *a)
 
 
+@gallery.wrong("memory_fit", "cache-in-the-weights-bits")
 def m_quantized_cache(config, parameters, bits, tokens, memory_gib, overhead_gib):
     a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
     return fit(*a, number=bits / 8)
 
 
+@gallery.wrong("memory_fit", "query-heads")
 def m_heads(config, parameters, bits, tokens, memory_gib, overhead_gib):
     a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
     return fit(*a, heads="num_attention_heads")
 
 
+@gallery.wrong("memory_fit", "head-dim-computed")
 def m_computed(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, computed=True)
 
 
+@gallery.wrong("memory_fit", "one-layer")
 def m_layer(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, layers=1)
 
 
+@gallery.wrong("memory_fit", "cache-of-one-token")
 def m_token(config, parameters, bits, tokens, memory_gib, overhead_gib):
     a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
     return fit(*a, one_token=True)
 
 
+@gallery.wrong("memory_fit", "cache-not-added")
 def m_no_cache(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, no_cache=True)
 
 
+@gallery.wrong("memory_fit", "overhead-forgotten")
 def m_no_overhead(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, no_overhead=True)
 
 
+@gallery.wrong("memory_fit", "exact-fit-refused")
 def m_strict(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, strict=True)
 
 
+@gallery.wrong("memory_fit", "turned-round")
 def m_turned(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, turned=True)
 
 
+@gallery.wrong("memory_fit", "bits-unchecked")
 def m_unchecked(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, check=False)
 
 
+@gallery.wrong("memory_fit")
 def m_bool(config, parameters, bits, tokens, memory_gib, overhead_gib):
     return m_right(config, parameters, bits, tokens, memory_gib, overhead_gib)["fits"]
-
-
-RIGHT = {
-    "distillation_loss": [d_hinton, d_by_hand, d_one_by_one, d_torch_log_target],
-    "pareto_frontier": [f_sweep, f_loops, f_pairs],
-    "memory_fit": [m_right, m_left, m_gib],
-}
-WRONG = {
-    "distillation_loss": {
-        d_no_square: "no-t-squared",
-        d_one_t: "t-once",
-        d_over_square: "divided-by-t-squared",
-        d_swapped: "reversed",
-        d_sharp_student: "student-not-softened",
-        d_sharp_teacher: "teacher-not-softened",
-        d_times: "multiplied",
-        d_mean: "mean-over-vocabulary",
-        d_sum: "summed",
-        d_crossed: "cross-entropy",
-        d_labels: "hard-labels",
-        d_mse: "squares-of-logits",
-        d_softmax_log: "log-of-softmax",
-        d_no_log: "student-without-log",
-        d_two_logs: "teacher-as-logarithms",
-        d_log_target: "ruled-out-is-nan",
-        d_dim_zero: "softmax-over-tokens",
-        d_bf16: "in-the-logits-dtype",
-        d_stretched: "shapes-unchecked",
-        d_empty: "empty-unchecked",
-        d_any_temperature: "temperature-unchecked",
-        d_distributions: "infinite-where-rounded-to-zero",
-        d_naive_sum: "exp-overflows",
-        d_naive_softmax: "softmax-of-plain-exponentials",
-        d_item: "no-gradient",
-        d_no_grad: "no-gradient",
-        d_floor: None,
-        d_symmetric: None,
-    },
-    "pareto_frontier": {
-        f_best: "best-only",
-        f_fastest: "fastest-only",
-        f_ends: "both-ends-only",
-        f_ratio: "best-ratio",
-        f_strict: "better-in-both",
-        f_weak: "equals-beat-each-other",
-        f_first_equal: "first-of-equals",
-        f_neighbour: "next-only",
-        f_hull: "on-the-hull-only",
-        f_slow: "slow-is-good",
-        f_low: "poor-is-good",
-        f_given: "as-given",
-        f_best_first: "slowest-first",
-        f_nan: "nan-unchecked",
-        f_dict: None,
-    },
-    "memory_fit": {
-        m_bits: "bits-as-bytes",
-        m_floor: "bits-floored",
-        m_int: "whole-bits",
-        m_gb: "gb-for-gib",
-        m_keys: "half-the-cache",
-        m_one_byte: "half-the-cache",
-        m_float32: "twice-the-cache",
-        m_whole_hidden: "hidden-size-cached",
-        m_long_heads: "head-dim-of-key-value-heads",
-        m_quantized_cache: "cache-in-the-weights-bits",
-        m_heads: "query-heads",
-        m_computed: "head-dim-computed",
-        m_layer: "one-layer",
-        m_token: "cache-of-one-token",
-        m_no_cache: "cache-not-added",
-        m_no_overhead: "overhead-forgotten",
-        m_strict: "exact-fit-refused",
-        m_turned: "turned-round",
-        m_unchecked: "bits-unchecked",
-        m_bool: None,
-    },
-}

@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 00 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/start_here.py. WRONG names the mistake that
-must be diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import re
 import numpy as np
 import torch
 
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
+
 # ---------------------------------------------------------------- share_right
 
 
+@gallery.right("share_right")
 def counting_up(answers, expected):
     if len(answers) == 0 or len(answers) != len(expected):
         raise ValueError("lengths")
@@ -24,6 +29,7 @@ def counting_up(answers, expected):
     return right / len(answers)
 
 
+@gallery.right("share_right")
 def with_mean(answers, expected):
     if len(answers) != len(expected):
         raise ValueError("lengths")
@@ -32,6 +38,7 @@ def with_mean(answers, expected):
     return float(np.mean([a.strip() == e.strip() for a, e in zip(answers, expected, strict=True)]))
 
 
+@gallery.right("share_right")
 def with_map(answers, expected):
     answers, expected = list(map(str.strip, answers)), list(map(str.strip, expected))
     if not answers or len(expected) != len(answers):
@@ -39,42 +46,50 @@ def with_map(answers, expected):
     return sum(map(str.__eq__, answers, expected)) / len(answers)
 
 
+@gallery.wrong("share_right", "a-count")
 def only_the_sum(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
     return sum(a.strip() == e.strip() for a, e in zip(answers, expected, strict=True))
 
 
+@gallery.wrong("share_right", "a-count")
 def the_text_of_the_lesson(answers, expected):
     return sum(map(str.__eq__, answers, expected))
 
 
+@gallery.wrong("share_right", "percent")
 def in_percent(answers, expected):
     return 100 * counting_up(answers, expected)
 
 
+@gallery.wrong("share_right", "whole-division")
 def floored(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
     return len([1 for a, e in zip(answers, expected) if a.strip() == e.strip()]) // len(answers)  # noqa: B905
 
 
+@gallery.wrong("share_right", "share-of-wrong")
 def error_rate(answers, expected):
     return 1 - counting_up(answers, expected)
 
 
+@gallery.wrong("share_right", "spaces-count")
 def unstripped(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
     return sum(a == e for a, e in zip(answers, expected, strict=True)) / len(answers)
 
 
+@gallery.wrong("share_right", "one-side-stripped")
 def stripped_left_side(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
     return sum(a.strip() == e for a, e in zip(answers, expected, strict=True)) / len(answers)
 
 
+@gallery.wrong("share_right", "only-expected-stripped")
 def stripped_right_side(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
@@ -83,6 +98,7 @@ def stripped_right_side(answers, expected):
     )
 
 
+@gallery.wrong("share_right", "only-spaces-stripped")
 def without_blanks(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
@@ -92,6 +108,7 @@ def without_blanks(answers, expected):
     return sum(hits) / len(hits)
 
 
+@gallery.right("share_right")
 def with_regex(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
@@ -99,6 +116,7 @@ def with_regex(answers, expected):
     return sum(a == b for a, b in zip(*tidy, strict=True)) / len(answers)
 
 
+@gallery.wrong("share_right", "all-spaces-gone")
 def no_spaces(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
@@ -108,6 +126,7 @@ def no_spaces(answers, expected):
     return sum(same) / len(same)
 
 
+@gallery.wrong("share_right", "contains")
 def substring(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
@@ -116,10 +135,12 @@ def substring(answers, expected):
     )
 
 
+@gallery.wrong("share_right", "case-ignored")
 def lowered(answers, expected):
     return counting_up([a.lower() for a in answers], [e.lower() for e in expected])
 
 
+@gallery.wrong("share_right", "any-place")
 def anywhere(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
@@ -127,22 +148,26 @@ def anywhere(answers, expected):
     return len([a for a in answers if a.strip() in stripped]) / len(stripped)
 
 
+@gallery.wrong("share_right", "lengths-unchecked")
 def zipped_short(answers, expected):
     if not answers:
         raise ValueError
     return sum(a.strip() == e.strip() for a, e in zip(answers, expected)) / len(answers)  # noqa: B905
 
 
+@gallery.wrong("share_right", "empty-is-zero")
 def zero_for_none(answers, expected):
     if answers == [] == expected:
         return 0.0
     return counting_up(answers, expected)
 
 
+@gallery.wrong("share_right")
 def past_the_end(answers, expected):
     return answers[len(answers)]
 
 
+@gallery.wrong("share_right")
 def forgot_return(answers, expected):
     counting_up(answers, expected)
 
@@ -150,6 +175,7 @@ def forgot_return(answers, expected):
 # ---------------------------------------------------------------- prompt_with
 
 
+@gallery.right("prompt_with")
 def with_if(passage, question):
     passage = passage.strip()
     if passage == "":
@@ -157,47 +183,57 @@ def with_if(passage, question):
     return passage + "\nQ: " + question + "\nA: "
 
 
+@gallery.right("prompt_with")
 def with_lstrip(passage, question):
     return f"{passage.strip()}\nQ: {question}\nA: ".lstrip("\n")
 
 
+@gallery.wrong("prompt_with", "question-first")
 def question_on_top(passage, question):
     text = passage.strip()
     return f"Q: {question}\n{text}\nA: " if text else with_if("", question)
 
 
+@gallery.wrong("prompt_with", "one-line")
 def all_in_one_line(passage, question):
     return with_if(passage, question) if not passage.strip() else (
         passage.strip() + " Q: " + question + " A: "
     )  # fmt: skip
 
 
+@gallery.wrong("prompt_with", "no-passage")
 def forgets_passage(passage, question):
     return f"Q: {question}\nA: "
 
 
+@gallery.wrong("prompt_with", "no-answer-line")
 def stops_early(passage, question):
     return with_if(passage, question).removesuffix("A: ")
 
 
+@gallery.wrong("prompt_with", "no-space-after-a")
 def bare_a(passage, question):
     return with_if(passage, question).rstrip()
 
 
+@gallery.wrong("prompt_with", "line-after-a")
 def newline_at_the_end(passage, question):
     return with_if(passage, question) + "\n"
 
 
+@gallery.wrong("prompt_with", "passage-as-it-is")
 def raw_passage(passage, question):
     if not passage.strip():
         return with_if("", question)
     return passage + "\nQ: " + question + "\nA: "
 
 
+@gallery.wrong("prompt_with", "empty-line")
 def always_a_line(passage, question):
     return f"{passage.strip()}\nQ: {question}\nA: "
 
 
+@gallery.wrong("prompt_with")
 def keeps_only_one_line(passage, question):
     return with_if(" ".join(passage.split()), question)
 
@@ -205,6 +241,7 @@ def keeps_only_one_line(passage, question):
 # ---------------------------------------------------------------- share_changed
 
 
+@gallery.right("share_changed")
 def with_lists(before, after):
     if sorted(before) != sorted(after):
         raise ValueError("names")
@@ -217,6 +254,7 @@ def with_lists(before, after):
     return changed / total
 
 
+@gallery.right("share_changed")
 def with_flat_tensors(before, after):
     if set(before) != set(after) or any(before[k].size() != after[k].size() for k in before):
         raise ValueError
@@ -230,49 +268,58 @@ def checked(before, after):
         raise ValueError
 
 
+@gallery.wrong("share_changed", "mean-of-shares")
 def per_tensor(before, after):
     checked(before, after)
     return float(np.mean([(before[k] != after[k]).float().mean().item() for k in before]))
 
 
+@gallery.wrong("share_changed", "tensors")
 def by_tensor(before, after):
     checked(before, after)
     return sum((before[k] != after[k]).any().item() for k in before) / len(before)
 
 
+@gallery.wrong("share_changed", "tolerance")
 def all_close(before, after):
     checked(before, after)
     far = [(~torch.isclose(before[k], after[k])).sum().item() for k in before]
     return sum(far) / sum(v.numel() for v in before.values())
 
 
+@gallery.wrong("share_changed", "unchanged")
 def same(before, after):
     return 1 - with_lists(before, after)
 
 
+@gallery.wrong("share_changed", "magnitudes")
 def absolute(before, after):
     checked(before, after)
     changed = sum((before[k].abs() != after[k].abs()).sum().item() for k in before)
     return changed / sum(v.numel() for v in before.values())
 
 
+@gallery.wrong("share_changed", "how-far")
 def distance(before, after):
     checked(before, after)
     moved = sum((before[k].float() - after[k].float()).abs().sum().item() for k in before)
     return moved / sum(v.numel() for v in before.values())
 
 
+@gallery.wrong("share_changed", "count")
 def how_many(before, after):
     checked(before, after)
     return sum((before[k] != after[k]).sum().item() for k in before)
 
 
+@gallery.wrong("share_changed", "by-position")
 def in_order(before, after):
     checked(before, after)
     pairs = list(zip(before.values(), after.values(), strict=True))
     return sum((a != b).sum().item() for a, b in pairs) / sum(a.numel() for a, _ in pairs)
 
 
+@gallery.wrong("share_changed", "names-unchecked")
 def common_names(before, after):
     names = before.keys() & after.keys()
     if any(before[k].shape != after[k].shape for k in names):
@@ -281,6 +328,7 @@ def common_names(before, after):
     return sum((before[k] != after[k]).sum().item() for k in names) / total
 
 
+@gallery.wrong("share_changed", "shapes-unchecked")
 def broadcast(before, after):
     if set(before) != set(after):
         raise ValueError
@@ -288,59 +336,8 @@ def broadcast(before, after):
     return changed / sum(v.numel() for v in before.values())
 
 
+@gallery.wrong("share_changed")
 def only_the_first(before, after):
     checked(before, after)
     name = next(iter(before))
     return (before[name] != after[name]).float().mean().item()
-
-
-RIGHT = {
-    "share_right": [counting_up, with_mean, with_map, with_regex],
-    "prompt_with": [with_if, with_lstrip],
-    "share_changed": [with_lists, with_flat_tensors],
-}
-WRONG = {
-    "share_right": {
-        only_the_sum: "a-count",
-        the_text_of_the_lesson: "a-count",
-        in_percent: "percent",
-        floored: "whole-division",
-        error_rate: "share-of-wrong",
-        unstripped: "spaces-count",
-        stripped_left_side: "one-side-stripped",
-        stripped_right_side: "only-expected-stripped",
-        without_blanks: "only-spaces-stripped",
-        no_spaces: "all-spaces-gone",
-        substring: "contains",
-        lowered: "case-ignored",
-        anywhere: "any-place",
-        zipped_short: "lengths-unchecked",
-        zero_for_none: "empty-is-zero",
-        past_the_end: None,
-        forgot_return: None,
-    },
-    "prompt_with": {
-        question_on_top: "question-first",
-        all_in_one_line: "one-line",
-        forgets_passage: "no-passage",
-        stops_early: "no-answer-line",
-        bare_a: "no-space-after-a",
-        newline_at_the_end: "line-after-a",
-        raw_passage: "passage-as-it-is",
-        always_a_line: "empty-line",
-        keeps_only_one_line: None,
-    },
-    "share_changed": {
-        per_tensor: "mean-of-shares",
-        by_tensor: "tensors",
-        all_close: "tolerance",
-        same: "unchanged",
-        absolute: "magnitudes",
-        distance: "how-far",
-        how_many: "count",
-        in_order: "by-position",
-        common_names: "names-unchecked",
-        broadcast: "shapes-unchecked",
-        only_the_first: None,
-    },
-}

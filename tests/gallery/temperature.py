@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 05 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/temperature.py. WRONG names the mistake that
-must be diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
+
 # ---------------------------------------------------------------- apply_temperature, right
 
 
+@gallery.right("apply_temperature")
 def with_functional(logits, temperature):
     if temperature < 0:
         raise ValueError("no")
@@ -23,6 +28,7 @@ def with_functional(logits, temperature):
     return F.softmax(logits.to(torch.float32) / temperature, -1)
 
 
+@gallery.right("apply_temperature")
 def with_numpy(logits, temperature):
     if temperature < 0:
         raise ValueError(f"temperature {temperature} is negative")
@@ -36,6 +42,7 @@ def with_numpy(logits, temperature):
     return torch.from_numpy(out).float()
 
 
+@gallery.right("apply_temperature")
 def with_loops(logits, temperature):
     if temperature < 0:
         raise ValueError
@@ -52,6 +59,7 @@ def with_loops(logits, temperature):
     return torch.tensor(rows, dtype=torch.float32).reshape(logits.shape)
 
 
+@gallery.right("apply_temperature")
 def recursive(logits, temperature):
     if logits.dim() > 1:
         return torch.stack([recursive(row, temperature) for row in logits])
@@ -69,6 +77,7 @@ class Subtle(ValueError):
     pass
 
 
+@gallery.right("apply_temperature")
 def chatty(logits, temperature):
     import warnings
 
@@ -84,10 +93,12 @@ def chatty(logits, temperature):
 # ---------------------------------------------------------------- apply_temperature, wrong
 
 
+@gallery.wrong("apply_temperature", "zero-division")
 def t_obvious(logits, temperature):
     return F.softmax(logits / temperature, dim=-1)
 
 
+@gallery.wrong("apply_temperature", "zero-division")
 def t_obvious_float(logits, temperature):
     if temperature < 0:
         raise ValueError
@@ -96,11 +107,13 @@ def t_obvious_float(logits, temperature):
     return scaled.exp() / scaled.exp().sum(-1, keepdim=True)
 
 
+@gallery.wrong("apply_temperature", "zero-division")
 def t_naive_everything(logits, temperature):
     weights = torch.exp(logits / temperature)
     return weights / weights.sum(dim=-1, keepdim=True)
 
 
+@gallery.wrong("apply_temperature", "overflow")
 def t_naive_zero_done(logits, temperature):
     if temperature == 0:
         return F.one_hot(logits.argmax(-1), logits.shape[-1]).float()
@@ -108,11 +121,13 @@ def t_naive_zero_done(logits, temperature):
     return weights / torch.sum(weights, -1, keepdim=True)
 
 
+@gallery.wrong("apply_temperature", "divided-after-softmax")
 def t_power_after(logits, temperature):
     probs = F.softmax(logits.float(), -1)
     return probs * (1 / temperature) if temperature > 0 else probs
 
 
+@gallery.wrong("apply_temperature", "renormalised-after-softmax")
 def t_twice(logits, temperature):
     if temperature <= 0:
         return with_functional(logits, temperature)
@@ -120,20 +135,24 @@ def t_twice(logits, temperature):
     return F.softmax(probs / temperature, -1)
 
 
+@gallery.wrong("apply_temperature", "multiplied")
 def t_times(logits, temperature):
     return torch.softmax(temperature * logits.float(), dim=-1)
 
 
+@gallery.wrong("apply_temperature", "temperature-ignored")
 def t_forgot(logits, temperature):
     return torch.nn.functional.softmax(logits.to(torch.float32), dim=-1)
 
 
+@gallery.wrong("apply_temperature", "temperature-ignored")
 def t_plus(logits, temperature):
     if temperature < 0:
         raise ValueError
     return torch.softmax(logits.float() + temperature, dim=-1)
 
 
+@gallery.wrong("apply_temperature", "wrong-dimension")
 def t_dim0(logits, temperature):
     if temperature < 0:
         raise ValueError
@@ -144,6 +163,7 @@ def t_dim0(logits, temperature):
     return e / e.sum(dim=0)
 
 
+@gallery.wrong("apply_temperature", "flattened")
 def t_sum_of_all(logits, temperature):
     if temperature < 0:
         raise ValueError
@@ -153,22 +173,26 @@ def t_sum_of_all(logits, temperature):
     return e / e.sum()
 
 
+@gallery.wrong("apply_temperature", "log-probabilities")
 def t_log(logits, temperature):
     return F.log_softmax(logits.float() / max(temperature, 1e-6), dim=-1)
 
 
+@gallery.wrong("apply_temperature", "ties-shared")
 def t_epsilon(logits, temperature):
     if temperature < 0:
         raise ValueError
     return F.softmax(logits.float() / (temperature + 1e-9), dim=-1)
 
 
+@gallery.wrong("apply_temperature", "ties-shared")
 def t_clamped(logits, temperature):
     if temperature < 0:
         raise ValueError
     return F.softmax(logits.float() / max(temperature, 1e-5), dim=-1)
 
 
+@gallery.wrong("apply_temperature", "every-tied-maximum")
 def t_equal_to_max(logits, temperature):
     if temperature < 0:
         raise ValueError
@@ -178,6 +202,7 @@ def t_equal_to_max(logits, temperature):
     return F.softmax(logits.float() / temperature, dim=-1)
 
 
+@gallery.wrong("apply_temperature", "changed-in-place")
 def t_div_(logits, temperature):
     if temperature < 0:
         raise ValueError
@@ -186,6 +211,7 @@ def t_div_(logits, temperature):
     return logits.div_(temperature).float().softmax(-1)
 
 
+@gallery.wrong("apply_temperature")
 def t_subtract_in_place(logits, temperature):
     if temperature < 0:
         raise ValueError
@@ -195,10 +221,12 @@ def t_subtract_in_place(logits, temperature):
     return F.softmax(logits.float() / temperature, dim=-1)
 
 
+@gallery.wrong("apply_temperature", "no-softmax")
 def t_logits(logits, temperature):
     return logits.float() / temperature
 
 
+@gallery.wrong("apply_temperature", "negative-allowed")
 def t_negative_fine(logits, temperature):
     if not temperature:
         return F.one_hot(logits.argmax(-1), logits.shape[-1]).float()
@@ -206,14 +234,17 @@ def t_negative_fine(logits, temperature):
     return (x - torch.logsumexp(x, -1, keepdim=True)).exp()
 
 
+@gallery.wrong("apply_temperature")
 def t_squared(logits, temperature):
     return torch.softmax(logits.float() / temperature**2, dim=-1)
 
 
+@gallery.wrong("apply_temperature")
 def t_argmax_index(logits, temperature):
     return logits.argmax(-1)
 
 
+@gallery.wrong("apply_temperature")
 def t_uniform(logits, temperature):
     return torch.full_like(logits, 1 / logits.shape[-1]).float()
 
@@ -221,6 +252,7 @@ def t_uniform(logits, temperature):
 # ---------------------------------------------------------------- top_p_filter, right
 
 
+@gallery.right("top_p_filter")
 def p_shift(logits, top_p):
     if top_p == 1:
         return logits.clone()
@@ -232,6 +264,7 @@ def p_shift(logits, top_p):
     return logits.masked_fill(torch.zeros_like(remove).scatter(-1, i, remove), -math.inf)
 
 
+@gallery.right("top_p_filter")
 def p_rank(logits, top_p):
     if top_p >= 1.0:
         return logits + 0
@@ -242,6 +275,7 @@ def p_rank(logits, top_p):
     return torch.where(rank < needed, logits, torch.tensor(-torch.inf))
 
 
+@gallery.right("top_p_filter")
 def p_numpy(logits, top_p):
     out = np.full(logits.shape, -np.inf, dtype=np.float32)
     flat, res = logits.numpy().reshape(-1, logits.shape[-1]), out.reshape(-1, logits.shape[-1])
@@ -254,6 +288,7 @@ def p_numpy(logits, top_p):
     return torch.from_numpy(out)
 
 
+@gallery.right("top_p_filter")
 def p_recursive(logits, top_p):
     if logits.dim() > 1:
         return torch.stack([p_recursive(row, top_p) for row in logits])
@@ -268,6 +303,7 @@ def p_recursive(logits, top_p):
     return kept
 
 
+@gallery.right("top_p_filter")
 def p_scatter_logits(logits, top_p):
     if top_p >= 1:
         return logits.clone()
@@ -282,12 +318,14 @@ def p_scatter_logits(logits, top_p):
 # ---------------------------------------------------------------- top_p_filter, wrong
 
 
+@gallery.wrong("top_p_filter", "crossing-token-dropped")
 def p_textbook_drop(logits, top_p):
     s, i = logits.sort(descending=True, dim=-1)
     keep = s.softmax(-1).cumsum(-1) <= top_p
     return logits.masked_fill(~keep.scatter(-1, i, keep), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "crossing-token-dropped-but-one")
 def p_drop_but_one(logits, top_p):
     s, i = logits.sort(descending=True, dim=-1)
     remove = s.softmax(-1).cumsum(-1) > top_p
@@ -295,6 +333,7 @@ def p_drop_but_one(logits, top_p):
     return logits.masked_fill(remove.scatter(-1, i, remove), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "one-too-many")
 def p_old_transformers(logits, top_p):
     if top_p >= 1:
         return logits.clone()
@@ -305,12 +344,14 @@ def p_old_transformers(logits, top_p):
     return logits.masked_fill(remove.scatter(-1, i, remove), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "not-sorted")
 def p_without_sort(logits, top_p):
     probs = logits.softmax(-1)
     before = probs.cumsum(-1) - probs
     return torch.where(before < top_p, logits, -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "least-probable-first")
 def p_upwards(logits, top_p):
     s, i = logits.sort(dim=-1)
     p = s.softmax(-1)
@@ -318,6 +359,7 @@ def p_upwards(logits, top_p):
     return logits.masked_fill(remove.scatter(-1, i, remove), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "left-in-sorted-order")
 def p_still_sorted(logits, top_p):
     s, _ = logits.sort(dim=-1, descending=True)
     p = s.softmax(-1)
@@ -326,6 +368,7 @@ def p_still_sorted(logits, top_p):
     return s.masked_fill(remove, -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "mask-in-sorted-order")
 def p_mask_sorted(logits, top_p):
     p = logits.softmax(-1).sort(dim=-1, descending=True).values
     outside = (p.cumsum(-1) - p) >= top_p
@@ -333,6 +376,7 @@ def p_mask_sorted(logits, top_p):
     return logits.masked_fill(outside, -torch.inf)
 
 
+@gallery.wrong("top_p_filter")
 def p_gather_for_scatter(logits, top_p):
     s, i = logits.sort(dim=-1, descending=True)
     p = s.softmax(-1)
@@ -341,6 +385,7 @@ def p_gather_for_scatter(logits, top_p):
     return logits.masked_fill(outside.gather(-1, i), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "first-row-for-all")
 def p_row_zero(logits, top_p):
     row = logits.reshape(-1, logits.shape[-1])[0]
     s, i = row.sort(descending=True)
@@ -352,6 +397,7 @@ def p_row_zero(logits, top_p):
     return out
 
 
+@gallery.wrong("top_p_filter", "emptied-at-zero")
 def p_nothing_left(logits, top_p):
     if top_p == 1:
         return logits.clone()
@@ -361,6 +407,7 @@ def p_nothing_left(logits, top_p):
     return logits.masked_fill(outside.scatter(-1, i, outside), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "all-ties-kept")
 def p_by_value(logits, top_p):
     if top_p >= 1:
         return logits.clone()
@@ -371,10 +418,12 @@ def p_by_value(logits, top_p):
     return torch.where(p >= cutoff, logits, -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "each-against-top-p")
 def p_each(logits, top_p):
     return torch.where(logits.softmax(-1) >= top_p, logits, -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "tail-lost-at-one")
 def p_forgot_one(logits, top_p):
     s, i = logits.sort(dim=-1, descending=True)
     p = s.softmax(-1)
@@ -382,6 +431,7 @@ def p_forgot_one(logits, top_p):
     return logits.masked_fill(outside.scatter(-1, i, outside), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "inverted")
 def p_wrong_way(logits, top_p):
     s, i = logits.sort(dim=-1, descending=True)
     p = s.softmax(-1)
@@ -390,26 +440,31 @@ def p_wrong_way(logits, top_p):
     return logits.masked_fill(inside.scatter(-1, i, inside), -torch.inf)
 
 
+@gallery.wrong("top_p_filter", "probabilities-returned")
 def p_gave_probabilities(logits, top_p):
     return torch.softmax(p_rank(logits, top_p), dim=-1)
 
 
+@gallery.wrong("top_p_filter", "zeros-for-minus-infinity")
 def p_zero_logits(logits, top_p):
     kept = p_rank(logits, top_p)
     return torch.where(kept == -torch.inf, torch.zeros(()), kept)
 
 
+@gallery.wrong("top_p_filter")
 def p_large_negative(logits, top_p):
     kept = p_rank(logits, top_p)
     return torch.where(kept == -torch.inf, torch.tensor(-1e9), kept)
 
 
+@gallery.wrong("top_p_filter")
 def p_in_place(logits, top_p):
     kept = p_rank(logits, top_p)
     logits[kept == -torch.inf] = -torch.inf
     return logits
 
 
+@gallery.wrong("top_p_filter", "nothing-filtered")
 def p_nothing(logits, top_p):
     return logits
 
@@ -417,18 +472,21 @@ def p_nothing(logits, top_p):
 # ---------------------------------------------------------------- min_p_filter, right
 
 
+@gallery.right("min_p_filter")
 def m_max(logits, min_p):
     p = F.softmax(logits, dim=-1)
     top, _ = p.max(-1, keepdim=True)
     return torch.where(p >= top * min_p, logits, float("-inf"))
 
 
+@gallery.right("min_p_filter")
 def m_numpy(logits, min_p):
     x = logits.numpy()
     p = np.exp(x - x.max(-1, keepdims=True))
     return torch.from_numpy(np.where(p < min_p, -np.inf, x).astype(np.float32))
 
 
+@gallery.right("min_p_filter")
 def m_loops(logits, min_p):
     out = logits.clone()
     flat = out.view(-1, logits.shape[-1])
@@ -441,11 +499,13 @@ def m_loops(logits, min_p):
     return out
 
 
+@gallery.right("min_p_filter")
 def m_ratio(logits, min_p):
     p = logits.softmax(-1)
     return logits.masked_fill(~(p / p.amax(-1, True) >= min_p), -torch.inf)
 
 
+@gallery.right("min_p_filter")
 def m_gap(logits, min_p):
     if min_p == 0:
         return logits.clone()
@@ -456,77 +516,92 @@ def m_gap(logits, min_p):
 # ---------------------------------------------------------------- min_p_filter, wrong
 
 
+@gallery.wrong("min_p_filter", "absolute-threshold")
 def m_absolute(logits, min_p):
     p = torch.softmax(logits, -1)
     return torch.where(p >= min_p, logits, -torch.inf)
 
 
+@gallery.wrong("min_p_filter", "absolute-threshold")
 def m_absolute_strict(logits, min_p):
     p = torch.softmax(logits, -1)
     return torch.where(p > min_p, logits, -torch.inf)
 
 
+@gallery.wrong("min_p_filter", "compared-logits")
 def m_on_logits(logits, min_p):
     best, _ = logits.max(-1, keepdim=True)
     return torch.where(logits >= best * min_p, logits, -torch.inf)
 
 
+@gallery.wrong("min_p_filter", "largest-logit-as-probability")
 def m_mixed(logits, min_p):
     p = logits.softmax(-1)
     return logits.masked_fill(p < logits.max(-1, keepdim=True).values * min_p, -torch.inf)
 
 
+@gallery.wrong("min_p_filter", "edge-dropped")
 def m_strict(logits, min_p):
     p = logits.softmax(-1)
     return torch.where(p > min_p * p.amax(-1, keepdim=True), logits, -torch.inf)
 
 
+@gallery.wrong("min_p_filter", "largest-of-the-batch")
 def m_batch_max(logits, min_p):
     p = F.softmax(logits, -1)
     return logits.masked_fill(p < p.max() * min_p, -math.inf)
 
 
+@gallery.wrong("min_p_filter", "subtracted")
 def m_minus(logits, min_p):
     p = F.softmax(logits, -1)
     return torch.where(p >= p.max(-1, keepdim=True)[0] - min_p, logits, -torch.inf)
 
 
+@gallery.wrong("min_p_filter", "nucleus-instead")
 def m_top_p(logits, min_p):
     return p_rank(logits, min_p)
 
 
+@gallery.wrong("min_p_filter", "inverted")
 def m_wrong_way(logits, min_p):
     p = F.softmax(logits, -1)
     return logits.masked_fill(p >= p.amax(-1, keepdim=True) * min_p, -math.inf)
 
 
+@gallery.wrong("min_p_filter", "probabilities-returned")
 def m_probabilities(logits, min_p):
     p = F.softmax(logits, -1)
     p = torch.where(p < p.amax(-1, keepdim=True) * min_p, 0.0, p)
     return p / p.sum(-1, keepdim=True)
 
 
+@gallery.wrong("min_p_filter", "zeros-for-minus-infinity")
 def m_zeros(logits, min_p):
     p = F.softmax(logits, -1)
     return torch.where(p < p.amax(-1, keepdim=True) * min_p, 0.0, logits)
 
 
+@gallery.wrong("min_p_filter")
 def m_column_max(logits, min_p):
     p = F.softmax(logits, -1)
     return logits.masked_fill(p < p.amax(0, keepdim=True) * min_p, -torch.inf)
 
 
+@gallery.wrong("min_p_filter")
 def m_no_keepdim(logits, min_p):
     p = F.softmax(logits, -1)
     return logits.masked_fill(p < p.amax(-1) * min_p, -torch.inf)
 
 
+@gallery.wrong("min_p_filter", "nothing-filtered")
 def m_result_lost(logits, min_p):
     p = F.softmax(logits, -1)
     logits.masked_fill(p < p.amax(-1, keepdim=True) * min_p, -torch.inf)
     return logits
 
 
+@gallery.wrong("min_p_filter")
 def m_mean(logits, min_p):
     p = F.softmax(logits, -1)
     return logits.masked_fill(p < p.mean(-1, keepdim=True) * min_p, -torch.inf)
@@ -546,6 +621,7 @@ def distribution(logits, temperature, top_k, top_p, min_p):
     return m_max(p_rank(x, top_p), min_p).softmax(-1)
 
 
+@gallery.right("sample_next")
 def s_searchsorted(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return torch.full(uniform.shape, int(logits.argmax()))
@@ -553,6 +629,7 @@ def s_searchsorted(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0
     return torch.searchsorted(cdf / cdf[-1], uniform, right=True)
 
 
+@gallery.right("sample_next")
 def s_loop(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return torch.tensor([logits.argmax().item()] * len(uniform))
@@ -571,6 +648,7 @@ def s_loop(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return torch.tensor(tokens)
 
 
+@gallery.right("sample_next")
 def s_numpy(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return torch.from_numpy(np.full(len(uniform), logits.numpy().argmax()))
@@ -580,6 +658,7 @@ def s_numpy(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return torch.from_numpy(ids[np.digitize(uniform.double().numpy(), edges[:-1] / edges[-1])])
 
 
+@gallery.right("sample_next")
 def s_upside_down(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(uniform.shape[0])
@@ -587,6 +666,7 @@ def s_upside_down(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.
     return len(logits) - 1 - torch.bucketize(uniform, cdf / cdf[-1], right=True)
 
 
+@gallery.right("sample_next")
 def s_kept_only(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if not temperature:
         return torch.ones(len(uniform), dtype=torch.long) * torch.argmax(logits)
@@ -606,22 +686,26 @@ def choose(p, uniform):
     return torch.searchsorted(cdf / cdf[-1], uniform, right=True)
 
 
+@gallery.wrong("sample_next", "always-the-largest")
 def s_argmax(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return torch.full((len(uniform),), logits.argmax().item())
 
 
+@gallery.wrong("sample_next", "temperature-ignored")
 def s_no_temperature(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     return choose(distribution(logits, 1.0, top_k, top_p, min_p), uniform)
 
 
+@gallery.wrong("sample_next", "temperature-multiplied")
 def s_times(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
     return choose(distribution(logits, 1 / temperature, top_k, top_p, min_p), uniform)
 
 
+@gallery.wrong("sample_next", "temperature-after-the-filters")
 def s_temperature_last(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -629,6 +713,7 @@ def s_temperature_last(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min
     return choose(with_functional(x, temperature), uniform)
 
 
+@gallery.wrong("sample_next", "top-p-before-top-k")
 def s_p_then_k(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -636,6 +721,7 @@ def s_p_then_k(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return choose(m_max(x, min_p).softmax(0), uniform)
 
 
+@gallery.wrong("sample_next", "min-p-before-top-p")
 def s_min_p_first(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -643,6 +729,7 @@ def s_min_p_first(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.
     return s_upside_down(p_rank(x, top_p), uniform, 1.0, 0, 1.0, 0.0)
 
 
+@gallery.wrong("sample_next", "filters-ignored")
 def s_unfiltered(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -650,6 +737,7 @@ def s_unfiltered(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0
     return choose(torch.softmax(logits / temperature, -1), uniform)
 
 
+@gallery.wrong("sample_next", "draws-of-its-own")
 def s_global_rng(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -658,10 +746,12 @@ def s_global_rng(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0
     return torch.multinomial(p, len(uniform), replacement=True, generator=generator)
 
 
+@gallery.wrong("sample_next", "never-greedy")
 def s_no_zero_case(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return choose(distribution(logits, temperature, top_k, top_p, min_p), uniform)
 
 
+@gallery.wrong("sample_next", "zero-draw-filtered")
 def s_left(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -669,6 +759,7 @@ def s_left(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return torch.searchsorted(cdf / cdf[-1], uniform)
 
 
+@gallery.wrong("sample_next", "one-token-too-far")
 def s_plus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -676,6 +767,7 @@ def s_plus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return torch.clamp(choose(p, uniform) + 1, 0, len(logits) - 1)
 
 
+@gallery.wrong("sample_next", "one-token-too-near")
 def s_minus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -683,6 +775,7 @@ def s_minus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0)
     return torch.relu(choose(p, uniform) - 1)
 
 
+@gallery.wrong("sample_next", "first-draw-for-all")
 def s_first_only(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -690,6 +783,7 @@ def s_first_only(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0
     return choose(p, uniform[0].reshape(1)).expand(len(uniform))
 
 
+@gallery.wrong("sample_next", "ranks-for-tokens")
 def s_rank(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -697,6 +791,7 @@ def s_rank(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return choose(p.sort(descending=True).values, uniform)
 
 
+@gallery.wrong("sample_next", "every-token-alike")
 def s_floor(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -704,6 +799,7 @@ def s_floor(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return ids[torch.floor(uniform * len(ids)).long().clamp(max=len(ids) - 1)]
 
 
+@gallery.wrong("sample_next", "not-renormalised")
 def s_unnormalised(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -712,6 +808,7 @@ def s_unnormalised(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0
     return torch.searchsorted(p.cumsum(0), uniform, right=True).clamp(max=len(logits) - 1)
 
 
+@gallery.wrong("sample_next", "falls-off-the-end")
 def s_off_the_end(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     if temperature == 0:
         return logits.argmax().repeat(len(uniform))
@@ -719,131 +816,37 @@ def s_off_the_end(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.
     return torch.bucketize(uniform, cdf, right=True)
 
 
+@gallery.wrong("sample_next")
 def s_int32(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     return s_searchsorted(logits, uniform, temperature, top_k, top_p, min_p).int()
 
 
+@gallery.wrong("sample_next", "draws-of-its-own")
 def s_sorted_draws(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     tokens = s_searchsorted(logits, uniform, temperature, top_k, top_p, min_p)
     return tokens.sort().values
 
 
+@gallery.wrong("sample_next")
 def s_default_is_cold(logits, uniform, temperature=0.0, top_k=0, top_p=1.0, min_p=0.0):
     return s_searchsorted(logits, uniform, temperature, top_k, top_p, min_p)
 
 
+@gallery.wrong("sample_next")
 def s_top_k_from_two(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     k = top_k if top_k > 1 else 0
     return s_searchsorted(logits, uniform, temperature, k, top_p, min_p)
 
 
+@gallery.wrong("sample_next")
 def s_top_k_minus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     k = max(top_k - 1, 1) if top_k else 0
     return s_searchsorted(logits, uniform, temperature, k, top_p, min_p)
 
 
-RIGHT = {
-    "apply_temperature": [with_functional, with_numpy, with_loops, recursive, chatty],
-    "top_p_filter": [p_shift, p_rank, p_numpy, p_recursive, p_scatter_logits],
-    "min_p_filter": [m_max, m_numpy, m_loops, m_ratio, m_gap],
-    "sample_next": [s_searchsorted, s_loop, s_numpy, s_upside_down, s_kept_only],
-}
-
-WRONG = {
-    "apply_temperature": {
-        t_obvious: "zero-division",
-        t_obvious_float: "zero-division",
-        t_naive_everything: "zero-division",
-        t_naive_zero_done: "overflow",
-        t_power_after: "divided-after-softmax",
-        t_twice: "renormalised-after-softmax",
-        t_times: "multiplied",
-        t_forgot: "temperature-ignored",
-        t_plus: "temperature-ignored",
-        t_dim0: "wrong-dimension",
-        t_sum_of_all: "flattened",
-        t_log: "log-probabilities",
-        t_epsilon: "ties-shared",
-        t_clamped: "ties-shared",
-        t_equal_to_max: "every-tied-maximum",
-        t_div_: "changed-in-place",
-        t_subtract_in_place: None,
-        t_logits: "no-softmax",
-        t_negative_fine: "negative-allowed",
-        t_squared: None,
-        t_argmax_index: None,
-        t_uniform: None,
-    },
-    "top_p_filter": {
-        p_textbook_drop: "crossing-token-dropped",
-        p_drop_but_one: "crossing-token-dropped-but-one",
-        p_old_transformers: "one-too-many",
-        p_without_sort: "not-sorted",
-        p_upwards: "least-probable-first",
-        p_still_sorted: "left-in-sorted-order",
-        p_mask_sorted: "mask-in-sorted-order",
-        p_gather_for_scatter: None,
-        p_row_zero: "first-row-for-all",
-        p_nothing_left: "emptied-at-zero",
-        p_by_value: "all-ties-kept",
-        p_each: "each-against-top-p",
-        p_forgot_one: "tail-lost-at-one",
-        p_wrong_way: "inverted",
-        p_gave_probabilities: "probabilities-returned",
-        p_zero_logits: "zeros-for-minus-infinity",
-        p_large_negative: None,
-        p_in_place: None,
-        p_nothing: "nothing-filtered",
-    },
-    "min_p_filter": {
-        m_absolute: "absolute-threshold",
-        m_absolute_strict: "absolute-threshold",
-        m_on_logits: "compared-logits",
-        m_mixed: "largest-logit-as-probability",
-        m_strict: "edge-dropped",
-        m_batch_max: "largest-of-the-batch",
-        m_minus: "subtracted",
-        m_top_p: "nucleus-instead",
-        m_wrong_way: "inverted",
-        m_probabilities: "probabilities-returned",
-        m_zeros: "zeros-for-minus-infinity",
-        m_column_max: None,
-        m_no_keepdim: None,
-        m_mean: None,
-        m_result_lost: "nothing-filtered",
-    },
-    "sample_next": {
-        s_argmax: "always-the-largest",
-        s_no_temperature: "temperature-ignored",
-        s_times: "temperature-multiplied",
-        s_temperature_last: "temperature-after-the-filters",
-        s_p_then_k: "top-p-before-top-k",
-        s_min_p_first: "min-p-before-top-p",
-        s_unfiltered: "filters-ignored",
-        s_global_rng: "draws-of-its-own",
-        s_no_zero_case: "never-greedy",
-        s_left: "zero-draw-filtered",
-        s_plus_one: "one-token-too-far",
-        s_minus_one: "one-token-too-near",
-        s_first_only: "first-draw-for-all",
-        s_rank: "ranks-for-tokens",
-        s_floor: "every-token-alike",
-        s_unnormalised: "not-renormalised",
-        s_off_the_end: "falls-off-the-end",
-        s_int32: None,
-        s_sorted_draws: "draws-of-its-own",
-        s_default_is_cold: None,
-        s_top_k_from_two: None,
-        s_top_k_minus_one: None,
-    },
-}
-
-
+@gallery.refused("top_p_filter")
 def p_by_library(logits, top_p):
     from transformers import TopPLogitsWarper
 
     ids = torch.zeros(1, 1, dtype=torch.long)
     return TopPLogitsWarper(top_p)(ids, logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
-
-
-REFUSED = {"top_p_filter": [p_by_library]}

@@ -26,7 +26,7 @@ TOPICS = {topic: gallery(topic) for topic in topics() if topic in HERE}
 
 def right_answers():
     for topic, module in TOPICS.items():
-        for challenge, functions in module.RIGHT.items():
+        for challenge, functions in module.gallery.right_answers.items():
             for function in functions:
                 yield pytest.param(
                     topic, challenge, function, id=f"{challenge}-{function.__name__}"
@@ -35,7 +35,7 @@ def right_answers():
 
 def wrong_answers():
     for topic, module in TOPICS.items():
-        for challenge, functions in module.WRONG.items():
+        for challenge, functions in module.gallery.wrong_answers.items():
             for function, mistake in functions.items():
                 name = f"{challenge}-{function.__name__}"
                 yield pytest.param(topic, challenge, function, mistake, id=name)
@@ -44,7 +44,7 @@ def wrong_answers():
 def refused_answers():
     """Those that leave the whole task to a library."""
     for topic, module in TOPICS.items():
-        for challenge, functions in getattr(module, "REFUSED", {}).items():
+        for challenge, functions in module.gallery.refused_answers.items():
             for function in functions:
                 yield pytest.param(
                     topic, challenge, function, id=f"{challenge}-{function.__name__}"
@@ -69,7 +69,7 @@ def test_a_wrong_answer_is_named(topic, challenge, function, mistake):
     assert verdict.mistake == mistake, str(verdict)
     assert verdict.line.startswith("line "), "the learner's own line is shown"
     if mistake:
-        assert verdict.message == known.mistake(mistake).message
+        assert verdict.message == known.find_mistake(mistake).message
 
 
 @pytest.mark.parametrize(("topic", "challenge", "function"), refused_answers())
@@ -87,6 +87,6 @@ def test_every_topic_has_a_gallery():
 def test_the_gallery_holds_an_answer_for_every_known_mistake():
     for topic, module in TOPICS.items():
         for name, challenge in challenges_of(topic).items():
-            met = set(module.WRONG[name].values())
+            met = set(module.gallery.wrong_answers[name].values())
             missing = {mistake.name for mistake in challenge.mistakes} - met
             assert not missing, f"{name}: {missing}"

@@ -51,8 +51,8 @@ def hand_ins(topic, challenges):
     """Learner by learner an answer to each challenge: the function, and how the gallery has it."""
     picked = {
         name: [
-            *spread(answers_of(topic, "RIGHT", name), RIGHT),
-            *spread(answers_of(topic, "WRONG", name), WRONG),
+            *spread(answers_of(topic, "right", name), RIGHT),
+            *spread(answers_of(topic, "wrong", name), WRONG),
         ]
         for name in challenges
     }
@@ -89,17 +89,26 @@ def source_of(topic):
     return Path(TOPICS[topic].__file__).read_text("utf-8")
 
 
-@cache
-def answers_of(topic, table, challenge):
-    """The functions in a table of the gallery, each with the expression that stands for it."""
-    for node in ast.parse(source_of(topic)).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == table:
-            keys = [ast.literal_eval(key) for key in node.value.keys]
-            listed = node.value.values[keys.index(challenge)]
-            written = listed.keys if isinstance(listed, ast.Dict) else listed.elts
-            functions = list(getattr(TOPICS[topic], table)[challenge])
-            return list(zip(functions, written, strict=True))
-    raise LookupError(f"the gallery of {topic} has no table {table}")
+def answers_of(topic, kind, challenge):
+    """The answers of a kind in the gallery, each with the expression that stands for it."""
+    functions = list(getattr(TOPICS[topic].gallery, f"{kind}_answers")[challenge])
+    start = f"gallery.{kind}({challenge!r}"
+    written = [
+        expression
+        for node in ast.parse(source_of(topic)).body
+        for call, expression in registrations(node)
+        if ast.unparse(call).startswith(start)
+    ]
+    return list(zip(functions, written, strict=True))
+
+
+def registrations(node):
+    """What a statement of a gallery registers: `gallery.right(…)` or another, and the answer."""
+    if isinstance(node, ast.FunctionDef):
+        for decorator in reversed(node.decorator_list):
+            yield decorator, ast.Name(node.name, ast.Load())
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        yield node.value.func, node.value.args[0]
 
 
 def notebook_with(lesson, answers):
@@ -122,7 +131,7 @@ def without_stub(cell, name):
 
 def written_as(source, expression, challenge):
     """The cells of an answer's helpers, and the text that defines it by the challenge's name."""
-    statements = [*ast.parse(source).body, *ast.parse("wanted = 0").body]
+    statements = [*map(unregistered, ast.parse(source).body), *ast.parse("wanted = 0").body]
     statements[-1].value = expression
     *kept, _ = (statements[index] for index in slice_for(["wanted"], statements))
     answer = f"{challenge} = {ast.unparse(expression)}"
@@ -135,15 +144,27 @@ def written_as(source, expression, challenge):
     return [text_of(node, source) for node in kept], answer
 
 
+def unregistered(node):
+    """A statement without what registers it, which needs the gallery."""
+    if isinstance(node, ast.FunctionDef):
+        node.decorator_list = [n for n in node.decorator_list if not of_gallery(n)]
+    return node
+
+
 def calls_itself(function):
     """Whether a function uses its own name, and so can't be given another without care."""
     return any(isinstance(n, ast.Name) and n.id == function.name for n in ast.walk(function))
 
 
 def text_of(node, source):
-    """A statement's own lines, with its decorators."""
-    first = min([node.lineno, *(n.lineno for n in getattr(node, "decorator_list", ()))])
+    """A statement's own lines, without what the gallery says of it."""
+    others = [n.lineno for n in getattr(node, "decorator_list", ()) if not of_gallery(n)]
+    first = min([node.lineno, *others])
     return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
+
+
+def of_gallery(decorator):
+    return ast.unparse(decorator).startswith("gallery.")
 
 
 def test_answers_are_written_as_a_learner_would_write_them():

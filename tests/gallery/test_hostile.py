@@ -14,8 +14,7 @@ import pytest
 
 from labkit import paths
 from labkit.challenges import challenges_of
-from labkit.course import solutions
-from labkit.grading import Outcome, remote
+from labkit.grading import Outcome, remote, solutions
 from labkit.grading.remote import Limits, Work, Zygote
 from labkit.grading.transport import Returned
 from labkit.grading.tries import Tries

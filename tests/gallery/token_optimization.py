@@ -1,7 +1,7 @@
 """Answers to the challenges of lesson 03 as people write them: right ones and wrong ones.
 
-Written apart from the imitations in labkit/challenges/token_optimization.py. WRONG names the
-mistake that must be diagnosed, or None where the general message has to do.
+Written apart from the imitations in labkit/challenges. A wrong one names the mistake that must be
+diagnosed; where it names none, the general message has to do.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ import json
 import re
 from collections import Counter, defaultdict
 
+from tests.gallery.answers import Gallery
+
+gallery = Gallery()
+
 # ---------------------------------------------------------------- learn_merges
 
 
+@gallery.right("learn_merges")
 def b_textbook(words, count):
     """As in Sennrich's paper: words as tuples, statistics, merge."""
     vocab = {tuple(w): n for w, n in words.items()}
@@ -46,6 +51,7 @@ def b_textbook(words, count):
     return merges
 
 
+@gallery.refused("learn_merges")
 def b_library(words, count):
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -56,6 +62,7 @@ def b_library(words, count):
     return [tuple(m) for m in json.loads(t.to_str())["model"]["merges"]][:count]
 
 
+@gallery.refused("learn_merges")
 def b_ready_made(words, count):
     import tokenizers
 
@@ -64,6 +71,7 @@ def b_ready_made(words, count):
     return [tuple(m) for m in json.loads(t.to_str())["model"]["merges"]][:count]
 
 
+@gallery.wrong("learn_merges", "first-met")
 def b_minbpe_first(words, count):
     """minbpe's max(stats, key=stats.get): the first of equals."""
     parts = {w: list(w) for w in words}
@@ -134,6 +142,7 @@ def bpe_variant(count_in=1, key=None, across=False, guard=True, result=tuple, le
     return learn
 
 
+@gallery.wrong("learn_merges", "letters-replaced")
 def b_replace(words, count):
     """On one string for each word, with spaces between the tokens."""
     lines = {w: " ".join(w) for w in words}
@@ -159,6 +168,7 @@ def named(name, function):
     return function
 
 
+@gallery.wrong("learn_merges", "last-met")
 def last_seen(words, count):
     """sorted(...)[-1] of an insertion-ordered dict: the last of equals."""
     parts = {w: list(w) for w in words}
@@ -201,6 +211,7 @@ def only_first(old, pair):
     return old
 
 
+@gallery.wrong("learn_merges", "counted-once")
 def most_common(words, count):
     stats = Counter()
     for w, n in words.items():
@@ -210,6 +221,7 @@ def most_common(words, count):
     return [pair for pair, _ in ranked[:count]]
 
 
+@gallery.wrong("learn_merges")
 def nothing_learned(words, count):
     return []
 
@@ -217,6 +229,7 @@ def nothing_learned(words, count):
 # ---------------------------------------------------------------- write_table
 
 
+@gallery.right("write_table")
 def w_plain(records, form="csv"):
     if form not in {"csv", "markdown"}:
         raise ValueError(form)
@@ -300,6 +313,7 @@ def w_quote_all(grid):
     return out.getvalue()
 
 
+@gallery.wrong("write_table")
 def w_dictwriter(records, form="csv"):
     """csv.DictWriter and str(): what one writes without thinking."""
     out = io.StringIO()
@@ -388,6 +402,7 @@ def flat_no_empties(record, before=()):
 # ---------------------------------------------------------------- read_table
 
 
+@gallery.right("read_table")
 def r_plain(text, form="csv"):
     if form == "csv":
         grid = list(csv.reader(text.splitlines()))
@@ -537,6 +552,7 @@ def short_rows(head, cells):
 # ---------------------------------------------------------------- request_cost
 
 
+@gallery.right("request_cost")
 def c_loop(prompt, output_tokens, rates, cached, block=128):
     if output_tokens < 0:
         raise ValueError("negative")
@@ -552,6 +568,7 @@ def c_loop(prompt, output_tokens, rates, cached, block=128):
     )
 
 
+@gallery.right("request_cost")
 def c_by_blocks(prompt, output_tokens, rates, cached, block=128):
     if output_tokens < 0:
         raise ValueError("negative")
@@ -582,162 +599,198 @@ def cost_variant(hit=None, total=None, refuse=True):
     return request_cost
 
 
-RIGHT = {
-    "learn_merges": [b_textbook],
-    "write_table": [w_plain],
-    "read_table": [r_plain, named("r_read_variant", read_variant())],
-    "request_cost": [c_loop, c_by_blocks],
-}
-
-WRONG = {
-    "learn_merges": {
-        named("b_each_once", bpe_variant(count_in=0)): "counts-ignored",
-        named("b_across", bpe_variant(across=True)): "across-words",
-        named("b_set", bpe_variant(count_in="set")): "once-in-a-word",
-        most_common: "counted-once",
-        b_minbpe_first: "first-met",
-        last_seen: "last-met",
-        named("b_by_text", bpe_variant(key=lambda n, p: (-n, p))): "alphabetical",
-        named(
-            "b_by_text_down",
-            bpe_variant(key=lambda n, p: (-n, [(*tuple(-ord(c) for c in t), 9) for t in p])),
-        ): "alphabetical-last",
-        named("b_rarest", bpe_variant(key=lambda n, p: (n, p))): "rarest",
-        named("b_right", bpe_variant(join=right_to_left)): "from-the-right",
-        named("b_one_place", bpe_variant(join=only_first)): "only-the-first-place",
-        named("b_two_at_least", bpe_variant(least=2)): "rare-pairs-left",
-        named("b_unguarded", bpe_variant(guard=False)): "no-end",
-        named("b_strings", bpe_variant(result="".join)): "tokens-returned",
-        b_replace: "letters-replaced",
-        named("b_runs_once", bpe_variant(count_in="runs")): "runs-counted-once",
-        nothing_learned: None,
-    },
-    "write_table": {
-        w_dictwriter: None,
-        named("w_join", table_variant(text=lambda g: "\n".join(map(",".join, g)) + "\n")): (
-            "commas-not-quoted"
-        ),
-        named(
-            "w_hand_quoted",
-            table_variant(text=lambda g: "".join(",".join(f'"{c}"' for c in r) + "\n" for r in g)),
-        ): "quotes-not-doubled",
-        named("w_first", table_variant(names=lambda rows: list(rows[0]))): "columns-of-the-first",
-        named("w_set", table_variant(names=lambda rows: sorted({c for r in rows for c in r}))): (
-            "columns-sorted"
-        ),
-        named("w_values", table_variant(line=lambda r, _: [w_cell(v) for v in r.values()])): (
-            "own-order"
-        ),
-        named("w_get", table_variant(line=lambda r, cols: [w_cell(r.get(c)) for c in cols])): (
-            "missing-as-null"
-        ),
-        named("w_none", table_variant(cell=cell_with(none=""))): "null-as-missing",
-        named("w_blank", table_variant(cell=cell_with(empty=""))): "empty-text-as-missing",
-        named("w_bare", table_variant(cell=lambda v: v if isinstance(v, str) else w_cell(v))): (
-            "text-always-bare"
-        ),
-        named("w_digits", table_variant(cell=cell_with(digits=1))): "only-digits-quoted",
-        named("w_float", table_variant(cell=cell_with(float=1))): "quoted-by-float",
-        named("w_quoted_head", table_variant(head=w_cell)): "keys-quoted",
-        named(
-            "w_bars_first",
-            table_variant(esc=lambda c: c.replace("|", "\\|").replace("\\", "\\\\")),
-        ): "bars-before-backslashes",
-        named("w_always", table_variant(cell=cell_with(always=1))): "text-never-bare",
-        named("w_str", table_variant(cell=cell_with(python=1))): "python-values",
-        named("w_quote_all", table_variant(text=w_quote_all)): "every-cell-quoted",
-        named("w_spaced", table_variant(cell=cell_with(spaced=1))): "spaces-in-json",
-        named("w_ends", table_variant(cell=cell_with(ends=1))): "spaces-at-the-ends",
-        named("w_lines", table_variant(cell=cell_with(lines=1))): "line-ends-bare",
-        named("w_shallow", table_variant(flat=flat_keys_only)): "nested-as-json",
-        named("w_one", table_variant(flat=flat_one)): "one-level",
-        named("w_dots", table_variant(flat=flat_unescaped)): "dots-not-escaped",
-        named("w_lists", table_variant(flat=flat_lists)): "lists-as-columns",
-        named("w_no_empties", table_variant(flat=flat_no_empties)): "empty-dicts-lost",
-        named("w_bars", table_variant(esc=lambda c: c.replace("\\", "\\\\"))): "bars-not-escaped",
-        named(
-            "w_entity",
-            table_variant(esc=lambda c: c.replace("\\", "\\\\").replace("|", "&#124;")),
-        ): "bars-as-entities",
-        named("w_backslash", table_variant(esc=lambda c: c.replace("|", "\\|"))): (
-            "backslashes-not-escaped"
-        ),
-        named("w_no_dashes", table_variant(dashes=False)): "no-dashes",
-        named("w_empty", table_variant(empty=True)): "nothing-refused",
-        named("w_any", table_variant(any_form=True)): "any-form",
-    },
-    "read_table": {
-        named("r_text", read_variant(value=str)): "all-text",
-        named("r_number", read_variant(value=v_number)): "numbers-only",
-        named("r_eval", read_variant(value=v_eval)): "python-literals",
-        named("r_twice", read_variant(value=v_twice)): "read-twice",
-        named("r_strip", read_variant(value=v_strip)): "quotes-stripped",
-        named("r_none", read_variant(empty=None)): "missing-as-null",
-        named("r_blank", read_variant(empty="")): "missing-as-empty-text",
-        named("r_commas", read_variant(lines=commas)): "cut-at-commas",
-        named("r_flat", read_variant(put=put_flat)): "not-nested",
-        named("r_new", read_variant(put=put_new)): "neighbours-overwritten",
-        named("r_dots", read_variant(cut=cut_dots)): "escaped-dots-cut",
-        named("r_raw_keys", read_variant(cut=cut_raw)): "backslashes-left-in-keys",
-        named("r_dashes", read_variant(body=1)): "dashes-as-record",
-        named("r_bars", read_variant(md=md_split)): "cut-at-bars",
-        named("r_raw", read_variant(md=md_raw)): "escapes-kept",
-        named("r_spaces", read_variant(md=md_spaces)): "spaces-kept",
-        named("r_short", read_variant(make=short_rows)): "other-lengths-accepted",
-        named("r_any", read_variant(forms=())): "any-form",
-        named(
-            "r_lengths",
-            read_variant(make=lambda h, c: r_record(h[: len(c)], c[: len(h)])),
-        ): "other-lengths-accepted",
-    },
-    "request_cost": {
-        named(
-            "c_thousand", cost_variant(total=lambda n, h, x, i, c, o: (n * i + h * c + x * o) / 1e3)
-        ): ("for-a-thousand"),
-        named("c_none", cost_variant(lambda *_: 0)): "cache-ignored",
-        named(
-            "c_twice",
-            cost_variant(total=lambda n, h, x, i, c, o: ((n + h) * i + h * c + x * o) / 1e6),
-        ): "hit-paid-twice",
-        named("c_free", cost_variant(total=lambda n, h, x, i, c, o: (n * i + x * o) / 1e6)): (
-            "hit-for-nothing"
-        ),
-        named(
-            "c_minus",
-            cost_variant(total=lambda n, h, x, i, c, o: ((n + h) * i - h * c + x * o) / 1e6),
-        ): "hit-taken-off",
-        named(
-            "c_swap", cost_variant(total=lambda n, h, x, i, c, o: (h * i + n * c + x * o) / 1e6)
-        ): ("rates-swapped"),
-        named("c_out", cost_variant(total=lambda n, h, x, i, c, o: ((n + x) * i + h * c) / 1e6)): (
-            "output-as-input"
-        ),
-        named("c_no_out", cost_variant(total=lambda n, h, x, i, c, o: (n * i + h * c) / 1e6)): (
-            "output-forgotten"
-        ),
-        named("c_tokens", cost_variant(lambda p, k, b, same: same)): "not-in-blocks",
-        named("c_up", cost_variant(lambda p, k, b, same: min(len(p), (same + b - 1) // b * b))): (
-            "blocks-rounded-up"
-        ),
-        named("c_blocks", cost_variant(lambda p, k, b, same: same // b)): "blocks-counted",
-        named("c_in", cost_variant(lambda p, k, b, _: len([t for t in p if t in k]) // b * b)): (
-            "tokens-anywhere"
-        ),
-        named(
-            "c_places",
-            cost_variant(
-                lambda p, k, b, _: sum(x == y for x, y in zip(p, k, strict=False)) // b * b
-            ),
-        ): "equal-places",
-        named(
-            "c_whole",
-            cost_variant(lambda p, k, b, same: same // b * b if same == min(len(p), len(k)) else 0),
-        ): "all-or-nothing",
-        named("c_length", cost_variant(lambda p, k, b, _: min(len(p), len(k)) // b * b)): (
-            "not-compared"
-        ),
-        named("c_negative", cost_variant(refuse=False)): "negative-allowed",
-    },
-}
-
-REFUSED = {"learn_merges": [b_library, b_ready_made]}
+gallery.right("read_table")(named("r_read_variant", read_variant()))
+gallery.wrong("learn_merges", "counts-ignored")(named("b_each_once", bpe_variant(count_in=0)))
+gallery.wrong("learn_merges", "across-words")(named("b_across", bpe_variant(across=True)))
+gallery.wrong("learn_merges", "once-in-a-word")(named("b_set", bpe_variant(count_in="set")))
+gallery.wrong("learn_merges", "alphabetical")(
+    named("b_by_text", bpe_variant(key=lambda n, p: (-n, p)))
+)
+gallery.wrong("learn_merges", "alphabetical-last")(
+    named(
+        "b_by_text_down",
+        bpe_variant(key=lambda n, p: (-n, [(*tuple(-ord(c) for c in t), 9) for t in p])),
+    )
+)
+gallery.wrong("learn_merges", "rarest")(named("b_rarest", bpe_variant(key=lambda n, p: (n, p))))
+gallery.wrong("learn_merges", "from-the-right")(named("b_right", bpe_variant(join=right_to_left)))
+gallery.wrong("learn_merges", "only-the-first-place")(
+    named("b_one_place", bpe_variant(join=only_first))
+)
+gallery.wrong("learn_merges", "rare-pairs-left")(named("b_two_at_least", bpe_variant(least=2)))
+gallery.wrong("learn_merges", "no-end")(named("b_unguarded", bpe_variant(guard=False)))
+gallery.wrong("learn_merges", "tokens-returned")(named("b_strings", bpe_variant(result="".join)))
+gallery.wrong("learn_merges", "runs-counted-once")(
+    named("b_runs_once", bpe_variant(count_in="runs"))
+)
+gallery.wrong("write_table", "commas-not-quoted")(
+    named("w_join", table_variant(text=lambda g: "\n".join(map(",".join, g)) + "\n"))
+)
+gallery.wrong("write_table", "quotes-not-doubled")(
+    named(
+        "w_hand_quoted",
+        table_variant(text=lambda g: "".join(",".join(f'"{c}"' for c in r) + "\n" for r in g)),
+    )
+)
+gallery.wrong("write_table", "columns-of-the-first")(
+    named("w_first", table_variant(names=lambda rows: list(rows[0])))
+)
+gallery.wrong("write_table", "columns-sorted")(
+    named("w_set", table_variant(names=lambda rows: sorted({c for r in rows for c in r})))
+)
+gallery.wrong("write_table", "own-order")(
+    named("w_values", table_variant(line=lambda r, _: [w_cell(v) for v in r.values()]))
+)
+gallery.wrong("write_table", "missing-as-null")(
+    named("w_get", table_variant(line=lambda r, cols: [w_cell(r.get(c)) for c in cols]))
+)
+gallery.wrong("write_table", "null-as-missing")(
+    named("w_none", table_variant(cell=cell_with(none="")))
+)
+gallery.wrong("write_table", "empty-text-as-missing")(
+    named("w_blank", table_variant(cell=cell_with(empty="")))
+)
+gallery.wrong("write_table", "text-always-bare")(
+    named("w_bare", table_variant(cell=lambda v: v if isinstance(v, str) else w_cell(v)))
+)
+gallery.wrong("write_table", "only-digits-quoted")(
+    named("w_digits", table_variant(cell=cell_with(digits=1)))
+)
+gallery.wrong("write_table", "quoted-by-float")(
+    named("w_float", table_variant(cell=cell_with(float=1)))
+)
+gallery.wrong("write_table", "keys-quoted")(named("w_quoted_head", table_variant(head=w_cell)))
+gallery.wrong("write_table", "bars-before-backslashes")(
+    named(
+        "w_bars_first",
+        table_variant(esc=lambda c: c.replace("|", "\\|").replace("\\", "\\\\")),
+    )
+)
+gallery.wrong("write_table", "text-never-bare")(
+    named("w_always", table_variant(cell=cell_with(always=1)))
+)
+gallery.wrong("write_table", "python-values")(
+    named("w_str", table_variant(cell=cell_with(python=1)))
+)
+gallery.wrong("write_table", "every-cell-quoted")(
+    named("w_quote_all", table_variant(text=w_quote_all))
+)
+gallery.wrong("write_table", "spaces-in-json")(
+    named("w_spaced", table_variant(cell=cell_with(spaced=1)))
+)
+gallery.wrong("write_table", "spaces-at-the-ends")(
+    named("w_ends", table_variant(cell=cell_with(ends=1)))
+)
+gallery.wrong("write_table", "line-ends-bare")(
+    named("w_lines", table_variant(cell=cell_with(lines=1)))
+)
+gallery.wrong("write_table", "nested-as-json")(
+    named("w_shallow", table_variant(flat=flat_keys_only))
+)
+gallery.wrong("write_table", "one-level")(named("w_one", table_variant(flat=flat_one)))
+gallery.wrong("write_table", "dots-not-escaped")(
+    named("w_dots", table_variant(flat=flat_unescaped))
+)
+gallery.wrong("write_table", "lists-as-columns")(named("w_lists", table_variant(flat=flat_lists)))
+gallery.wrong("write_table", "empty-dicts-lost")(
+    named("w_no_empties", table_variant(flat=flat_no_empties))
+)
+gallery.wrong("write_table", "bars-not-escaped")(
+    named("w_bars", table_variant(esc=lambda c: c.replace("\\", "\\\\")))
+)
+gallery.wrong("write_table", "bars-as-entities")(
+    named(
+        "w_entity",
+        table_variant(esc=lambda c: c.replace("\\", "\\\\").replace("|", "&#124;")),
+    )
+)
+gallery.wrong("write_table", "backslashes-not-escaped")(
+    named("w_backslash", table_variant(esc=lambda c: c.replace("|", "\\|")))
+)
+gallery.wrong("write_table", "no-dashes")(named("w_no_dashes", table_variant(dashes=False)))
+gallery.wrong("write_table", "nothing-refused")(named("w_empty", table_variant(empty=True)))
+gallery.wrong("write_table", "any-form")(named("w_any", table_variant(any_form=True)))
+gallery.wrong("read_table", "all-text")(named("r_text", read_variant(value=str)))
+gallery.wrong("read_table", "numbers-only")(named("r_number", read_variant(value=v_number)))
+gallery.wrong("read_table", "python-literals")(named("r_eval", read_variant(value=v_eval)))
+gallery.wrong("read_table", "read-twice")(named("r_twice", read_variant(value=v_twice)))
+gallery.wrong("read_table", "quotes-stripped")(named("r_strip", read_variant(value=v_strip)))
+gallery.wrong("read_table", "missing-as-null")(named("r_none", read_variant(empty=None)))
+gallery.wrong("read_table", "missing-as-empty-text")(named("r_blank", read_variant(empty="")))
+gallery.wrong("read_table", "cut-at-commas")(named("r_commas", read_variant(lines=commas)))
+gallery.wrong("read_table", "not-nested")(named("r_flat", read_variant(put=put_flat)))
+gallery.wrong("read_table", "neighbours-overwritten")(named("r_new", read_variant(put=put_new)))
+gallery.wrong("read_table", "escaped-dots-cut")(named("r_dots", read_variant(cut=cut_dots)))
+gallery.wrong("read_table", "backslashes-left-in-keys")(
+    named("r_raw_keys", read_variant(cut=cut_raw))
+)
+gallery.wrong("read_table", "dashes-as-record")(named("r_dashes", read_variant(body=1)))
+gallery.wrong("read_table", "cut-at-bars")(named("r_bars", read_variant(md=md_split)))
+gallery.wrong("read_table", "escapes-kept")(named("r_raw", read_variant(md=md_raw)))
+gallery.wrong("read_table", "spaces-kept")(named("r_spaces", read_variant(md=md_spaces)))
+gallery.wrong("read_table", "other-lengths-accepted")(
+    named("r_short", read_variant(make=short_rows))
+)
+gallery.wrong("read_table", "any-form")(named("r_any", read_variant(forms=())))
+gallery.wrong("read_table", "other-lengths-accepted")(
+    named(
+        "r_lengths",
+        read_variant(make=lambda h, c: r_record(h[: len(c)], c[: len(h)])),
+    )
+)
+gallery.wrong("request_cost", "for-a-thousand")(
+    named("c_thousand", cost_variant(total=lambda n, h, x, i, c, o: (n * i + h * c + x * o) / 1e3))
+)
+gallery.wrong("request_cost", "cache-ignored")(named("c_none", cost_variant(lambda *_: 0)))
+gallery.wrong("request_cost", "hit-paid-twice")(
+    named(
+        "c_twice",
+        cost_variant(total=lambda n, h, x, i, c, o: ((n + h) * i + h * c + x * o) / 1e6),
+    )
+)
+gallery.wrong("request_cost", "hit-for-nothing")(
+    named("c_free", cost_variant(total=lambda n, h, x, i, c, o: (n * i + x * o) / 1e6))
+)
+gallery.wrong("request_cost", "hit-taken-off")(
+    named(
+        "c_minus",
+        cost_variant(total=lambda n, h, x, i, c, o: ((n + h) * i - h * c + x * o) / 1e6),
+    )
+)
+gallery.wrong("request_cost", "rates-swapped")(
+    named("c_swap", cost_variant(total=lambda n, h, x, i, c, o: (h * i + n * c + x * o) / 1e6))
+)
+gallery.wrong("request_cost", "output-as-input")(
+    named("c_out", cost_variant(total=lambda n, h, x, i, c, o: ((n + x) * i + h * c) / 1e6))
+)
+gallery.wrong("request_cost", "output-forgotten")(
+    named("c_no_out", cost_variant(total=lambda n, h, x, i, c, o: (n * i + h * c) / 1e6))
+)
+gallery.wrong("request_cost", "not-in-blocks")(
+    named("c_tokens", cost_variant(lambda p, k, b, same: same))
+)
+gallery.wrong("request_cost", "blocks-rounded-up")(
+    named("c_up", cost_variant(lambda p, k, b, same: min(len(p), (same + b - 1) // b * b)))
+)
+gallery.wrong("request_cost", "blocks-counted")(
+    named("c_blocks", cost_variant(lambda p, k, b, same: same // b))
+)
+gallery.wrong("request_cost", "tokens-anywhere")(
+    named("c_in", cost_variant(lambda p, k, b, _: len([t for t in p if t in k]) // b * b))
+)
+gallery.wrong("request_cost", "equal-places")(
+    named(
+        "c_places",
+        cost_variant(lambda p, k, b, _: sum(x == y for x, y in zip(p, k, strict=False)) // b * b),
+    )
+)
+gallery.wrong("request_cost", "all-or-nothing")(
+    named(
+        "c_whole",
+        cost_variant(lambda p, k, b, same: same // b * b if same == min(len(p), len(k)) else 0),
+    )
+)
+gallery.wrong("request_cost", "not-compared")(
+    named("c_length", cost_variant(lambda p, k, b, _: min(len(p), len(k)) // b * b))
+)
+gallery.wrong("request_cost", "negative-allowed")(named("c_negative", cost_variant(refuse=False)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.grading import Challenge, Mistake, Outcome, check
+from labkit.grading import Challenge, Outcome, check
 from labkit.grading.borrowing import borrowed
 
 NOT_ALLOWED = ("tokenizers.trainers.BpeTrainer", "torch.nn.functional.cross_entropy")
@@ -89,12 +89,11 @@ def test_an_answer_of_ones_own_borrows_nothing(case):
 
 
 def test_a_borrowed_answer_is_wrong_though_its_values_are_right():
-    mistakes = (Mistake("none", lambda x: None, "You returned nothing.", "return it."),)
     asked = Challenge(
-        name="f", title="F", points=1, mistakes=mistakes, alternatives=(), hints=("", "", ""),
+        name="f", title="F", points=1, hints=("", "", ""), not_allowed=("copy.copy",),
         check=lambda s: s.f(2).equals(2, because="It is the same."),
-        not_allowed=("copy.copy",),
     )  # fmt: skip
+    asked.mistake("none", "You returned nothing.", hint="return it.", answer=lambda x: None)
 
     refused = check(asked, function("from copy import copy\ndef f(x): return copy(x)"))
 

@@ -41,11 +41,11 @@ HALVE = Challenge(
     title="Halve",
     points=1,
     check=check_halve,
-    mistakes=(
+    mistakes=[
         Mistake("doubled", doubled, "You multiplied.", "Divide."),
         Mistake("rounded", rounded, "You rounded.", "Keep the fraction."),
-    ),
-    alternatives=(lambda x, by: halve(x, by) * 1,),
+    ],
+    alternatives=[lambda x, by: halve(x, by) * 1],
     hints=("one", "two", "three"),
     limit_seconds=0.5,
 )
@@ -280,7 +280,7 @@ def graded(function):
         s.squared.gradient(0, x, 3.0).close_to(3.0 * x, because="It leads back to x.")
 
     hints = ("", "", "")
-    asked = Challenge("squared", "S", 1, ask, (Mistake("n", squared, "m", "h"),), (), hints)
+    asked = Challenge("squared", "S", ask, 1, hints, mistakes=[Mistake("n", squared, "m", "h")])
     return check(asked, function)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.challenges import challenges_of, topics
-from labkit.grading import Challenge, Mistake, Outcome, check, diagnosis, submission
+from labkit.grading import Challenge, Outcome, check, diagnosis, submission
 from labkit.grading.checking import check_through
 from labkit.grading.transport import CutOff, InProcess, LocalTransport, Returned
 from labkit.grading.values import copy_value
@@ -131,8 +131,9 @@ def test_what_is_copied_crosses_and_comes_back(value):
 
 def asked(ask, **more):
     hints = ("", "", "")
-    mistakes = (Mistake("none", lambda x: None, "You returned nothing.", "return it."),)
-    return Challenge("f", "F", 1, ask, mistakes, (lambda x: [x, x],), hints, **more)
+    made = Challenge("f", "F", ask, 1, hints, alternatives=[lambda x: [x, x]], **more)
+    made.mistake("none", "You returned nothing.", hint="return it.", answer=lambda x: None)
+    return made
 
 
 def careless(s):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from labkit.grading import Challenge, Mistake, Outcome, check
+from labkit.grading import Challenge, Outcome, check
 from labkit.grading.recording import recorded_table
 from labkit.grading.verify import prove_unknown_seed
 
@@ -26,8 +26,9 @@ def drawn(s):
 
 
 def asked(check):
-    mistakes = (Mistake("none", lambda x, how: None, "You returned nothing.", "return it."),)
-    return Challenge("double", "Double", 1, check, mistakes, (), ("", "", ""))
+    made = Challenge("double", "Double", check, 1, ("", "", ""))
+    made.mistake("none", "You returned nothing.", hint="return it.", answer=lambda x, how: None)
+    return made
 
 
 def test_a_table_passes_where_everything_asked_is_known():

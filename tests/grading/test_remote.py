@@ -435,8 +435,8 @@ def squared(x):
 
 
 DOUBLE = Challenge(
-    "double", "Twice", 1, check_double, (Mistake("squared", squared, "You squared.", "x"),), (),
-    ("a", "b", "c"), limit_seconds=1.0,
+    "double", "Twice", check_double, 1, ("a", "b", "c"), limit_seconds=1.0,
+    mistakes=[Mistake("squared", squared, "You squared.", "x")],
 )  # fmt: skip
 ANSWERS = {
     "right": "return x + x",

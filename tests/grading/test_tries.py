@@ -115,7 +115,12 @@ def asked(s):
 
 
 CHALLENGE = Challenge(
-    "f", "F", 1, asked, (Mistake("none", lambda x: None, "Nothing.", "return"),), (), ("", "", "")
+    "f",
+    "F",
+    asked,
+    1,
+    ("", "", ""),
+    mistakes=[Mistake("none", lambda x: None, "Nothing.", "return")],
 )
 
 

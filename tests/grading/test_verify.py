@@ -8,7 +8,6 @@ import json
 import pytest
 import torch
 
-from labkit.challenges import equivalents, temperature
 from labkit.cli import verify as command
 from labkit.grading import Challenge, Mistake, Outcome, check, proof_cache
 from labkit.grading.cheats import CHEATS
@@ -36,8 +35,14 @@ def challenge(**changes):
         "title": "Double",
         "points": 1,
         "check": check_double,
-        "mistakes": (Mistake("tripled", tripled, "You tripled.", "Twice only."),),
-        "alternatives": (lambda x: x + x,),
+        "mistakes": [
+            Mistake("tripled", tripled, "You tripled.", "Twice only."),
+            Mistake("quadrupled", lambda x: x * 4, "You took it four times.", "Twice only."),
+            Mistake("halved", lambda x: x / 2, "You divided.", "Multiply by 2."),
+            Mistake("negated", lambda x: x * -2, "You turned the sign.", "Multiply by 2."),
+            Mistake("added", lambda x: x + 2, "You added 2.", "Multiply by 2."),
+        ],
+        "alternatives": [lambda x: x + x],
         "hints": (
             "Think of twice as much.",
             "Multiply, or add to itself.",
@@ -66,7 +71,7 @@ def test_a_check_that_lets_everything_pass_is_found():
 
 
 def test_a_check_that_refuses_a_right_answer_is_found():
-    alternatives = (lambda x: (x + x).double(),)
+    alternatives = [lambda x: (x + x).double()]
 
     def strict(s):
         s.double(torch.ones(2)).is_tensor(shape=(2,), dtype=torch.float32)
@@ -78,9 +83,20 @@ def test_a_check_that_refuses_a_right_answer_is_found():
 
 def test_two_mistakes_that_cannot_be_told_apart_are_found():
     twin = Mistake("three times", lambda x: 3 * x, "Three times.", "Twice only.")
-    mistakes = (*challenge().mistakes, twin)
+    mistakes = [*challenge().mistakes, twin]
 
     assert broken(challenge(mistakes=mistakes)) == {"mistake: three times": "wrong: tripled"}
+
+
+def test_too_few_mistakes_are_found():
+    assert broken(challenge(mistakes=challenge().mistakes[:4])) == {"known mistakes": "4"}
+
+
+def test_a_mistake_without_a_hint_is_found():
+    wordless = Mistake("added", lambda x: x + 2, "You added 2.", " ")
+    mistakes = [*challenge().mistakes[:4], wordless]
+
+    assert broken(challenge(mistakes=mistakes)) == {"hint of added": "empty"}
 
 
 def test_an_empty_hint_is_found():
@@ -93,7 +109,7 @@ def test_an_empty_hint_is_found():
 
 
 def test_a_check_that_believes_what_it_is_told_lets_cheats_pass():
-    found = broken(challenge(check=lambda s: s.double(torch.ones(1)), mistakes=(wrong_type(),)))
+    found = broken(challenge(check=lambda s: s.double(torch.ones(1)), mistakes=[wrong_type()]))
 
     assert found["cheat: equals everything"] == "pass"
     assert found["cheat: first argument"] == "pass"
@@ -122,9 +138,11 @@ DOUBLE = "def double(x):\n    return x * 2\n"
 
 
 def mutant_proofs(made, source=DOUBLE, equivalent=None, seeds=(0,)):
-    proofs = verify(made, double, seeds, source=source, equivalent=equivalent)
+    for mutant, reason in (equivalent or {}).items():
+        made.equivalent(mutant, because=reason)
+    proofs = verify(made, double, seeds, source=source)
     return {
-        proof.answer.removeprefix("mutant: double: "): proof
+        proof.answer.removeprefix("mutant: "): proof
         for proof in proofs
         if proof.answer.startswith("mutant: ")
     }
@@ -159,29 +177,28 @@ def test_a_survivor_is_found_with_advice():
 
 
 def test_an_equivalent_mutant_must_survive_and_have_a_reason():
-    name = "double: y->x | return y * 2"
+    name = "y->x | return y * 2"
     reason = "y is x, under another name."
 
     listed = mutant_proofs(challenge(), PLUS, {name: reason})
     alone = mutant_proofs(challenge(), PLUS)
     empty = mutant_proofs(challenge(), PLUS, {name: " "})
 
-    key = name.removeprefix("double: ")
-    assert listed[key].holds and listed[key].message == reason
+    assert listed[name].holds and listed[name].message == reason
     assert score(listed.values())[2] == 1
-    assert not alone[key].holds and "EQUIVALENT" in alone[key].message
-    assert empty[key].got == "survives without a reason"
+    assert not alone[name].holds and "challenge.equivalent(ID" in alone[name].message
+    assert empty[name].got == "survives without a reason"
 
 
 def test_an_equivalent_mutant_that_is_found_wrong_is_an_error():
-    proof = mutant_proofs(challenge(), equivalent={"double: 2->3 | return x * 2": "No reason why."})
+    proof = mutant_proofs(challenge(), equivalent={"2->3 | return x * 2": "No reason why."})
 
     assert not proof["2->3 | return x * 2"].holds
     assert "the check tells it from the reference" in proof["2->3 | return x * 2"].message
 
 
 def test_an_equivalent_mutant_that_does_not_exist_is_an_error():
-    name = "double: 2->3 | return x * 22"
+    name = "2->3 | return x * 22"
 
     proof = mutant_proofs(challenge(), equivalent={name: "As it was, long ago."})
 
@@ -229,13 +246,6 @@ def test_a_check_that_breaks_has_not_found_anything():
     assert not proofs["2->3 | return x * 2"].holds
 
 
-def test_every_equivalent_mutant_belongs_to_a_challenge(monkeypatch):
-    monkeypatch.setattr(temperature, "EQUIVALENT", {"top_q_filter: 0->1 | x": "A slip."})
-
-    with pytest.raises(LookupError, match="did you mean top_p_filter"):
-        equivalents("05_temperature", "top_p_filter")
-
-
 # ---- the command ---------------------------------------------------------------------------------
 
 
@@ -251,12 +261,12 @@ def of_double(monkeypatch, tmp_path):
     """The command sees lesson 05 with the challenge `double` alone, and a cache of its own."""
     monkeypatch.setattr(command, "names_of", lambda lesson: ["double"])
     monkeypatch.setattr("labkit.challenges.find_challenge", lambda lesson, name: challenge())
-    monkeypatch.setattr("labkit.challenges.equivalents", lambda lesson, name: {})
-    monkeypatch.setattr("labkit.course.solutions.source", lambda lesson, name: DOUBLE)
+    monkeypatch.setattr("labkit.challenges.module_of", lambda lesson, name: "labkit.challenges")
+    monkeypatch.setattr("labkit.grading.solutions.source", lambda lesson, name: DOUBLE)
     monkeypatch.setattr(proof_cache, "default_folder", lambda: tmp_path / "proofs")
 
     def give(reference):
-        monkeypatch.setattr("labkit.course.solutions.reference", lambda lesson, name: reference)
+        monkeypatch.setattr("labkit.grading.solutions.reference", lambda lesson, name: reference)
 
     give(double)
     return give
@@ -292,7 +302,7 @@ def test_the_command_speaks_json(capsys, of_double):
     rows = json.loads(shown.out)
     assert code == 0
     assert {"lesson", "challenge", "answer", "seed", "expected", "got", "holds"} <= rows[0].keys()
-    assert any(row["answer"].startswith("mutant: double: ") for row in rows)
+    assert any(row["answer"].startswith("mutant: ") for row in rows)
     assert any(row["answer"].startswith("cheat: ") for row in rows)
 
 
@@ -312,7 +322,7 @@ def test_what_held_is_not_run_again_until_something_changes(capsys, of_double, m
     assert len(run_again) == len(first) - 1
     run(capsys, "--lesson", "05", "--seeds", "2")
     assert len(run_again) == 2 * (len(first) - 1)
-    monkeypatch.setattr("labkit.course.solutions.source", lambda lesson, name: DOUBLE + "\n")
+    monkeypatch.setattr("labkit.grading.solutions.source", lambda lesson, name: DOUBLE + "\n")
     run(capsys, "--lesson", "05", "--seeds", "2")
     assert len(run_again) == 3 * (len(first) - 1)
 

@@ -13,9 +13,8 @@ from labkit.grading.tries import Tries
 
 pytestmark = pytest.mark.skipif(not remote.LINUX, reason="children are jailed on Linux only")
 CHALLENGE = Challenge(
-    "f", "F", 1, lambda s: s.f(2).equals(2, because="It is the same."),
-    (Mistake("none", lambda x: None, "Nothing.", "return"),), (), ("", "", ""),
-    not_allowed=("copy.copy",),
+    "f", "F", lambda s: s.f(2).equals(2, because="It is the same."), 1, ("", "", ""),
+    not_allowed=("copy.copy",), mistakes=[Mistake("none", lambda x: None, "Nothing.", "return")],
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit import load_model
-from labkit.course.solutions import reference
+from labkit.grading.solutions import reference
 from labkit.instruments import adapters
 from labkit.models.quantizing import linear_layers
 from labkit.models.tuning import Settings, fine_tune, lora_config, quiet_peft

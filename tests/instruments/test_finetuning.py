@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from labkit import load_model
-from labkit.course.solutions import reference
+from labkit.grading.solutions import reference
 from labkit.instruments import finetuning
 from tests.models.tiny import save_tiny_model
 

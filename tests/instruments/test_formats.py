@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from labkit.course.solutions import reference
+from labkit.grading.solutions import reference
 from labkit.instruments import costs, formats, languages, quantity_plots, tokens
 from labkit.models import load_model
 from labkit.models.scoring import Score

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from labkit.course.solutions import reference
+from labkit.grading.solutions import reference
 from labkit.instruments import mixture_training
 from labkit.instruments.mixture_training import KINDS, remembered, watch_router
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from labkit.course.solutions import reference
+from labkit.grading.solutions import reference
 from labkit.instruments import kv_cache
 from labkit.instruments.models_table import MODELS, RealModel, find_model, table
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.course.solutions import reference
+from labkit.grading.solutions import reference
 from labkit.instruments import packing
 from labkit.models import load_model
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.course.solutions import reference
+from labkit.grading.solutions import reference
 from labkit.models import distilling, load_model
 from labkit.models.tuning import IGNORED, Settings
 

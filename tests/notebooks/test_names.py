@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from labkit.course import solutions
 from labkit.course.catalog import lessons
+from labkit.grading import solutions
 from labkit.grading.cells import program_of
 from labkit.grading.intake import read_notebook
 from labkit.grading.slices import bound_by

@@ -19,9 +19,8 @@ def make_course(root: Path) -> Path:
     """A copy of labkit whose only lesson is this one; run it with `python -m labkit` from there."""
     package = root / "labkit"
     shutil.copytree(paths.PACKAGE, package, ignore=LEFT_OUT)
-    (package / "challenges").mkdir()
+    shutil.copytree(HERE / "challenges", package / "challenges" / "six")
     shutil.copy(paths.PACKAGE / "challenges" / "__init__.py", package / "challenges")
-    shutil.copy(HERE / "challenges.py", package / "challenges" / "six.py")
     (root / "solutions").mkdir()
     shutil.copy(HERE / "solutions.py", root / "solutions" / f"{LESSON}.py")
     (root / "lessons").mkdir()

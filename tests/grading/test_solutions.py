@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labkit import paths
-from labkit.course import solutions
+from labkit.grading import solutions
 
 
 def pasted(source: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from labkit.grading import Challenge, Mistake, Submission
+from labkit.grading import Challenge, Submission
 
 
 def check_softmax(s: Submission) -> None:
@@ -47,16 +47,15 @@ def check_lora_count(s: Submission) -> None:
 def challenge(
     name: str, check: Callable[[Submission], None], nothing: Callable[..., Any]
 ) -> Challenge:
-    mistake = Mistake("nothing", nothing, "It returns nothing.", "Return the result.")
     hints = ("Read the sentence again.", "Try it on paper.", "Ask a neighbour.")
-    return Challenge(name, name, 2, check, (mistake,), (), hints)
+    made = Challenge(name, name, check, 2, hints)
+    made.mistake("nothing", "It returns nothing.", hint="Return the result.", answer=nothing)
+    return made
 
 
-CHALLENGES = (
-    challenge("softmax", check_softmax, lambda logits: None),
-    challenge("causal_mask", check_causal_mask, lambda size: None),
-    challenge("top_k", check_top_k, lambda values, k: None),
-    challenge("pair_counts", check_pair_counts, lambda tokens: None),
-    challenge("warm_up", check_warm_up, lambda step, steps, peak: None),
-    challenge("lora_count", check_lora_count, lambda rows, columns, rank: None),
-)
+softmax = challenge("softmax", check_softmax, lambda logits: None)
+causal_mask = challenge("causal_mask", check_causal_mask, lambda size: None)
+top_k = challenge("top_k", check_top_k, lambda values, k: None)
+pair_counts = challenge("pair_counts", check_pair_counts, lambda tokens: None)
+warm_up = challenge("warm_up", check_warm_up, lambda step, steps, peak: None)
+lora_count = challenge("lora_count", check_lora_count, lambda rows, columns, rank: None)

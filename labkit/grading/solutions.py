@@ -45,6 +45,16 @@ def names(lesson_id: str) -> tuple[str, ...]:
     return tuple(functions(lesson_id))
 
 
+def lesson_ids() -> list[str]:
+    """The lessons that have reference answers."""
+    return sorted(path.stem for path in paths.solutions_dir().glob("[0-9][0-9]_*.py"))
+
+
+def lesson_of(topic: str) -> str:
+    """The lesson with challenges that is meant by its topic, number, id or path (LookupError)."""
+    return paths.lesson_named(topic, lesson_ids(), "lesson with challenges")
+
+
 def find_function(lesson_id: str, name: str) -> ast.FunctionDef:
     known = functions(lesson_id)
     if name not in known:

@@ -1,0 +1,1 @@
+"""Lesson 09, LoRA: what is right, the mistakes known by name, the hints."""

@@ -1,0 +1,1 @@
+"""Lesson 15, mixture of experts: what is right, the mistakes known by name, the hints."""

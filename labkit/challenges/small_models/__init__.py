@@ -1,0 +1,1 @@
+"""Lesson 14, small models: what is right, the mistakes known by name, the hints."""

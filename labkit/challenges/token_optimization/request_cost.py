@@ -1,0 +1,353 @@
+"""Dollars, token by token; the cache holds whole blocks of the common beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from labkit.grading import Challenge, Submission
+from labkit.grading.drawing import draw
+
+RATES = {"input": 2.0, "cached": 0.5, "output": 6.0}
+
+
+def true_cost(
+    prompt: list[int], output_tokens: int, rates: dict[str, float], cached: list[int], block: int
+) -> float:
+    """Counted block by block: a block is cached if all up to its end is the same."""
+    hit = 0
+    while hit + block <= len(prompt) and prompt[: hit + block] == cached[: hit + block]:
+        hit += block
+    bill = [(len(prompt) - hit, "input"), (hit, "cached"), (output_tokens, "output")]
+    return sum(tokens * rates[kind] for tokens, kind in bill) / 1_000_000
+
+
+def check_request_cost(s: Submission) -> None:
+    """Dollars, token by token; the cache holds whole blocks of the common beginning."""
+
+    def expect(
+        prompt: list[int],
+        output: int,
+        cached: list[int],
+        because: str,
+        block: int = 2,
+        rates: dict[str, float] = RATES,
+    ) -> None:
+        answer = s.request_cost(prompt, output, rates, cached, block)
+        answer.close_to(
+            true_cost(prompt, output, rates, cached, block), because=because, rtol=1e-9, atol=1e-15
+        )
+
+    plain = "Without a cache it is input tokens × input rate + output tokens × output rate."
+    expect([5, 6, 7], 0, [], plain)
+    expect([5, 6, 7], 4, [], plain)
+    expect([], 4, [], plain)
+    expect(list(range(1000)), 250, [], plain, 128)
+    other = {"input": 0.15, "cached": 0.075, "output": 0.6}
+    expect([1, 2, 3, 4], 9, [1, 2, 3, 4], "The rates are those that were given.", 2, other)
+    hit = "Tokens that were read from the cache cost the cached rate instead of the input rate."
+    expect([5, 6, 7, 8], 1, [5, 6, 7, 9], hit)
+    expect([5, 6, 7, 8], 0, [5, 6, 7, 8], hit)
+    expect([5, 6, 7, 8, 9, 10], 3, [5, 6, 7, 8], hit)
+    expect([5, 6], 3, [5, 6, 7, 8], hit)
+    first = "The common beginning ends at the first token that differs."
+    expect([1, 6, 7, 8], 1, [2, 6, 7, 8], first)
+    expect([1, 2, 9, 4, 5, 6], 1, [1, 2, 3, 4, 5, 6], first)
+    expect([3, 4, 1, 2], 1, [1, 2, 3, 4], first)
+    expect([9, 1, 2, 3, 4], 1, [1, 2, 3, 4], first)
+    whole = "Only whole blocks are cached."
+    expect([1, 2, 3, 4, 5], 1, [1, 2, 3, 4, 5], whole)
+    expect([1, 2, 3, 4, 5], 1, [1, 2, 3, 9, 5], whole, 3)
+    expect([1, 2], 1, [1, 2], whole, 3)
+    expect([1, 2, 3], 1, [1, 2, 3, 4], whole, 4)
+    expect([1, 2, 3], 2, [1, 2, 4], whole, 1)
+    for _ in range(4):
+        prompt = [draw(s, 50) for _ in range(40 + draw(s, 200))]
+        kept = prompt[: draw(s, len(prompt))] + [draw(s, 50) for _ in range(30)]
+        expect(prompt, draw(s, 90), kept, "Whole blocks of the common beginning.", 16)
+    prompt = [i % 7 for i in range(300)]
+    answer = s.request_cost(prompt, 10, RATES, prompt)
+    expected = true_cost(prompt, 10, RATES, prompt, 128)
+    answer.close_to(expected, because="A block has 128 tokens unless told otherwise.", rtol=1e-9)
+    refuse = "A model can't write fewer than 0 tokens."
+    s.request_cost.raises(ValueError, [1, 2], -1, RATES, [], 2, because=refuse)
+
+
+challenge = Challenge(
+    name="request_cost",
+    title="The bill, with a cache",
+    check=check_request_cost,
+    points=2,
+    hints=(
+        "A bill has three lines: new input tokens, input tokens from the cache, output tokens. "
+        "How do you find how many are on the second?",
+        "By hand, with block=2: [5, 6, 7, 8] after [5, 6, 7, 9]. How many tokens are equal before "
+        "the first difference, and how many of them fill whole blocks? What are the others?",
+        "3 are equal, so 2 are cached: count up to the first difference, and round down to whole "
+        "blocks. The rest of the prompt is new. At input 2, cached 0.5, output 6 and 1 token of "
+        "output: (2 × 2 + 2 × 0.5 + 1 × 6) / 1e6 = 0.000011.",
+    ),
+)
+
+
+def common(prompt: list[int], cached: list[int]) -> int:
+    """How many tokens both begin with."""
+    same = 0
+    while same < min(len(prompt), len(cached)) and prompt[same] == cached[same]:
+        same += 1
+    return same
+
+
+def whole_blocks(prompt: list[int], cached: list[int], block: int) -> int:
+    return common(prompt, cached) // block * block
+
+
+Bill = Callable[[int, int, int, dict[str, float]], float]
+
+
+def right_bill(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return (new * rates["input"] + hit * rates["cached"] + output * rates["output"]) / 1e6
+
+
+def for_a_thousand(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return 1000 * right_bill(new, hit, output, rates)
+
+
+def price(
+    cached_tokens: Callable[[list[int], list[int], int], int] = whole_blocks,
+    bill: Bill = right_bill,
+    refuse: bool = True,
+) -> Callable[..., Any]:
+    """A complete answer with one part exchanged."""
+
+    def request_cost(
+        prompt: list[int],
+        output_tokens: int,
+        rates: dict[str, float],
+        cached: list[int],
+        block: int = 128,
+    ) -> float:
+        if refuse and output_tokens < 0:
+            raise ValueError("output_tokens is negative")
+        hit = cached_tokens(prompt, cached, block)
+        return bill(len(prompt) - hit, hit, output_tokens, rates)
+
+    return request_cost
+
+
+challenge.mistake(
+    "for-a-thousand",
+    "Your price is a thousand times too high: the rates are for a million tokens.",
+    hint="Divide by 1e6.",
+    answer=price(bill=for_a_thousand),
+)
+
+
+def no_cache(prompt: list[int], cached: list[int], block: int) -> int:
+    return 0
+
+
+challenge.mistake(
+    "cache-ignored",
+    "The cache makes no difference in your price.",
+    hint="Count how many tokens at the beginning of prompt and cached are the same.",
+    answer=price(no_cache),
+)
+
+
+def hit_paid_twice(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return right_bill(new + hit, hit, output, rates)
+
+
+challenge.mistake(
+    "hit-paid-twice",
+    "Tokens from the cache are paid twice: at the input rate and at the cached rate.",
+    hint="New tokens are len(prompt) - hit.",
+    answer=price(bill=hit_paid_twice),
+)
+
+
+def hit_for_nothing(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return right_bill(new, 0, output, rates)
+
+
+challenge.mistake(
+    "hit-for-nothing",
+    "Tokens from the cache cost nothing in your bill. They are cheaper, not free.",
+    hint='Add hit * rates["cached"].',
+    answer=price(bill=hit_for_nothing),
+)
+
+
+def hit_taken_off(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return right_bill(new + hit, -hit, output, rates)
+
+
+challenge.mistake(
+    "hit-taken-off",
+    "You took the cached rate off the full price. It takes the place of the input rate.",
+    hint='The saving of a token is rates["input"] - rates["cached"].',
+    answer=price(bill=hit_taken_off),
+)
+
+
+def rates_swapped(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return right_bill(hit, new, output, rates)
+
+
+challenge.mistake(
+    "rates-swapped",
+    "New tokens cost the cached rate in your bill, and cached ones the input rate.",
+    hint="hit tokens at the cached rate, the others at the input rate.",
+    answer=price(bill=rates_swapped),
+)
+
+
+def output_as_input(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return right_bill(new + output, hit, 0, rates)
+
+
+challenge.mistake(
+    "output-as-input",
+    "You charged the output at the input rate. Writing costs several times what reading does.",
+    hint='output_tokens * rates["output"].',
+    answer=price(bill=output_as_input),
+)
+
+
+def output_forgotten(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
+    return right_bill(new, hit, 0, rates)
+
+
+challenge.mistake(
+    "output-forgotten",
+    "The output is not in your bill.",
+    hint='Add output_tokens * rates["output"].',
+    answer=price(bill=output_forgotten),
+)
+
+
+def every_token(prompt: list[int], cached: list[int], block: int) -> int:
+    return common(prompt, cached)
+
+
+challenge.mistake(
+    "not-in-blocks",
+    "You count every common token as cached. A cache holds whole blocks: what is left over "
+    "after the last whole one is new.",
+    hint="hit = same // block * block",
+    answer=price(every_token),
+)
+
+
+def rounded_up(prompt: list[int], cached: list[int], block: int) -> int:
+    return min(len(prompt), -(-common(prompt, cached) // block) * block)
+
+
+challenge.mistake(
+    "blocks-rounded-up",
+    "You rounded up to whole blocks. A block that differs in its last token is not cached.",
+    hint="Round down: same // block * block.",
+    answer=price(rounded_up),
+)
+
+
+def blocks_counted(prompt: list[int], cached: list[int], block: int) -> int:
+    return common(prompt, cached) // block
+
+
+challenge.mistake(
+    "blocks-counted",
+    "You counted cached blocks and took them for tokens.",
+    hint="Multiply by block again: same // block * block.",
+    answer=price(blocks_counted),
+)
+
+
+def tokens_anywhere(prompt: list[int], cached: list[int], block: int) -> int:
+    return sum(token in set(cached) for token in prompt) // block * block
+
+
+challenge.mistake(
+    "tokens-anywhere",
+    "You count tokens that occur anywhere in the cached prompt. What a token means to a model "
+    "depends on all tokens before it, so only a common beginning can be used again.",
+    hint="Compare place by place from the start, and stop at the first difference.",
+    answer=price(tokens_anywhere),
+)
+
+
+def equal_places(prompt: list[int], cached: list[int], block: int) -> int:
+    return sum(a == b for a, b in zip(prompt, cached, strict=False)) // block * block
+
+
+challenge.mistake(
+    "equal-places",
+    "You go on counting after the first difference. From there on nothing can be used again, "
+    "though tokens may be equal.",
+    hint="break at the first pair of tokens that differ.",
+    answer=price(equal_places),
+)
+
+
+def all_or_nothing(prompt: list[int], cached: list[int], block: int) -> int:
+    hit = prompt == cached[: len(prompt)] or cached == prompt[: len(cached)]
+    return min(len(prompt), len(cached)) // block * block if hit else 0
+
+
+challenge.mistake(
+    "all-or-nothing",
+    "You use the cache only when one prompt is the beginning of the other. Whole blocks before "
+    "the first difference count too.",
+    hint="Count the common beginning, wherever it ends.",
+    answer=price(all_or_nothing),
+)
+
+
+def whole_cache(prompt: list[int], cached: list[int], block: int) -> int:
+    return min(len(prompt), len(cached)) // block * block
+
+
+challenge.mistake(
+    "not-compared",
+    "You take everything for cached that has the length of the cached prompt, without "
+    "comparing the tokens.",
+    hint="Compare prompt and cached token by token.",
+    answer=price(whole_cache),
+)
+
+
+challenge.mistake(
+    "negative-allowed",
+    "You accept an output of fewer than 0 tokens.",
+    hint='Begin with: if output_tokens < 0: raise ValueError("...").',
+    answer=price(refuse=False),
+)
+
+
+challenge.alternative(price())
+
+
+@challenge.alternative
+def with_commonprefix(
+    prompt: list[int],
+    output_tokens: int,
+    rates: dict[str, float],
+    cached: list[int],
+    block: int = 128,
+) -> float:
+    """Another right answer, by the first place that differs."""
+    if output_tokens < 0:
+        raise ValueError("negative")
+    shorter = min(len(prompt), len(cached))
+    same = next((i for i in range(shorter) if prompt[i] != cached[i]), shorter)
+    hit = same - same % block
+    per_token = {kind: rate / 1_000_000 for kind, rate in rates.items()}
+    cost = per_token["input"] * len(prompt) + per_token["output"] * output_tokens
+    return cost - hit * (per_token["input"] - per_token["cached"])
+
+
+challenge.equivalent(
+    "strict= dropped | for ours, theirs in zip(prompt, cached, strict=False):",
+    because="zip is not strict unless told so.",
+)

@@ -1,0 +1,71 @@
+"""Wrong answers that are the reference answer with one expression changed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from labkit.grading import solutions
+from labkit.grading.mutants import function_from
+
+if TYPE_CHECKING:
+    from labkit.grading.challenge import Challenge
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """The reference answer of a challenge with old texts replaced by new ones; made when asked for.
+
+    changes  pairs of old and new; each old stands once in the code, its docstrings left out
+    """
+
+    changes: tuple[tuple[str, str], ...]
+    topic: str = ""
+    name: str = ""
+
+    def of(self, challenge: Challenge) -> Spoiled:
+        """The same changes in this challenge's reference answer."""
+        topic = challenge.check.__module__.split(".")[-2]
+        return replace(self, topic=topic, name=challenge.name)
+
+    @property
+    def source(self) -> str:
+        """The changed source, with all that it needs.
+
+        Raises ValueError where an old text does not stand in the code exactly once.
+        """
+        code = without_docstrings(solutions.source(solutions.lesson_of(self.topic), self.name))
+        for old, new in self.changes:
+            if (count := code.count(old)) != 1:
+                raise ValueError(
+                    f"spoiled({old!r}, {new!r}): the reference {self.name} has {count} times "
+                    f"{old!r} in its code, not once"
+                )
+            code = code.replace(old, new)
+        return code
+
+    def function(self) -> Callable[..., Any]:
+        """The changed answer, ready to be called."""
+        return function_from(self.source, self.name, f"<{self.name}, {self.changes}>")
+
+
+def spoiled(*texts: str) -> Spoiled:
+    """The reference with the first text replaced by the second, the third by the fourth, …"""
+    if not texts or len(texts) % 2:
+        raise ValueError(f"spoiled takes pairs of old and new, got {len(texts)} texts")
+    return Spoiled(tuple(zip(texts[::2], texts[1::2], strict=True)))
+
+
+def without_docstrings(source: str) -> str:
+    """The same lines, those of docstrings blank: what they say is no code to be changed."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
+            text = node.body[0]
+            end = text.end_lineno or text.lineno
+            lines[text.lineno - 1 : end] = [""] * (end - text.lineno + 1)
+            if len(node.body) == 1:
+                lines[end - 1] = " " * text.col_offset + "pass"
+    return "\n".join(lines) + "\n"

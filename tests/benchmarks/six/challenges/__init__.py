@@ -1,0 +1,1 @@
+"""The challenges of a course of one lesson, for measuring."""

@@ -1,0 +1,3 @@
+from labkit.challenges.six.all_six import warm_up as challenge
+
+__all__ = ["challenge"]
