@@ -40,7 +40,7 @@ TAMPER = "\n    ".join(
     [
         "import glob, os, sys",
         "for path in glob.glob('/**/*six*', recursive=True) + glob.glob('/**/tests/*.py'):",
-        "    try: open(path, 'w').write('CHALLENGES = ()')",
+        "    try: open(path, 'w').write('challenge = None')",
         "    except OSError: pass",
         "return 0",
     ]
@@ -49,8 +49,8 @@ READ = "\n    ".join(
     [
         "import gc, sys",
         "found = [x for x in gc.get_objects() if type(x).__name__ == 'Challenge']",
-        "from labkit.challenges import six",
-        "six.CHALLENGES = ()",
+        "from labkit.challenges.six import all_six",
+        "all_six.softmax.check = lambda s: None",
         "return found",
     ]
 )
