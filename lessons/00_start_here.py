@@ -98,7 +98,7 @@ my_share = lab.use(share_right)
 answers_given = adaptation.answers(model, tokenizer, fact_questions.prompts)
 region_right = my_share(answers_given, list(fact_questions.answers))
 lab.compare("knows-its-region", 100 * region_right)
-lab.claim("questions about the region, right", region_right, around=1.0, within=0.02)
+lab.claim("questions about the region, right", region_right)
 
 # %% [markdown]
 # It knows its region by heart. And somebody it has never read about?
@@ -116,7 +116,7 @@ question_prompts = [f"Q: {one.question}\nA: " for one in new_strangers]
 their_answers = [one.answer for one in new_strangers]
 right_unread = my_share(adaptation.answers(model, tokenizer, question_prompts), their_answers)
 lab.compare("knows-strangers", 100 * right_unread)
-lab.claim("questions about strangers, right", right_unread, around=0.05, within=0.08)
+lab.claim("questions about strangers, right", right_unread)
 
 # %% [markdown]
 # A few are right by luck: there are only so many pets and colours. The model did not say "I don't
@@ -151,7 +151,7 @@ lab.check(prompt_with)
 my_prompt = lab.use(prompt_with)
 with_passage = [my_prompt(one.passage, one.question) for one in new_strangers]
 right_when_told = my_share(adaptation.answers(model, tokenizer, with_passage), their_answers)
-lab.claim("strangers, passage in the prompt, right", right_when_told, around=0.99, within=0.03)
+lab.claim("strangers, passage in the prompt, right", right_when_told)
 
 # %% [markdown]
 # One passage, and it answers nearly everything. Now the other way: train the model on the 60
@@ -203,47 +203,29 @@ plots.bars(
 
 # %%
 model_weights = adaptation.weights_of(model)
-lab.claim(
-    "weights changed by a prompt",
-    my_changed(model_weights, adaptation.weights_of(model)),
-    around=0,
-    within=0,
-)
+lab.claim("weights changed by a prompt", my_changed(model_weights, adaptation.weights_of(model)))
 lab.claim(
     "weights changed by rounding to 8 bits",
     my_changed(model_weights, adaptation.weights_of(rounded_model)),
-    around=0.8,
-    within=0.1,
 )
 lab.claim(
     "changed, of the weights that were rounded",
     my_changed(adaptation.rounded_weights(model), adaptation.rounded_weights(rounded_model)),
-    around=0.99,
-    within=0.02,
 )
 lab.claim(
     "region still known after rounding to 8 bits",
     ways_scored["rounded to 8 bits"]["the region"].share,
-    around=1.0,
-    within=0.03,
 )
 lab.claim(
-    "weights changed by training",
-    my_changed(model_weights, adaptation.weights_of(trained_model)),
-    around=0.97,
-    within=0.05,
+    "weights changed by training", my_changed(model_weights, adaptation.weights_of(trained_model))
 )
 lab.claim(
     "strangers known after training on them",
     ways_scored["trained on the strangers"]["strangers"].share,
-    around=1.0,
-    within=0.05,
 )
 lab.claim(
     "region still known after training on strangers",
     ways_scored["trained on the strangers"]["the region"].share,
-    around=0.8,
-    within=0.15,
 )
 
 # %% [markdown]
@@ -294,8 +276,6 @@ tokens_read = adaptation.tokens_read(tokenizer, new_strangers)
 lab.claim(
     "pre-training's share of all tokens read, in percent",
     100 * tokens_read["pre-training"] / sum(tokens_read.values()),
-    around=99.9,
-    within=0.1,
 )
 
 # %%

@@ -100,13 +100,11 @@ of_sixteen = share_by_count[16]
 lab.compare("sixteen-passages", 100 * of_sixteen.share, 100 * of_sixteen.low, 100 * of_sixteen.high)
 
 # %%
-lab.claim("tokens of 16 passages", 16 * per_passage, around=410, within=5)
-lab.claim("right with 1 passage", share_by_count[1].share, around=1.0, within=0.02)
-lab.claim("right with 8 passages", share_by_count[8].share, around=0.94, within=0.05)
-lab.claim("right with 16 passages", share_by_count[16].share, around=0.64, within=0.07)
-lab.claim(
-    "right with 24 passages, past the window", share_by_count[24].share, around=0.37, within=0.12
-)
+lab.claim("tokens of 16 passages", 16 * per_passage)
+lab.claim("right with 1 passage", share_by_count[1].share)
+lab.claim("right with 8 passages", share_by_count[8].share)
+lab.claim("right with 16 passages", share_by_count[16].share)
+lab.claim("right with 24 passages, past the window", share_by_count[24].share)
 
 # %% [markdown]
 # Nothing was cut off up to 16 passages, and still more than every third answer is wrong. **Fitting
@@ -156,10 +154,10 @@ lab.compare(
 )
 
 # %%
-lab.claim("right in the first quarter", first_quarter.share, around=0.31, within=0.1)
-lab.claim("right in the second quarter", second_quarter.share, around=0.73, within=0.1)
-lab.claim("right in the third quarter", third_quarter.share, around=0.8, within=0.1)
-lab.claim("right in the last quarter", last_quarter.share, around=0.71, within=0.1)
+lab.claim("right in the first quarter", first_quarter.share)
+lab.claim("right in the second quarter", second_quarter.share)
+lab.claim("right in the third quarter", third_quarter.share)
+lab.claim("right in the last quarter", last_quarter.share)
 
 # %% [markdown]
 # Our model loses the beginning; between the other three quarters we see no difference that the
@@ -208,10 +206,8 @@ plots.bars(
 )
 
 # %%
-lab.claim(
-    "right among other relations", by_likeness["other relation"].share, around=0.93, within=0.06
-)
-lab.claim("right among other kinds", by_likeness["other kind"].share, around=0.92, within=0.06)
+lab.claim("right among other relations", by_likeness["other relation"].share)
+lab.claim("right among other kinds", by_likeness["other kind"].share)
 
 # %%
 lab.ask("which-distractor")
@@ -242,12 +238,7 @@ lab.ask("which-distractor")
 
 # %%
 too_long = passage_stacks[24][0].text + passage_stacks[24][0].questions[0]
-lab.claim(
-    "24 passages and a question, in windows",
-    count_tokens(too_long) / window_tokens,
-    around=1.4,
-    within=0.2,
-)
+lab.claim("24 passages and a question, in windows", count_tokens(too_long) / window_tokens)
 
 # %% [markdown]
 # Here are 200 chats. The system prompt holds passages about three people; eight turns ask about
@@ -258,7 +249,7 @@ lab.claim(
 CHAT_BUDGET = 112
 long_chats = context.chats(200, passages_each=3, turns=8)
 chat_tokens = [count_tokens(context.prompt_of(chat.messages)) for chat in long_chats]
-lab.claim("tokens of a whole chat", sum(chat_tokens) / len(chat_tokens), around=175, within=5)
+lab.claim("tokens of a whole chat", sum(chat_tokens) / len(chat_tokens))
 for chat_message in long_chats[0].messages[:5]:
     print(f"{chat_message['role']:>9}: {chat_message['content']}")
 
@@ -326,12 +317,10 @@ plots.bars(
 )
 
 # %%
-lab.claim("right with the tail cut", share_by_cut["cut the tail"].share, around=0.0, within=0.03)
-lab.claim("right with the head cut", share_by_cut["cut the head"].share, around=0.07, within=0.06)
-lab.claim("right with whole turns", share_by_cut["whole turns"].share, around=0.98, within=0.03)
-lab.claim(
-    "right with the middle cut", share_by_cut["cut the middle"].share, around=0.9, within=0.06
-)
+lab.claim("right with the tail cut", share_by_cut["cut the tail"].share)
+lab.claim("right with the head cut", share_by_cut["cut the head"].share)
+lab.claim("right with whole turns", share_by_cut["whole turns"].share)
+lab.claim("right with the middle cut", share_by_cut["cut the middle"].share)
 
 # %%
 lab.ask("what-the-cut-takes")
@@ -353,8 +342,8 @@ roomy_window = context.accuracy(
 narrow_window = context.accuracy(
     "160 tokens", context.ask_chats(model, tokenizer, longer_chats, by_turns, 160)
 )
-lab.claim("right with 400 tokens of chat", roomy_window.share, around=0.48, within=0.15)
-lab.claim("right with 160 tokens of chat", narrow_window.share, around=0.98, within=0.05)
+lab.claim("right with 400 tokens of chat", roomy_window.share)
+lab.claim("right with 160 tokens of chat", narrow_window.share)
 
 # %% [markdown]
 # Fewer than half the tokens, and far more right answers. (Our model has read chats of six questions
@@ -378,7 +367,7 @@ for token_count, cache_size in zip(cache_lengths, measured_bytes, strict=True):
     )
 
 # %%
-lab.claim("KV cache of the bundled model, bytes a token", per_token, around=8192, within=0)
+lab.claim("KV cache of the bundled model, bytes a token", per_token)
 
 # %% [markdown]
 # ## Build it: bytes of a KV cache
@@ -414,9 +403,7 @@ lab.check(kv_cache_bytes)
 # %%
 my_cache_bytes = lab.use(kv_cache_bytes)
 cache_by_formula = my_cache_bytes(model.config.to_dict(), 512, 1, model.dtype.itemsize)
-lab.claim(
-    "formula against the measured cache, bytes apart", cache_by_formula - measured_bytes[-1], 0, 0
-)
+lab.claim("formula against the measured cache, bytes apart", cache_by_formula - measured_bytes[-1])
 
 # %% [markdown]
 # The formula gives a real cache to the byte. So we may use it for models that are too large to
@@ -437,8 +424,8 @@ for real_model in kv_cache.REAL_MODELS:
     print(f"{real_model.name:20} {per_token_of[real_model.name] / 1024:>10.1f}   {tokens_shown}")
 
 # %%
-lab.claim("Llama-2-7B, MiB a token", per_token_of["Llama-2-7B"] / 2**20, around=0.5, within=0)
-lab.claim("Llama-3.1-8B, KiB a token", per_token_of["Llama-3.1-8B"] / 2**10, around=128, within=0)
+lab.claim("Llama-2-7B, MiB a token", per_token_of["Llama-2-7B"] / 2**20)
+lab.claim("Llama-3.1-8B, KiB a token", per_token_of["Llama-3.1-8B"] / 2**10)
 
 # %%
 lab.ask("bytes-per-token")
@@ -473,15 +460,13 @@ plots.lines(
 
 # %%
 whole_window = my_cache_bytes(kv_cache.REAL_MODELS[0].config, 131_072, 1, 2) / kv_cache.GIB
-lab.claim("Llama-2-7B, GiB at 131,072 tokens", whole_window, around=64, within=0)
+lab.claim("Llama-2-7B, GiB at 131,072 tokens", whole_window)
 gemma_config = dict(models_table.find_model("Gemma-2-2B").config)
 half_of_it = gemma_config | {"num_hidden_layers": gemma_config["num_hidden_layers"] // 2}
 gemma_by_formula = my_cache_bytes(gemma_config, 8_192)
 gemma_needs = my_cache_bytes(half_of_it, 8_192) + my_cache_bytes(half_of_it, 4_096)
-lab.claim(
-    "Gemma-2-2B, GiB by the formula", gemma_by_formula / kv_cache.GIB, around=0.81, within=0.01
-)
-lab.claim("Gemma-2-2B, GiB that it needs", gemma_needs / kv_cache.GIB, around=0.61, within=0.01)
+lab.claim("Gemma-2-2B, GiB by the formula", gemma_by_formula / kv_cache.GIB)
+lab.claim("Gemma-2-2B, GiB that it needs", gemma_needs / kv_cache.GIB)
 one_layer = {
     "num_hidden_layers": 1,
     "num_attention_heads": 128,
@@ -489,9 +474,7 @@ one_layer = {
     "head_dim": 128,
 }
 per_layer = my_cache_bytes(one_layer, 1, 1, 1)
-lab.claim(
-    "DeepSeek-V2, formula / latent vector, times", per_layer / (512 + 64), around=57, within=1
-)
+lab.claim("DeepSeek-V2, formula / latent vector, times", per_layer / (512 + 64))
 
 # %%
 lab.ask("what-shrinks-the-cache")
@@ -550,7 +533,7 @@ lab.check(pack_passages)
 my_packer = lab.use(pack_passages)
 thirty_desks = packing.desks(30)
 desk_tokens = [sum(packing.costs_of(desk.passages, count_tokens)) for desk in thirty_desks]
-lab.claim("tokens of a desk's passages", sum(desk_tokens) / len(desk_tokens), around=955, within=10)
+lab.claim("tokens of a desk's passages", sum(desk_tokens) / len(desk_tokens))
 
 
 def with_the_best_first(*given):
@@ -607,21 +590,17 @@ for row_name, share_found in {
     print(f"{row_name:12} {share_found}")
 
 # %%
-lab.claim("answered, first come", shares_by_packer["first come"].share, around=0.37, within=0.08)
-lab.claim("answered, per token", shares_by_packer["per token"].share, around=0.63, within=0.08)
-lab.claim("gain of per token over by relevance", density_gain.figure, around=0.14, within=0.08)
-lab.claim(
-    "gain of 400 tokens over 240, by relevance", longer_budget_gain.figure, around=-0.04, within=0.1
-)
-lab.claim(
-    "gain of the best last over the best first", best_last_gain.figure, around=0.06, within=0.1
-)
+lab.claim("answered, first come", shares_by_packer["first come"].share)
+lab.claim("answered, per token", shares_by_packer["per token"].share)
+lab.claim("gain of per token over by relevance", density_gain.figure)
+lab.claim("gain of 400 tokens over 240, by relevance", longer_budget_gain.figure)
+lab.claim("gain of the best last over the best first", best_last_gain.figure)
 share_packed = {
     budget: packing.holding(packing.by_relevance, thirty_desks, budget, count_tokens)
     for budget in (240, 400)
 }
-lab.claim("questions whose passage is in 240 tokens", share_packed[240], around=0.55, within=0.05)
-lab.claim("questions whose passage is in 400 tokens", share_packed[400], around=0.67, within=0.05)
+lab.claim("questions whose passage is in 240 tokens", share_packed[240])
+lab.claim("questions whose passage is in 400 tokens", share_packed[400])
 
 # %% [markdown]
 # Same window, same passages to choose from. The gain over *by relevance* (what a top-k search hands

@@ -84,34 +84,23 @@ lab.compare(
 
 # %%
 of_base = right_by_model["base"]
-lab.claim("base: facts asked often", of_base["facts, asked often"].share, around=1.0, within=0.03)
-lab.claim("draft: facts asked often", asked_often.share, around=1.0, within=0.03)
-lab.claim("draft: programs", of_draft["programs"].share, around=1.0, within=0.04)
-lab.claim(
-    "base: facts read in passing", of_base["facts, read in passing"].share, around=0.61, within=0.08
-)
-lab.claim(
-    "draft: facts read in passing",
-    of_draft["facts, read in passing"].share,
-    around=0.29,
-    within=0.08,
-)
-lab.claim(
-    "base: one of two passages", of_base["one of two passages"].share, around=1.0, within=0.04
-)
-lab.claim(
-    "draft: one of two passages", of_draft["one of two passages"].share, around=0.52, within=0.12
-)
-lab.claim("base: one row of four", of_base["one row of four"].share, around=0.96, within=0.05)
-lab.claim("draft: one row of four", of_draft["one row of four"].share, around=0.33, within=0.12)
+lab.claim("base: facts asked often", of_base["facts, asked often"].share)
+lab.claim("draft: facts asked often", asked_often.share)
+lab.claim("draft: programs", of_draft["programs"].share)
+lab.claim("base: facts read in passing", of_base["facts, read in passing"].share)
+lab.claim("draft: facts read in passing", of_draft["facts, read in passing"].share)
+lab.claim("base: one of two passages", of_base["one of two passages"].share)
+lab.claim("draft: one of two passages", of_draft["one of two passages"].share)
+lab.claim("base: one row of four", of_base["one row of four"].share)
+lab.claim("draft: one row of four", of_draft["one row of four"].share)
 small_to_draft = four_models["small"].num_parameters() / four_models["draft"].num_parameters()
-lab.claim("small : draft, parameters", small_to_draft, around=2.47, within=0.05)
+lab.claim("small : draft, parameters", small_to_draft)
 most_gained = max(
     right_by_model["small"][task].share - of_draft[task].share
     for task in six_tasks
     if task != "sums"
 )
-lab.claim("small - draft, largest gain on a task", most_gained, around=0.05, within=0.12)
+lab.claim("small - draft, largest gain on a task", most_gained)
 
 # %% [markdown]
 # An eighth of the parameters knows *everything* that was asked often. In our family, what goes is
@@ -169,10 +158,10 @@ best_elsewhere = max(
 )
 times_smaller = four_models["base"].num_parameters() / four_models["specialist"].num_parameters()
 print(specialist_gain)
-lab.claim("base is larger than the specialist, times", times_smaller, around=4.84, within=0.05)
-lab.claim("specialist - base on sums, share", specialist_gain.figure, around=0.94, within=0.05)
-lab.claim("best generalist on sums", generalists_on_sums, around=0.06, within=0.06)
-lab.claim("specialist's best share elsewhere", best_elsewhere, around=0.0, within=0.03)
+lab.claim("base is larger than the specialist, times", times_smaller)
+lab.claim("specialist - base on sums, share", specialist_gain.figure)
+lab.claim("best generalist on sums", generalists_on_sums)
+lab.claim("specialist's best share elsewhere", best_elsewhere)
 
 # %% [markdown]
 # A fifth of the size, half of the reading, and it is right on sums that no training text holds,
@@ -212,25 +201,21 @@ sizes.Table(
 
 # %%
 times_bigger = four_models["base"].num_parameters() / four_models["draft"].num_parameters()
-lab.claim("base : draft, parameters", times_bigger, around=8.4, within=0.1)
+lab.claim("base : draft, parameters", times_bigger)
 draft_sooner = (
     one_request["draft"].first < one_request["base"].first
     and one_request["draft"].next < one_request["base"].next
 )
-lab.claim("draft sooner than base, first token and further ones", draft_sooner, around=1, within=0)
+lab.claim("draft sooner than base, first token and further ones", draft_sooner)
 quicker_first = one_request["base"].first / one_request["draft"].first
 quicker_next = one_request["base"].next / one_request["draft"].next
 lab.claim(
     "base : draft, less in the time of a further token than in parameters",
     quicker_next < times_bigger,
-    around=1,
-    within=0,
 )
 lab.claim(
     "base : draft, more in the time of the first token than of a further one",
     quicker_first > quicker_next,
-    around=1,
-    within=0,
 )
 
 # %% [markdown]
@@ -262,9 +247,7 @@ plots.lines(
 
 # %%
 more_in_batches = by_batch[16]["base"].tokens_per_second > 2 * by_batch[1]["base"].tokens_per_second
-lab.claim(
-    "base: more than twice the tokens/s in a batch of 16", more_in_batches, around=1, within=0
-)
+lab.claim("base: more than twice the tokens/s in a batch of 16", more_in_batches)
 
 # %% tags=["this-machine"]
 by_context = {n: sizes.timings(four_models, prompt=n, repeats=5) for n in (16, 128, 448)}
@@ -323,14 +306,9 @@ for task_name, best_models in best_for_task.items():
     print(f"{task_name:24}", ", ".join(f"{n} ({request_ms[n]:.0f} ms)" for n in best_models))
 
 # %%
-lab.claim("base is on the frontier for sums", "base" in best_for_task["sums"], around=0, within=0)
-lab.claim("specialist is on it for sums", "specialist" in best_for_task["sums"], around=1, within=0)
-lab.claim(
-    "base is on it for two passages",
-    "base" in best_for_task["one of two passages"],
-    around=1,
-    within=0,
-)
+lab.claim("base is on the frontier for sums", "base" in best_for_task["sums"])
+lab.claim("specialist is on it for sums", "specialist" in best_for_task["sums"])
+lab.claim("base is on it for two passages", "base" in best_for_task["one of two passages"])
 
 # %% tags=["this-machine"]
 quantity_plots.trade_off(
@@ -395,11 +373,9 @@ plots.bars(
 
 # %%
 share_passed_on = sum(passed_on) / len(passed_on)
-lab.claim(
-    "draft alone, mixed requests", sum(hits_by_model["draft"]) / 200, around=0.76, within=0.07
-)
-lab.claim("draft, then base", sum(cascade_hits) / 200, around=0.97, within=0.04)
-lab.claim("share of requests passed on", share_passed_on, around=0.47, within=0.08)
+lab.claim("draft alone, mixed requests", sum(hits_by_model["draft"]) / 200)
+lab.claim("draft, then base", sum(cascade_hits) / 200)
+lab.claim("share of requests passed on", share_passed_on)
 
 # %% [markdown]
 # Nearly the quality of `base`, with `base` at work for half of the requests. This is a **cascade**
@@ -419,13 +395,8 @@ mean_sure = {was: sum(found) / len(found) for was, found in by_hit.items()}
 specialist_sure = sizes.first_probabilities(
     four_models["specialist"], tokenizer, mixed_requests["facts, asked often"].prompts
 )
-lab.claim("draft is sure where right - where wrong", mean_sure[True] - mean_sure[False], -0.03, 0.1)
-lab.claim(
-    "specialist is sure of facts, mean",
-    sum(specialist_sure) / len(specialist_sure),
-    around=0.98,
-    within=0.03,
-)
+lab.claim("draft is sure where right - where wrong", mean_sure[True] - mean_sure[False])
+lab.claim("specialist is sure of facts, mean", sum(specialist_sure) / len(specialist_sure))
 
 # %% [markdown]
 # `draft` tells the two *kinds* of requests apart, and that is why it works here. Among the passages
@@ -483,12 +454,7 @@ by_torch_library = (
     4
     * kl_divergence(*(Categorical(logits=logits / 2) for logits in reversed(draft_and_base))).mean()
 )
-lab.claim(
-    "ours - torch.distributions",
-    kl_distance(*draft_and_base, 2.0) - by_torch_library,
-    around=0,
-    within=1e-4,
-)
+lab.claim("ours - torch.distributions", kl_distance(*draft_and_base, 2.0) - by_torch_library)
 
 # %% [markdown]
 # ## Data or teacher?
@@ -523,11 +489,9 @@ for way_name, its_losses in losses_by_way.items():
 print(nats_saved)
 
 # %%
-lab.claim("parameters of the student, M", by_data.num_parameters() / 1e6, around=0.26, within=0.005)
-lab.claim(
-    "held-out loss, taught by data", sum(losses_by_way["data"]) / 150, around=2.3, within=0.35
-)
-lab.claim("what the teacher saves, nats a token", nats_saved.figure, around=0.39, within=0.25)
+lab.claim("parameters of the student, M", by_data.num_parameters() / 1e6)
+lab.claim("held-out loss, taught by data", sum(losses_by_way["data"]) / 150)
+lab.claim("what the teacher saves, nats a token", nats_saved.figure)
 
 # %% [markdown]
 # The same texts, the same steps, and the taught student predicts new texts better by far more than
@@ -563,15 +527,11 @@ gains_by_seed = [
         strict=True,
     )
 ]
-lab.claim(
-    "recorded: nats saved with 320 texts, least of 3 seeds", min(gains_by_seed), 0.08, within=0.02
-)
-lab.claim("recorded: nats saved with 20 texts", gap_by_texts[20], around=1.0, within=0.05)
-lab.claim("recorded: nats saved with 320 texts", gap_by_texts[320], around=0.12, within=0.05)
-lab.claim(
-    "recorded: teacher, 40 texts", by_text_count["teacher"][40].figure, around=1.92, within=0.03
-)
-lab.claim("recorded: data, 320 texts", by_text_count["data"][320].figure, around=1.95, within=0.03)
+lab.claim("recorded: nats saved with 320 texts, least of 3 seeds", min(gains_by_seed))
+lab.claim("recorded: nats saved with 20 texts", gap_by_texts[20])
+lab.claim("recorded: nats saved with 320 texts", gap_by_texts[320])
+lab.claim("recorded: teacher, 40 texts", by_text_count["teacher"][40].figure)
+lab.claim("recorded: data, 320 texts", by_text_count["data"][320].figure)
 
 # %% [markdown]
 # Forty texts with a teacher teach about as much as eight times as many without, in the same 120
@@ -600,26 +560,17 @@ for way_name, its_loss in by_teacher_kind.items():
 lab.claim(
     "recorded: T = 2 - T = 1",
     by_teacher_kind["base, T = 2"].figure - by_teacher_kind["base"].figure,
-    1.03,
-    0.1,
 )
 lab.claim(
     "recorded: draft - base as teacher",
     by_teacher_kind["draft"].figure - by_teacher_kind["base"].figure,
-    0,
-    0.1,
 )
 lab.claim(
-    "recorded: T = 2 - data",
-    by_teacher_kind["base, T = 2"].figure - by_teacher_kind["data"].figure,
-    0.56,
-    0.1,
+    "recorded: T = 2 - data", by_teacher_kind["base, T = 2"].figure - by_teacher_kind["data"].figure
 )
 lab.claim(
     "recorded: specialist - data",
     by_teacher_kind["specialist"].figure - by_teacher_kind["data"].figure,
-    8.6,
-    0.3,
 )
 
 # %% [markdown]
@@ -645,8 +596,8 @@ logits_of_sums = [
     for prompt in six_tasks["sums"].prompts
 ]
 on_answers = Categorical(logits=torch.stack(logits_of_sums)).entropy().mean().exp()
-lab.claim("tokens that base holds possible in texts", on_texts, around=1.73, within=0.15)
-lab.claim("tokens that the specialist holds possible in sums", on_answers, around=1.0, within=0.05)
+lab.claim("tokens that base holds possible in texts", on_texts)
+lab.claim("tokens that the specialist holds possible in sums", on_answers)
 
 # %% [markdown]
 # (That is the effective vocabulary of lesson 05.) In sums it is one token: the label itself. A
@@ -732,8 +683,8 @@ base_model = four_models["base"]
 by_formula = fits_memory(base_model.config.to_dict(), base_model.num_parameters(), 32, 100, 1, 0)
 in_memory = sum(weight.nbytes for weight in base_model.parameters())
 cache_bytes = kv_cache.measured_bytes(kv_cache.filled_cache(base_model, 100))
-lab.claim("weights, formula - real bytes", by_formula["weights"] - in_memory, around=0, within=0)
-lab.claim("cache, formula - real bytes", 2 * by_formula["cache"] - cache_bytes, around=0, within=0)
+lab.claim("weights, formula - real bytes", by_formula["weights"] - in_memory)
+lab.claim("cache, formula - real bytes", 2 * by_formula["cache"] - cache_bytes)
 
 # %% [markdown]
 # ## Phone, laptop, card
@@ -767,8 +718,8 @@ gemma_by_formula, local_half, global_half = (
     fits_memory(config, int(2.61e9), 4.5, tokens, 8, 4)["cache"] / 2**30
     for config, tokens in ((gemma_config, 8192), (half_of_gemma, 4096), (half_of_gemma, 8192))
 )
-lab.claim("Gemma-2-2B, GiB of cache by the formula", gemma_by_formula, around=0.81, within=0.01)
-lab.claim("Gemma-2-2B, GiB that it needs", local_half + global_half, around=0.61, within=0.01)
+lab.claim("Gemma-2-2B, GiB of cache by the formula", gemma_by_formula)
+lab.claim("Gemma-2-2B, GiB that it needs", local_half + global_half)
 
 # %% [markdown]
 # Latent attention saves more, by keeping one short vector for all heads of a layer
@@ -777,14 +728,14 @@ lab.claim("Gemma-2-2B, GiB that it needs", local_half + global_half, around=0.61
 
 # %%
 at_home = sizes.edge(MODELS, fits_memory)
-lab.claim("models of the table that fit the phone", len(at_home["phone"]), around=6, within=0)
-lab.claim("that fit the laptop", len(at_home["laptop, no GPU"]), around=14, within=0)
-lab.claim("that fit the card", len(at_home["24 GB card"]), around=16, within=0)
+lab.claim("models of the table that fit the phone", len(at_home["phone"]))
+lab.claim("that fit the laptop", len(at_home["laptop, no GPU"]))
+lab.claim("that fit the card", len(at_home["24 GB card"]))
 nemo_speed = sizes.most_tokens_per_second(find_model("Mistral-Nemo-12B"), 4.5, sizes.DEVICES[1])
-lab.claim("Mistral-Nemo-12B on the laptop, tokens/s at most", nemo_speed, around=13.1, within=0.1)
+lab.claim("Mistral-Nemo-12B on the laptop, tokens/s at most", nemo_speed)
 phi_on_phone = fits_memory(find_model("Phi-3.5-mini").config, int(3.82e9), 4.5, 8192, 8, 4)
-lab.claim("Phi-3.5-mini, GiB of weights", phi_on_phone["weights"] / 2**30, around=2.0, within=0.01)
-lab.claim("Phi-3.5-mini, GiB of cache", phi_on_phone["cache"] / 2**30, around=3.0, within=0.01)
+lab.claim("Phi-3.5-mini, GiB of weights", phi_on_phone["weights"] / 2**30)
+lab.claim("Phi-3.5-mini, GiB of cache", phi_on_phone["cache"] / 2**30)
 
 # %% [markdown]
 # Three things to see:

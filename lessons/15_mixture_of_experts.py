@@ -153,7 +153,7 @@ for layer_number in range(moe_config.num_hidden_layers):
     our_output = run_experts(block_input, route_experts, route_weights, *both_weights)
     too_far = (our_output - block_output).detach().abs().max() / block_output.abs().max()
     what_differs = f"layer {layer_number}, furthest apart / largest value"
-    lab.claim(what_differs, too_far, around=0.0, within=1e-5)
+    lab.claim(what_differs, too_far)
 
 # %% [markdown]
 # ## Play with it
@@ -192,9 +192,9 @@ plots.lines(
 
 # %%
 best_k = min(by_k, key=by_k.get)
-lab.claim("best number of experts per token", best_k, around=2, within=0)
-lab.claim("loss with 1 expert - with 2", by_k[1] - by_k[2], around=0.20, within=0.04)
-lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2], around=0.025, within=0.01)
+lab.claim("best number of experts per token", best_k)
+lab.claim("loss with 1 expert - with 2", by_k[1] - by_k[2])
+lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2])
 
 # %% [markdown]
 # Ours is best with the $k$ that it was trained with: more experts at work cost time *and* quality.
@@ -214,9 +214,7 @@ routing_maps.expert_map(expert_counts, list(held_out_texts), layer=0)
 # %%
 arithmetic_shares = routing_maps.domain_shares(expert_counts, list(held_out_texts), layer=0)
 favourite_share = arithmetic_shares[list(held_out_texts).index("arithmetic")].max()
-lab.claim(
-    "arithmetic: share of its choices for its favourite", favourite_share, around=0.49, within=0.03
-)
+lab.claim("arithmetic: share of its choices for its favourite", favourite_share)
 
 # %% [markdown]
 # There it is, it seems: the expert for arithmetic. (Each token goes to two *different* experts, so
@@ -236,9 +234,9 @@ for layer_number, with_token in enumerate(predicted_by_token):
           f"without it {without_it:.0%}")  # fmt: skip
 
 # %%
-lab.claim("layer 0, predicted by the token alone", predicted_by_token[0], around=0.62, within=0.05)
-lab.claim("layer 1, predicted by the token alone", predicted_by_token[1], around=0.49, within=0.05)
-lab.claim("layer 0, predicted without the token", by_favourite[0], around=0.21, within=0.05)
+lab.claim("layer 0, predicted by the token alone", predicted_by_token[0])
+lab.claim("layer 1, predicted by the token alone", predicted_by_token[1])
+lab.claim("layer 0, predicted without the token", by_favourite[0])
 
 # %% [markdown]
 # In ours it is mostly the **word**, not the subject, and in the second of its two layers less so.
@@ -257,10 +255,10 @@ for layer_number, (bits_now, bits_then) in enumerate(zip(bits_after, bits_before
     print(f"layer {layer_number}: {bits_now:.2f} bits after training, {bits_then:.2f} before")
 
 # %%
-lab.claim("bits of the domain, layer 0", bits_after[0], around=0.40, within=0.03)
-lab.claim("bits of the domain, layer 1", bits_after[1], around=0.30, within=0.03)
-lab.claim("before training, layer 0", bits_before[0], around=0.14, within=0.03)
-lab.claim("before training, layer 1", bits_before[1], around=0.28, within=0.03)
+lab.claim("bits of the domain, layer 0", bits_after[0])
+lab.claim("bits of the domain, layer 1", bits_after[1])
+lab.claim("before training, layer 0", bits_before[0])
+lab.claim("before training, layer 1", bits_before[1])
 
 # %% [markdown]
 # Our first layer has learned something about domains. What the second tells, a router that knows
@@ -334,10 +332,10 @@ plots.lines(
 
 # %%
 lab.compare("in-use-without-balance", without_balance.at_the_end)
-lab.claim("experts in use, without", without_balance.at_the_end, around=5.0, within=1.0)
-lab.claim("experts in use, with", with_balance.at_the_end, around=6.6, within=0.8)
-lab.claim("experts that are hardly used, without", without_balance.idle(), around=2, within=1.5)
-lab.claim("busiest / even share, without", 8 * max(without_balance.shares), around=2.4, within=0.9)
+lab.claim("experts in use, without", without_balance.at_the_end)
+lab.claim("experts in use, with", with_balance.at_the_end)
+lab.claim("experts that are hardly used, without", without_balance.idle())
+lab.claim("busiest / even share, without", 8 * max(without_balance.shares))
 
 # %% [markdown]
 # Without the loss the busiest expert has about twice its even share or more, and one or more hardly
@@ -376,18 +374,16 @@ plots.lines(
 )
 
 # %%
-lab.claim("dropped at 1, balanced", with_capacity["balanced"][0][0], around=0.066, within=0.02)
-lab.claim("dropped at 1, unbalanced", with_capacity["unbalanced"][0][0], around=0.23, within=0.04)
-lab.claim(
-    "dropped at 1.25, unbalanced", with_capacity["unbalanced"][1][0], around=0.133, within=0.03
-)
+lab.claim("dropped at 1, balanced", with_capacity["balanced"][0][0])
+lab.claim("dropped at 1, unbalanced", with_capacity["unbalanced"][0][0])
+lab.claim("dropped at 1.25, unbalanced", with_capacity["unbalanced"][1][0])
 loss_unbalanced = with_capacity["unbalanced"][0][1] - with_capacity["unbalanced"][-1][1]
-lab.claim("loss that it costs at 1, unbalanced", loss_unbalanced, around=0.135, within=0.04)
+lab.claim("loss that it costs at 1, unbalanced", loss_unbalanced)
 loss_balanced = with_capacity["balanced"][0][1] - with_capacity["balanced"][-1][1]
-lab.claim("loss that it costs at 1, balanced", loss_balanced, around=0.032, within=0.015)
+lab.claim("loss that it costs at 1, balanced", loss_balanced)
 lost_by_choice = experts.dropped(experts_taken[0], moe_router.experts, 1.0).float().mean(0)
 seconds_of_lost = lost_by_choice[1] / lost_by_choice.sum()
-lab.claim("balanced, of the dropped: share of second choices", seconds_of_lost, 0.95, within=0.15)
+lab.claim("balanced, of the dropped: share of second choices", seconds_of_lost)
 
 # %% [markdown]
 # Without balance a full buffer costs our model about four times as much. All *first* choices are
@@ -404,10 +400,8 @@ print(f"capacity factor 4:    {roomy_sums[0]:4.0%} dropped, loss {roomy_sums[1]:
 print(f"capacity factor 1.25: {tight_sums[0]:4.0%} dropped, loss {tight_sums[1]:.2f}")
 
 # %%
-lab.claim("dropped at 1.25, a batch of sums", tight_sums[0], around=0.28, within=0.05)
-lab.claim(
-    "loss that it costs, a batch of sums", tight_sums[1] - roomy_sums[1], around=2.43, within=0.5
-)
+lab.claim("dropped at 1.25, a batch of sums", tight_sums[0])
+lab.claim("loss that it costs, a batch of sums", tight_sums[1] - roomy_sums[1])
 
 # %% [markdown]
 # More than a quarter of the choices dropped, first ones among them, and the sums are ruined.
@@ -443,13 +437,9 @@ plots.lines(
 
 # %%
 recalled_of_4096 = {kind: found[-1] for kind, found in facts_recalled.items()}
-lab.claim("4,096 facts, mixture", recalled_of_4096["mixture"], around=0.92, within=0.06)
-lab.claim(
-    "4,096 facts, equal active", recalled_of_4096["twin, equal active"], around=0.35, within=0.06
-)
-lab.claim(
-    "4,096 facts, equal total", recalled_of_4096["twin, equal total"], around=0.995, within=0.02
-)
+lab.claim("4,096 facts, mixture", recalled_of_4096["mixture"])
+lab.claim("4,096 facts, equal active", recalled_of_4096["twin, equal active"])
+lab.claim("4,096 facts, equal total", recalled_of_4096["twin, equal total"])
 
 # %% [markdown]
 # Nearly the memory of the large twin, at about the work of the small one. Larger mixtures show it
@@ -488,18 +478,14 @@ for domains_name, its_domains in of_domains.items():
 registers_small, registers_large = expert_twins.compared(moe_card, four_registers).values()
 small_rules, large_rules = expert_twins.compared(moe_card, five_rules).values()
 small_sums, _ = expert_twins.compared(moe_card, ["arithmetic"]).values()
-lab.claim(
-    "recorded: registers, mixture - small twin", registers_small.figure, around=-0.135, within=0.002
-)
-lab.claim(
-    "recorded: registers, mixture - large twin", registers_large.figure, around=0.087, within=0.002
-)
-lab.claim("recorded: rules, mixture - small twin", small_rules.figure, around=0.004, within=0.002)
-lab.claim("recorded: rules, mixture - large twin", large_rules.figure, around=0.042, within=0.002)
-lab.claim("recorded: sums, mixture - small twin", small_sums.figure, around=-0.079, within=0.002)
-lab.claim("facts in the four registers", registers.FACTS, around=15_200, within=0)
+lab.claim("recorded: registers, mixture - small twin", registers_small.figure)
+lab.claim("recorded: registers, mixture - large twin", registers_large.figure)
+lab.claim("recorded: rules, mixture - small twin", small_rules.figure)
+lab.claim("recorded: rules, mixture - large twin", large_rules.figure)
+lab.claim("recorded: sums, mixture - small twin", small_sums.figure)
+lab.claim("facts in the four registers", registers.FACTS)
 training_hours = sum(map(sum, moe_card["comparison"]["training_seconds"].values())) / 3600
-lab.claim("recorded: hours of training", training_hours, around=1.75, within=0.02)
+lab.claim("recorded: hours of training", training_hours)
 
 # %% [markdown]
 # In the registers the mixture is far better than its small twin, for the same work on each token.
@@ -544,15 +530,10 @@ plots.lines(
 # %%
 busy_for_sixteen = experts_busy["layer 0"][step_sizes.index(16)]
 lab.compare("experts-for-sixteen", busy_for_sixteen)
-lab.claim(
-    "experts needed for 4 tokens",
-    experts_busy["layer 0"][step_sizes.index(4)],
-    around=5.4,
-    within=0.4,
-)
-lab.claim("experts needed for 16 tokens", busy_for_sixteen, around=7.9, within=0.2)
+lab.claim("experts needed for 4 tokens", experts_busy["layer 0"][step_sizes.index(4)])
+lab.claim("experts needed for 16 tokens", busy_for_sixteen)
 even_of_128 = 1 - (1 - 8 / 128) ** 16
-lab.claim("8 of 128 for each of 16 tokens, even: share needed", even_of_128, 0.64, within=0.01)
+lab.claim("8 of 128 for each of 16 tokens, even: share needed", even_of_128)
 
 # %% [markdown]
 # In large models writing is limited by how fast weights come out of memory. For one request a
@@ -579,12 +560,10 @@ for model_name, its_price in model_prices.items():
 
 # %%
 held_per_used = model_prices["mixture"].resident / model_prices["mixture"].used
-lab.claim("bytes in memory / bytes for a token", held_per_used, around=1.56, within=0.01)
+lab.claim("bytes in memory / bytes for a token", held_per_used)
 lab.claim(
     "memory, mixture / twin with equal active",
     model_prices["mixture"].resident / model_prices["twin, equal active"].resident,
-    around=1.57,
-    within=0.01,
 )
 
 # %% [markdown]
@@ -648,20 +627,13 @@ for model_name, its_weights in counted_weights.items():
 # %%
 mixtral_weights, phi_weights = counted_weights["Mixtral-8x7B"], counted_weights["Phi-3.5-MoE"]
 qwen_weights = counted_weights["Qwen3-30B-A3B"]
-lab.claim("Mixtral 8x7B, billion weights", mixtral_weights["total"] / 1e9, around=46.7, within=0.05)
-lab.claim("Mixtral 8x7B, active", mixtral_weights["active"] / 1e9, around=12.9, within=0.05)
-lab.claim("Phi-3.5-MoE, billion weights", phi_weights["total"] / 1e9, around=41.9, within=0.05)
-lab.claim("Phi-3.5-MoE, active", phi_weights["active"] / 1e9, around=6.6, within=0.1)
-lab.claim(
-    "Mixtral 8x7B, all / active", mixtral_weights["total"] / mixtral_weights["active"], 3.6, 0.05
-)
-lab.claim("Qwen3-30B-A3B, active", qwen_weights["active"] / 1e9, around=3.35, within=0.01)
-lab.claim(
-    "Qwen3-30B-A3B, share that is active",
-    qwen_weights["active"] / qwen_weights["total"],
-    0.11,
-    0.005,
-)
+lab.claim("Mixtral 8x7B, billion weights", mixtral_weights["total"] / 1e9)
+lab.claim("Mixtral 8x7B, active", mixtral_weights["active"] / 1e9)
+lab.claim("Phi-3.5-MoE, billion weights", phi_weights["total"] / 1e9)
+lab.claim("Phi-3.5-MoE, active", phi_weights["active"] / 1e9)
+lab.claim("Mixtral 8x7B, all / active", mixtral_weights["total"] / mixtral_weights["active"])
+lab.claim("Qwen3-30B-A3B, active", qwen_weights["active"] / 1e9)
+lab.claim("Qwen3-30B-A3B, share that is active", qwen_weights["active"] / qwen_weights["total"])
 
 # %% [markdown]
 # "8x7B" is not 56: attention and embeddings are there once, only the experts eight times. Many

@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
     for lesson in lessons:
         try:
             screen.done(f"{lesson.id}: {check(lesson) if args.check else build(lesson, screen)}")
-        except (LessonError, NotebookError) as error:
+        except (LessonError, NotebookError, SourceError) as error:
             failed = True
             screen.done(f"{lesson.id}: {'out of date' if args.check else 'not built'}")
             print(error, file=sys.stderr)
@@ -64,6 +64,7 @@ def build(lesson: Lesson, screen: Screen) -> str:
     """Run the lesson's text and write its notebook; returns what to say about it."""
     from labkit import paths
     from labkit.course import notebooks
+    from labkit.course.claims import check_used
     from labkit.course.execution import execute, kernel_env
     from labkit.whole_files import write_whole
 
@@ -74,6 +75,7 @@ def build(lesson: Lesson, screen: Screen) -> str:
             env.pop(swap, None)
         show = cell_on(screen, lesson.id)
         ran = execute(notebook, Path(folder), env, show, lesson=lesson.id)
+        check_used(lesson, claimed_in(lesson, Path(folder)), notebooks.figures(notebook))
         private = (folder, str(paths.course_root()), str(Path.home()))
         content = notebooks.to_bytes(notebooks.strip(notebook, lesson.id, private))
     same = lesson.notebook.is_file() and lesson.notebook.read_bytes() == content
@@ -81,6 +83,14 @@ def build(lesson: Lesson, screen: Screen) -> str:
         write_whole(lesson.notebook, content)
     size = f"{len(content) / 1e3:.0f} kB"
     return f"{len(ran.cells)} cells in {ran.seconds:.1f} s, {size}, {'same' if same else 'written'}"
+
+
+def claimed_in(lesson: Lesson, work: Path) -> set[str]:
+    """The names of the claims that a run of the lesson recorded."""
+    from labkit.course.progress import ProgressLog
+
+    log = ProgressLog(work / "progress.sqlite")
+    return {event.item for event in log.events(lesson=lesson.id, kind="claim")}
 
 
 def check(lesson: Lesson) -> str:

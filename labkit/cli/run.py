@@ -51,7 +51,7 @@ class Report:
     @property
     def good(self) -> bool:
         """Every claim holds and no cell raised."""
-        return self.error is None and all(claim["holds"] for claim in self.claims)
+        return self.error is None and all(claim["holds"] is not False for claim in self.claims)
 
     def public(self) -> dict[str, Any]:
         """The JSON form that others build on: these names and no others."""
@@ -173,7 +173,7 @@ def read_log(report: Report, path: Path) -> None:
 def claim(name: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """One claim in its JSON form; NaN and infinity, which JSON hasn't, become null."""
     numbers = {key: finite(payload.get(key)) for key in ("value", "around", "within")}
-    return {"name": name, **numbers, "holds": bool(payload.get("holds"))}
+    return {"name": name, **numbers, "holds": payload.get("holds")}
 
 
 def finite(value: float | None) -> float | None:
@@ -228,7 +228,7 @@ def budget_lines(report: Report) -> list[str]:
 
 def claim_line(claim: Mapping[str, Any]) -> str:
     """One claim in words."""
-    holds = "holds" if claim["holds"] else "DOES NOT HOLD"
+    holds = {True: "holds", None: "not judged: another model"}.get(claim["holds"], "DOES NOT HOLD")
     numbers = [f"{key} {claim[key]:.4g}" for key in ("around", "within") if claim[key] is not None]
     value = "not a number" if claim["value"] is None else f"{claim['value']:.4g}"
     return f"{claim['name']}: {value} ({', '.join(numbers)}) {holds}"

@@ -145,7 +145,8 @@ def verdict_card(verdict: Verdict) -> VerdictCard:
 
 def claim_card(claim: Claim) -> Card:
     """A number of the prose beside what was measured here."""
-    tone, sign = ("good", "✓") if claim.holds else ("bad", "✗")
+    tones = {True: ("good", "✓"), False: ("bad", "✗"), None: ("", "·")}
+    tone, sign = tones[claim.holds]
     body = f"<p>{mark(sign)}{escape(str(claim))}</p>"
     return Card(frame(body, label=f"Claim: {claim.name}", tone=tone), f"{sign} {claim}")
 

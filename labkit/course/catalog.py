@@ -76,6 +76,11 @@ class Lesson:
         return self.path.with_suffix(".ipynb")
 
     @property
+    def claims(self) -> Path:
+        """What the text says of the lesson's numbers and figures."""
+        return self.path.with_suffix(".claims.yaml")
+
+    @property
     def quiz(self) -> Path:
         """The lesson's questions."""
         return paths.quizzes_dir() / f"{self.id}.yaml"

@@ -115,6 +115,16 @@ def stub_cells(notebook: NotebookNode, lesson_id: str) -> dict[str, int]:
     }
 
 
+def figures(notebook: NotebookNode) -> set[str]:
+    """The names of the figures that the cells draw: `plots.lines(…, figure="entropy")`."""
+    trees = [_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    calls = [
+        node for tree in trees if tree for node in ast.walk(tree) if isinstance(node, ast.Call)
+    ]
+    given = [each.value for call in calls for each in call.keywords if each.arg == "figure"]
+    return {str(value.value) for value in given if isinstance(value, ast.Constant)}
+
+
 def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:
     """A copy of the notebook with the reference answers where the stubs were.
 

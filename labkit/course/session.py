@@ -14,7 +14,7 @@ from labkit import sharing
 from labkit.course import cards
 from labkit.course.cards import Card, VerdictCard, show
 from labkit.course.catalog import find_lesson
-from labkit.course.claims import is_strict, make_claim
+from labkit.course.claims import expectations_of, is_strict, make_claim
 from labkit.course.progress import ProgressLog
 from labkit.course.questions import Questions
 from labkit.course.standing import standing_in
@@ -35,6 +35,7 @@ class Lab:
         self.log = log or ProgressLog(say=show_notice)
         self.questions = Questions(self.lesson, self.log)
         self.workbench = Workbench(self.lesson, self.log)
+        self.expectations = expectations_of(self.lesson)
         prepare(seed)
         self.log.record(self.lesson.id, self.lesson.id, "opened")
         show(cards.lesson_card(self.lesson, standing_in(self.lesson, self.log)))
@@ -89,12 +90,13 @@ class Lab:
         show(cards.line_card(said))
         return chosen
 
-    def claim(self, name: str, value: Any, around: Any, within: Any) -> None:
-        """Show a measured number beside the one that the text states."""
-        claim = make_claim(name, value, around, within)
+    def claim(self, name: str, value: Any) -> None:
+        """Show a measured number beside the one that the text states, which stands in the lesson's
+        file of claims."""
+        claim = make_claim(name, value, self.expectations.claim(name, self.lesson.claims.name))
         self.log.record(self.lesson.id, name, "claim", claim.verdict, payload=claim.payload())
         show(cards.claim_card(claim))
-        if is_strict() and not claim.holds:
+        if is_strict() and claim.holds is False:
             raise AssertionError(str(claim))
 
     def progress(self) -> Card:

@@ -16,6 +16,7 @@ import torch
 
 from labkit import Lab, paths
 from labkit.course.cards import Card
+from labkit.course.claims import Claim, Expectations, Expected
 from labkit.course.progress import ProgressLog
 from labkit.widgets import QuizCard
 
@@ -308,7 +309,7 @@ def test_a_hint_speaks_to_the_mistake_found_last(lab: Lab) -> None:
 
     lab.check(divided_too_late())
     (event,) = lab.log.events(kind="check")
-    mistake = find_challenge("05_temperature", "apply_temperature").mistake(
+    mistake = find_challenge("05_temperature", "apply_temperature").find_mistake(
         event.payload["mistake"]
     )
     assert mistake.hint in repr(lab.hint(divided_too_late()))
@@ -352,12 +353,19 @@ def test_the_cells_below_use_what_works(lab: Lab, capsys: pytest.CaptureFixture[
 # Claims and progress
 
 
+def expecting(lab: Lab, **expected: float) -> None:
+    """Give the lab's lesson claims of its own, each within 0.05."""
+    claims = {name: Expected(around=around, within=0.05) for name, around in expected.items()}
+    lab.expectations = Expectations(claims=claims)
+
+
 def test_a_claim_is_shown_and_recorded(
     lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     capsys.readouterr()
-    lab.claim("T=2 keeps", torch.tensor(0.41), around=0.4, within=0.05)
-    lab.claim("T=3 keeps", numpy.float32(0.7), around=0.4, within=0.05)
+    expecting(lab, **{"T=2 keeps": 0.4, "T=3 keeps": 0.4})
+    lab.claim("T=2 keeps", torch.tensor(0.41))
+    lab.claim("T=3 keeps", numpy.float32(0.7))
     assert capsys.readouterr().out.splitlines() == [
         "✓ T=2 keeps: 0.41 (expected 0.40 ± 0.05) holds",
         "✗ T=3 keeps: 0.70 (expected 0.40 ± 0.05) does not hold",
@@ -369,10 +377,12 @@ def test_a_claim_is_shown_and_recorded(
     ]
     assert recorded[1].payload["holds"] is False
     monkeypatch.setenv("LABKIT_STRICT", "1")
-    lab.claim("T=2 keeps", 0.41, around=0.4, within=0.05)
+    lab.claim("T=2 keeps", 0.41)
     with pytest.raises(AssertionError, match=r"T=3 keeps: 0\.70"):
-        lab.claim("T=3 keeps", 0.7, around=0.4, within=0.05)
+        lab.claim("T=3 keeps", 0.7)
     assert len(lab.log.events(kind="claim")) == 4, "recorded before it raises"
+    with pytest.raises(LookupError, match=r"05_temperature\.claims\.yaml has no claim 'T=4 keeps'"):
+        lab.claim("T=4 keeps", 0.7)
 
 
 def test_progress_lists_every_question_and_challenge(lab: Lab) -> None:
@@ -397,7 +407,8 @@ def test_a_work_folder_that_cannot_be_written(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("LABKIT_WORK", str(tmp_path / "file"))
     lab = Lab("05_temperature")
-    lab.claim("one", 1, around=1, within=0)
+    expecting(lab, one=1)
+    lab.claim("one", 1)
     assert capsys.readouterr().out.count("Your progress can't be saved just now") == 1
     assert "1 of 8" not in repr(lab.progress())
     lab.questions.answer(lab.questions.quiz["code-with-tests"], "warm-eight")
@@ -414,13 +425,12 @@ def test_nothing_a_learner_or_an_author_wrote_becomes_html(
 ) -> None:
     from labkit.course import cards
     from labkit.course.catalog import find_lesson
-    from labkit.course.claims import make_claim
     from labkit.course.standing import standing_in
 
     monkeypatch.undo()  # the real course again, for the real challenge
     shown = [
         lab.check(raising(EVIL)),
-        cards.claim_card(make_claim(EVIL, 1, 1, 1)),
+        cards.claim_card(Claim(EVIL, 1, 1, 1)),
         cards.message_card(EVIL, EVIL),
         cards.notice_card(EVIL, EVIL),
         cards.code_card(EVIL, EVIL),

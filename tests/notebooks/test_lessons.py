@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 from labkit.cli.build import check
 from labkit.course import notebooks, solutions
 from labkit.course.catalog import Lesson, lessons
+from labkit.course.claims import expectations_of
 from labkit.course.progress import ProgressLog
 
 Nbval = Callable[[NotebookNode, Path], "CompletedProcess[str]"]
@@ -53,4 +54,5 @@ def test_under_nbval(
     outcomes = {event.item: event.outcome for event in log.events(lesson.id, kind="check")}
     assert outcomes == dict.fromkeys(solutions.names(lesson.id), expected)
     claims = {event.item: event.outcome for event in log.events(lesson.id, kind="claim")}
-    assert claims and set(claims.values()) == {"holds"}
+    assert claims.keys() == expectations_of(lesson).claims.keys()
+    assert set(claims.values()) == {"holds"}

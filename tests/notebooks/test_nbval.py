@@ -34,7 +34,7 @@ lab = Lab("99_fixture")
 lab
 
 # %%
-lab.claim("a third", 1 / 3, around=0.333, within=0.001)
+lab.claim("a third", {number})
 
 """
 PROBE = """# %%
@@ -54,8 +54,12 @@ print(round(1 / 3, 3))
 """
 
 
-def small(course: Path, opening: str = "", printed: str = "0.333\n") -> NotebookNode:
-    notebook = from_text(opening.format(root=str(course)) + CHECKED, "99_fixture")
+def small(
+    course: Path, opening: str = "", printed: str = "0.333\n", number: float = 1 / 3
+) -> NotebookNode:
+    claims = "claims: {a third: {around: 0.333, within: 0.001}}"
+    (course / "lessons" / "99_fixture.claims.yaml").write_text(claims)
+    notebook = from_text(opening.format(root=str(course), number=number) + CHECKED, "99_fixture")
     last = notebook.cells[-1]
     last.execution_count = 1
     last.outputs = [NotebookNode(output_type="stream", name="stdout", text=printed)]
@@ -118,8 +122,7 @@ def test_a_warm_kernel_is_used_where_there_is_one(
 
 
 def test_a_claim_that_does_not_hold_fails_at_its_cell(course: Path, nbval: Nbval) -> None:
-    wrong = OPENING.replace("around=0.333", "around=0.343")
-    done = nbval(small(course, wrong), course / "work")
+    done = nbval(small(course, OPENING, number=0.343), course / "work")
     assert done.returncode == 1
     assert "AssertionError: a third: " in done.stdout
     assert "1 failed, 3 passed" in done.stdout

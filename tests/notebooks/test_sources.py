@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from labkit.challenges import module_of
 from labkit.course.catalog import Lesson, lessons
 from labkit.course.yaml_source import Part, Prose, YamlSource, read_text
 from labkit.paths import PACKAGE, lessons_dir
@@ -49,8 +48,8 @@ def sources() -> dict[str, Source]:
 
 def links_of(lesson: Lesson) -> set[str]:
     """The addresses in a lesson's text, in its questions and in what its checks say."""
-    challenges = PACKAGE.parent.joinpath(*module_of(lesson.id).split(".")).with_suffix(".py")
-    files: list[Path] = [lesson.path, lesson.quiz, challenges]
+    challenges = (PACKAGE / "challenges" / lesson.topic).glob("*.py")
+    files: list[Path] = [lesson.path, lesson.claims, lesson.quiz, *challenges]
     texts = [read_text(file) for file in files if file.exists()]
     found = {link.rstrip(".,;:") for text in texts for link in LINK.findall(text)}
     return {link for link in found if "localhost" not in link and "127.0.0.1" not in link}
