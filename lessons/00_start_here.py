@@ -196,9 +196,7 @@ ways_scored = adaptation.compare(four_ways, tokenizer, their_answers, fact_quest
 plots.bars(
     ways_scored,
     y_label="share right",
-    alt="Pairs of bars with intervals for four ways: right answers about the strangers and about "
-    "the region. As it was: almost none and all. Passage in the prompt: all and all. Rounded to 8 "
-    "bits: almost none and all. Trained on the strangers: all, but the region has fallen.",
+    alt=lab.alt("strangers-and-region"),
 )
 
 # %%

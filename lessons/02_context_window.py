@@ -90,9 +90,7 @@ plots.shares(
     x_label="passages in the window",
     y_label="share right",
     marks={"the window ends": window_tokens / per_passage},
-    alt="Share of right answers against the number of passages, with 95 % intervals. It falls from "
-    "one at a single passage, slowly to 8 passages, then steeply to under two thirds at 16, and to "
-    "about a third at 24 passages, which is past the end of the window.",
+    alt=lab.alt("right-by-passages"),
 )
 
 # %%
@@ -142,9 +140,7 @@ plots.bars(
         for name, found in zip(("first", "second", "third", "last"), by_quarter, strict=True)
     },
     y_label="share right",
-    alt="Share of right answers by the quarter of the window that holds the answer. About three in "
-    "ten in the first quarter, and seven to eight in ten in each of the other three, whose "
-    "intervals overlap.",
+    alt=lab.alt("right-by-quarter"),
 )
 
 # %%
@@ -173,9 +169,7 @@ plots.lines(
     context.PUBLISHED_BY_POSITION,
     x_label="position of the document with the answer, of 20",
     y_label="% right (Liu et al. 2023)",
-    alt="Published accuracy against the position of the answer among 20 documents. LongChat 13B is "
-    "best at the beginning, falls and rises a little at the end; MPT 30B is nearly flat with a "
-    "small rise at the end; Llama 2 70B dips a little and is best at the end.",
+    alt=lab.alt("published-by-position"),
 )
 
 # %% [markdown]
@@ -200,9 +194,7 @@ by_likeness = {"same relation (rivals)": share_by_count[16]} | {
 plots.bars(
     {name: {"16 passages": found} for name, found in by_likeness.items()},
     y_label="share right",
-    alt="Share of right answers with sixteen passages, by what the others are: about two thirds "
-    "among rivals that tell the same relation, and more than nine in ten among passages that tell "
-    "other relations or are about other kinds of things.",
+    alt=lab.alt("right-by-others"),
 )
 
 # %%
@@ -310,10 +302,7 @@ share_by_cut = {
 plots.bars(
     {name: {"112 tokens": found} for name, found in share_by_cut.items()},
     y_label="share right",
-    alt="Share of right answers by how the chat was cut to 112 tokens. Cutting the tail: none, "
-    "for the question is gone. Cutting the head: about one in ten, for the system prompt is gone. "
-    "Cutting the middle: much more. Keeping whole turns, the system prompt and the question: "
-    "nearly all.",
+    alt=lab.alt("right-by-cut"),
 )
 
 # %%
@@ -442,9 +431,7 @@ plots.lines(
     x_label="tokens in the window (one request)",
     y_label="GiB of KV cache",
     log=True,
-    alt="Memory of the KV cache of one request against its length, on a logarithmic scale, for "
-    "four models. At 128 thousand tokens Llama 2 7B would need 64 GiB, Phi 3.5 mini 48, Llama 3.1 "
-    "8B 16 and Qwen 2.5 7B 7.",
+    alt=lab.alt("cache-by-length"),
 )
 
 # %% [markdown]
@@ -570,10 +557,7 @@ plots.bars(
         "per token, best first": {large_budget: shares_by_packer["best first, 400"]},
     },
     y_label="share of new questions answered",
-    alt="Share of new questions that are answered rightly, by how the passages were packed. With "
-    "240 tokens: least in the order of arrival, more by relevance, most by relevance per token. "
-    "With 400 tokens neither gets better, and the same passages with the best first lie within "
-    "each other's intervals.",
+    alt=lab.alt("right-by-packing"),
 )
 
 # %%

@@ -192,10 +192,7 @@ quantity_plots.amounts(
         for name in formats.FORMATS
     },
     x_label="tokens for 100 records",
-    alt="Horizontal bars of tokens for the same hundred records in eight formats with three "
-    "tokenizers. With Tekken XML needs most, then pretty JSON; CSV needs least, Markdown a "
-    "little more. The course's own tokenizer needs more tokens throughout, and fewer for JSON "
-    "with spaces than for compact JSON.",
+    alt=lab.alt("tokens-by-format"),
 )
 
 # %%
@@ -282,10 +279,7 @@ quantity_plots.trade_off(
     x_label="tokens of the prompt, in the model's own tokenizer",
     y_label="share of questions answered",
     chance=0.25,
-    alt="Share of questions answered rightly against tokens of the prompt, with 95 % intervals. "
-    "CSV and Markdown lie near the top with the fewest tokens; JSON with spaces and key-value "
-    "lines near six in ten; YAML, compact JSON, pretty JSON and XML at the level of a guess "
-    "or below.",
+    alt=lab.alt("right-against-tokens"),
 )
 
 # %%
@@ -339,10 +333,7 @@ quantity_plots.amounts(
         for name in formats_shown
     },
     x_label="tokens",
-    alt="Horizontal bars of tokens for ragged and for nested records in five formats. For the "
-    "ragged parts Markdown needs more than three times what compact JSON does; CSV needs more "
-    "than compact JSON with Tekken and less with SentencePiece. For nested orders compact "
-    "JSON beats CSV, and Markdown beats both.",
+    alt=lab.alt("tokens-by-records"),
 )
 
 # %%
@@ -399,9 +390,7 @@ quantity_plots.amounts(
         for language, each in notice_tokens.items()
     },
     x_label="tokens for the same message",
-    alt="Horizontal bars of tokens for the same notice in thirteen languages. English needs about "
-    "30 tokens with both tokenizers. SentencePiece needs up to 169 for Greek and over 100 for "
-    "Hindi and Arabic; Tekken needs between 37 and 71 for all but English.",
+    alt=lab.alt("tokens-by-language"),
 )
 
 # %%
@@ -528,8 +517,7 @@ bill_dollars = {
 quantity_plots.amounts(
     {way: {"dollars": amount} for way, amount in bill_dollars.items()},
     x_label=f"dollars for 30 requests ({rate_card.name}, {rate_card.as_of})",
-    alt="Horizontal bars of dollars for thirty requests. Pretty JSON with the time first costs "
-    "most; CSV with the time first less than half; with the time late both cost a small part.",
+    alt=lab.alt("dollars-by-prompt"),
 )
 
 # %%

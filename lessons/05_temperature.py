@@ -51,8 +51,7 @@ plots.next_tokens(
         "after the question": sampling.likeliest(fact_logits.softmax(-1), tokenizer),
         "after " + repr(idea_prompt[-8:]): sampling.likeliest(idea_logits.softmax(-1), tokenizer),
     },
-    alt="Two bar charts of the eight likeliest next tokens. After the question about a fact one "
-    "token has nearly all the probability; after the beginning of an idea many share it.",
+    alt=lab.alt("next-tokens"),
 )
 
 # %% [markdown]
@@ -71,8 +70,7 @@ plots.next_tokens(
         )
         for t in (0.2, 1.0, 2.0)
     },
-    alt="Three bar charts of the same eight tokens. At temperature 0.2 the first has most of the "
-    "probability, at 1 it falls off slowly, at 2 the bars are nearly level.",
+    alt=lab.alt("three-temperatures"),
 )
 
 # %% [markdown]
@@ -140,8 +138,7 @@ plots.lines(
     x_label="temperature",
     y_label="effective vocabulary (tokens)",
     log=True,
-    alt="Effective vocabulary against temperature on a logarithmic scale. Both curves rise "
-    "steadily from 1 token; the idea lies above the fact. At 3 the idea has about a thousand.",
+    alt=lab.alt("effective-vocabulary"),
 )
 
 # %%
@@ -335,8 +332,7 @@ plots.curves(
     {"facts": fact_curve, "programs": program_curve},
     y_label="share right",
     advice=True,
-    alt="Share of right answers against temperature with 95 % intervals, for facts and "
-    "programs. Both are highest near temperature 0 and fall, slowly until 0.8 and steeply after 1.",
+    alt=lab.alt("right-by-temperature"),
 )
 
 # %%
@@ -380,9 +376,7 @@ plots.curves(
     {"well-formed": well_formed, "different": distinct_ideas},
     y_label="share of the ideas",
     advice=True,
-    alt="Two curves against temperature: the share of different ideas among 50 rises from one in "
-    "fifty at 0 to nearly all at 0.8 and above; the share of well-formed ones stays high until 1 "
-    "and then falls.",
+    alt=lab.alt("ideas-by-temperature"),
 )
 
 # %%
@@ -475,9 +469,7 @@ plots.curves(
     tries_curves,
     y_label="share of questions solved",
     advice=True,
-    alt="Share of obscure questions solved against temperature, for one try and for eight. At 0 "
-    "both solve a little more than half. One try only falls from there; eight tries rise to three "
-    "quarters at 0.8, stay there at 1.2, and are back at about half at 2.",
+    alt=lab.alt("tries-by-temperature"),
 )
 
 # %%

@@ -66,8 +66,7 @@ prompted_scores = {
 plots.bars(
     {name: judged.bars() for name, judged in prompted_scores.items()},
     y_label="share of test tickets",
-    alt="Shares of valid JSON and of tickets with all fields right, without an example and with "
-    "four in the prompt. All of them are zero.",
+    alt=lab.alt("before-tuning"),
 )
 
 # %%
@@ -263,8 +262,7 @@ after_tuning = finetuning.judge(tuned_on_tickets.model, tokenizer, shop_tickets.
 plots.bars(
     {"base, 4 examples in the prompt": with_four.bars(), "tuned, no example": after_tuning.bars()},
     y_label="share of test tickets",
-    alt="Shares of valid JSON and of tickets with all fields right. The base with four examples "
-    "has none of either; tuned, all are valid JSON and nearly nine of ten entirely right.",
+    alt=lab.alt("after-tuning"),
 )
 
 # %%
@@ -287,8 +285,7 @@ for field_score in after_tuning.fields.values():
 
 # %%
 figures.labels_compared(
-    alt="Shares of test tickets right after 100 and 300 steps, for tunings whose loss was on "
-    "the answers only and on everything.",
+    alt=lab.alt("loss-on-what"),
 )
 
 # %%
@@ -313,9 +310,7 @@ lab.ask("loss-on-everything")
 
 # %%
 figures.over_examples(
-    alt="Shares of test tickets with valid JSON and with all fields right against 10, 50, 100, 300 "
-    "and 500 examples, 400 steps each. Valid JSON is near all from ten examples on. All fields "
-    "right rises from none over a tenth and two fifths to nearly all at 300, and stays there.",
+    alt=lab.alt("right-by-examples"),
 )
 
 # %%
@@ -352,8 +347,7 @@ reply_scores = {
 plots.bars(
     reply_scores,
     y_label="share of test tickets",
-    alt="Shares of replies that are polite, and that are polite and right. The base has none of "
-    "either; after forty examples nearly all are polite, and hardly one of them is right.",
+    alt=lab.alt("polite-replies"),
 )
 
 # %%
@@ -376,9 +370,7 @@ lab.claim("polite and right", taught_tone["polite and right"])
 
 # %%
 figures.over_rates(
-    alt="Loss of training and of validation after 400 steps against the learning rate, on a "
-    "logarithmic scale. Training is lowest at 0.001, validation at 0.0015; both are far higher at "
-    "0.003. At 0.0003 the training loss lies far below that of validation.",
+    alt=lab.alt("loss-by-rate"),
 )
 
 # %%
@@ -412,9 +404,7 @@ lab.claim("rates whose validation gets worse", sum(overfitting_rates))
 
 # %%
 figures.rates_and_steps(
-    alt="Shares of test tickets right against the number of steps, one curve for each of five "
-    "learning rates. 0.0001 rises to seven in ten, 0.0003 to over nine, 0.001 and 0.0015 to near "
-    "all. 0.003 rises to nearly six in ten and falls back to about half.",
+    alt=lab.alt("right-by-steps"),
 )
 
 # %%
@@ -501,9 +491,7 @@ news_outcomes = {
 plots.bars(
     {name: outcome.bars() for name, outcome in news_outcomes.items()},
     y_label="share right",
-    alt="Shares of news and of old facts right. Before: nearly no news, all facts. Tuned on news: "
-    "two thirds of the news, little more than half of the facts. With replay: as many of the news, "
-    "and nearly all facts.",
+    alt=lab.alt("learned-and-kept"),
 )
 
 # %%
@@ -530,9 +518,7 @@ lab.claim("facts forgotten, replay", lost_with_replay)
 
 # %%
 figures.remedies(
-    alt="Bars of news learned and facts kept for full tuning, replay, pull to the start and LoRA. "
-    "Full: most news, a third of the facts lost. Replay: a little less news, nearly all facts. "
-    "Pull: fewest news, most facts. LoRA: less news than full, some more facts.",
+    alt=lab.alt("remedies"),
 )
 
 # %%

@@ -249,8 +249,7 @@ news_outcomes = {
 plots.bars(
     {name: outcome.bars() for name, outcome in news_outcomes.items()},
     y_label="share right",
-    alt="Shares of news and of old facts right: before, after full fine-tuning and after LoRA of "
-    "rank 16. Both learn about half of the news or more, and keep most of the facts.",
+    alt=lab.alt("learned-and-kept"),
 )
 
 # %%
@@ -278,8 +277,7 @@ lab.claim("facts kept, LoRA", by_lora.share_of_facts)
 
 # %%
 figures.plane(
-    alt="Facts kept against news learned: a curve for each rank from 1 to 16, and dashed ones for "
-    "full fine-tuning at two learning rates. All of them fall from the upper left to the right.",
+    alt=lab.alt("kept-against-learned"),
 )
 
 # %%
@@ -335,8 +333,7 @@ update_spectra = adapters.spectra(adapters.updates(model, fully_tuned.model))
 noise_spectra = adapters.spectra(adapters.shuffled(adapters.updates(model, fully_tuned.model)))
 adapters.spectrum_figure(
     {"the update": update_spectra, "the same numbers, shuffled": noise_spectra},
-    alt="Share of the update's squared size within the best matrices of rank 1 to 256. The update "
-    "rises far faster than the same numbers in random places, and still needs dozens of ranks.",
+    alt=lab.alt("spectrum-of-the-update"),
 )
 
 # %%
@@ -364,8 +361,7 @@ plots.shares(
     },
     x_label="rank that the full update is cut to",
     y_label="share right",
-    alt="News and old facts right when the linear layers' update is cut to rank 0, 1, 4, 16 or 64. "
-    "News rise little up to rank 16, and most of the way after it; old facts fall a little.",
+    alt=lab.alt("cut-to-a-rank"),
 )
 
 # %%
@@ -399,8 +395,7 @@ lab.claim("news, linear layers alone", layers_alone.share_of_news)
 
 # %%
 figures.tickets(
-    alt="Share of test tickets right against steps, with intervals, for full fine-tuning and for "
-    "adapters of rank 2 and 8.",
+    alt=lab.alt("tickets-by-steps"),
 )
 
 # %%
@@ -443,8 +438,7 @@ lab.ask("double-the-rank")
 
 # %%
 figures.variants(
-    alt="News learned and facts kept for ranks 3, 6 and 12 with alpha at twice the rank, and with "
-    "alpha kept, halved or doubled instead.",
+    alt=lab.alt("alpha-and-rank"),
     names=[
         "rank 3, alpha 6", "rank 6, alpha 12", "rank 12, alpha 24",
         "rank 3, alpha 12", "rank 12, alpha 12", "rank 6, alpha 6", "rank 6, alpha 24",
@@ -488,8 +482,7 @@ lab.claim("facts kept, rank 6, alpha 6", kept_of["rank 6, alpha 6"])
 
 # %%
 figures.variants(
-    alt="News learned and facts kept by adapters of as many weights beside all layers, attention, "
-    "MLP, or queries and values only; and by DoRA and rsLoRA.",
+    alt=lab.alt("where-adapters-go"),
     names=[
         "rank 6, alpha 12", "attention, rank 15", "MLP, rank 10", "q and v, rank 30",
         "DoRA, rank 6", "rsLoRA, rank 6",
@@ -624,9 +617,7 @@ with served_model.disable_adapter():
 plots.bars(
     done_by,
     y_label="share of test tickets",
-    alt="Valid JSON, all its fields right, and polite replies, with each of the two adapters and "
-    "without. Each adapter keeps the form of its own task nearly always and of the other never; "
-    "the base does neither. The fields are seldom all right.",
+    alt=lab.alt("two-adapters"),
 )
 
 # %%

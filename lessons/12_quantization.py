@@ -60,10 +60,7 @@ query_weights = model.model.layers[0].self_attn.q_proj.weight.detach()
 figures.levels_over(
     query_weights,
     [integers(2, "tensor"), integers(4, "tensor"), integers(4, 64)],
-    alt="Three histograms of the same weights with the share that each level gets. With 2 bits and "
-    "one scale for the whole matrix nearly all weights fall on the middle one of three levels. "
-    "With 4 bits they share some levels in the middle, and those at the ends are hardly used. With "
-    "4 bits and a scale for each block of 64 weights the weights spread over all levels.",
+    alt=lab.alt("levels-over-weights"),
 )
 
 # %% [markdown]
@@ -149,10 +146,7 @@ loss_rises = {
 figures.rises(
     loss_rises,
     x_label="bits",
-    alt="Rise of the held-out loss against the number of bits, from 8 down to 2, for one scale for "
-    "the whole matrix, for each row and for blocks of 64. At 8, 6 and 5 bits all lie near zero. "
-    "From 4 bits on they climb steeply, the whole matrix highest and blocks lowest; at 2 bits all "
-    "are some nats.",
+    alt=lab.alt("rise-by-granularity"),
 )
 
 # %%
@@ -184,9 +178,7 @@ plots.shares(
     shares_right,
     x_label="bits",
     y_label="share right",
-    alt="Share of right answers against the number of bits, with 95 % intervals. Often asked facts "
-    "are nearly all right down to 3 bits. Rarely told ones stay at about half down to 4 bits and "
-    "fall to less than a third at 3. At 2 bits nothing is left of either.",
+    alt=lab.alt("right-by-bits"),
 )
 
 # %%
@@ -276,10 +268,7 @@ figures.rises(
         "5, 4 and 3 bits in rows": {bits_a_weight(n, "channel"): rises_by_row[n] for n in (5, 4, 3)}
     },
     x_label="bits a weight, scales included",
-    alt="Rise of the loss against bits a weight with the scales. Three bits in ever smaller blocks "
-    "fall slowly, from about three bits to three and a half. Four bits in blocks, further right, "
-    "and five bits lie near zero. The line of whole rows falls from three bits to four far more "
-    "steeply than any of the blocks.",
+    alt=lab.alt("rise-by-real-bits"),
 )
 
 # %%
@@ -403,9 +392,7 @@ with_zero = {
 figures.rises(
     {"absmax, whole matrix": rises_of_matrix, "zero point, whole matrix": with_zero},
     x_label="bits",
-    alt="Rise of the loss against the number of bits, for absmax and for a zero point, with one "
-    "scale for each matrix. Down to 4 bits the two cannot be told apart; at 3 and 2 bits the zero "
-    "point lies lower.",
+    alt=lab.alt("absmax-and-zero-point"),
 )
 
 # %%
@@ -505,10 +492,7 @@ lab.claim("bitsandbytes' code book against NF4", (library_book - NF4).abs().max(
 figures.levels_over(
     quantization.all_weights(model),
     [integers(4, 64, "int4"), normal_float(64), float4(64, "bitsandbytes' FP4")],
-    alt="Histograms of all weights by blocks of 64 with the share that each level gets. The levels "
-    "of int4 are evenly spaced, and the middle ones get far more weights than those at the ends. "
-    "Those of NF4 lie close together in the middle, and their shares are more even. Those of "
-    "bitsandbytes' FP4 are unevenly spaced, with a wide gap on both sides of zero.",
+    alt=lab.alt("levels-of-formats"),
 )
 
 # %% [markdown]
@@ -670,9 +654,7 @@ figures.rise_bars(
         for group, by_bits in damage_by_part.items()
     },
     y_label="rise of the loss (nats)",
-    alt="Rise of the loss if only one part of the model is rounded, on a logarithmic scale, at 2, "
-    "3 and 4 bits, for attention and MLP of each of four blocks. The attention of the first block "
-    "is by far the most sensitive at 2 bits. At 4 bits all rises are tiny.",
+    alt=lab.alt("rise-by-part"),
 )
 
 # %%

@@ -69,10 +69,7 @@ plots.bars(
     },
     y_label="share right",
     width=10,
-    alt="Share right of three generalists of falling size on five tasks, with 95 % intervals. "
-    "Facts asked often and programs: all of them, at every size. Facts read in passing: the "
-    "smaller two have about half of what the large one has. One of two passages and one row of "
-    "four: the large one nearly all, the others about half and a third.",
+    alt=lab.alt("right-by-size"),
 )
 
 # %%
@@ -137,8 +134,7 @@ plots.bars(
     },
     y_label="share right",
     width=10,
-    alt="Share right of the generalist and of the specialist on six tasks. On sums the specialist "
-    "has all and the generalist hardly any; on the five others the specialist has none.",
+    alt=lab.alt("generalist-and-specialist"),
 )
 
 # %%
@@ -241,8 +237,7 @@ plots.lines(
     x_label="requests in a batch",
     y_label="tokens a second",
     log=True,
-    alt="Tokens a second of four models against the requests in a batch, on a logarithmic scale. "
-    "All rise; the smaller a model, the higher its line.",
+    alt=lab.alt("tokens-a-second"),
 )
 
 # %%
@@ -316,9 +311,7 @@ quantity_plots.trade_off(
     x_label="milliseconds for a request",
     y_label="share right, two passages",
     chance=0.5,
-    alt="Share right with two passages against milliseconds for a request. The specialist has "
-    "none, draft and small lie at about a half, where a guess would, base at the top and at the "
-    "most milliseconds.",
+    alt=lab.alt("right-against-time"),
 )
 
 # %% [markdown]
@@ -367,8 +360,7 @@ plots.bars(
         "base alone": {"mixed requests": share("", hits_by_model["base"])},
     },
     y_label="share right",
-    alt="Share right of mixed requests: about three quarters with draft alone, nearly all with "
-    "draft first and base where it is unsure, and with base alone.",
+    alt=lab.alt("small-first"),
 )
 
 # %%
@@ -504,9 +496,7 @@ lab.claim("what the teacher saves, nats a token", nats_saved.figure)
 
 # %%
 recorded.over_examples(
-    alt="Held-out loss against the number of texts to learn from, on a logarithmic scale, for "
-    "students taught by data and by the teacher. Both fall. The gap is widest with the fewest "
-    "texts and narrow with the most.",
+    alt=lab.alt("loss-by-texts"),
 )
 
 # %%
@@ -548,9 +538,7 @@ lab.claim("recorded: data, 320 texts", by_text_count["data"][320].figure)
 
 # %%
 recorded.others(
-    alt="Bars of the held-out loss of students taught from forty texts. Base and draft as teachers "
-    "at temperature 1 are lowest and alike; data are a little higher; base at temperature 2 is "
-    "worse than data, at 4 far worse; the specialist as a teacher is worst of all.",
+    alt=lab.alt("loss-by-teacher"),
 )
 
 # %%

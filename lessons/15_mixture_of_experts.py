@@ -186,8 +186,7 @@ plots.lines(
     {"held-out loss": list(by_k.values())},
     x_label="experts per token (trained with 2)",
     y_label="loss (nats per token)",
-    alt="Held-out loss against the number of experts for each token. It is highest with one "
-    "expert, lowest at two, the number of the training, and rises slowly from there to eight.",
+    alt=lab.alt("loss-by-experts"),
 )
 
 # %%
@@ -326,8 +325,7 @@ plots.lines(
     {"without balance loss": without_balance.in_use, "with it": with_balance.in_use},
     x_label="training steps",
     y_label="experts in use, of 8",
-    alt="Experts in use against training steps. Both fall from five to three within the first "
-    "steps. With the balance loss they rise to six or seven; without it they end near five.",
+    alt=lab.alt("experts-in-use"),
 )
 
 # %%
@@ -368,9 +366,7 @@ plots.lines(
     {name: [100 * share for share, _ in found] for name, found in with_capacity.items()},
     x_label="capacity factor",
     y_label="choices dropped (%)",
-    alt="Share of choices that are dropped against the capacity factor. Balanced: seven in a "
-    "hundred at 1, one at 1.25, then none. Unbalanced: nearly a quarter at 1, and still some at "
-    "1.5.",
+    alt=lab.alt("dropped-by-capacity"),
 )
 
 # %%
@@ -430,9 +426,7 @@ plots.lines(
     facts_recalled,
     x_label="facts",
     y_label="share remembered",
-    alt="Share of random facts remembered against their number. With 1,024 and 2,048 all three "
-    "blocks have nearly all. With 4,096 the twin with equal active weights has about a third, the "
-    "mixture nine tenths, the twin with equal total weights nearly all.",
+    alt=lab.alt("facts-remembered"),
 )
 
 # %%
@@ -462,9 +456,7 @@ five_rules = [kind for kind in held_out_texts if kind not in four_registers]
 expert_twins.twins(
     moe_card,
     {"four registers": four_registers, "five domains with rules": five_rules},
-    alt="Held-out loss in registers and in domains with rules, a dot for each of three seeds. In "
-    "registers the mixture lies far below the twin with equal active weights, and that with equal "
-    "total weights lower still. With rules the three lie close together.",
+    alt=lab.alt("mixture-and-twins"),
 )
 
 # %%
@@ -522,9 +514,7 @@ plots.lines(
     experts_busy,
     x_label="tokens in a step, each from another text",
     y_label="experts needed, of 8",
-    alt="How many of eight experts a step needs against the tokens in it. Two for one token, more "
-    "than five for four, nearly all for sixteen; both layers run along the curve of an even "
-    "router.",
+    alt=lab.alt("experts-needed"),
 )
 
 # %%

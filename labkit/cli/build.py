@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from labkit.cli.screen import Screen
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
     from labkit.course.catalog import Lesson
     from labkit.course.execution import OnCell
 
@@ -75,7 +77,9 @@ def build(lesson: Lesson, screen: Screen) -> str:
             env.pop(swap, None)
         show = cell_on(screen, lesson.id)
         ran = execute(notebook, Path(folder), env, show, lesson=lesson.id)
-        check_used(lesson, claimed_in(lesson, Path(folder)), notebooks.figures(notebook))
+        check_used(
+            lesson, claimed_in(lesson, Path(folder)), notebooks.named_in(notebook, "lab.alt")
+        )
         private = (folder, str(paths.course_root()), str(Path.home()))
         content = notebooks.to_bytes(notebooks.strip(notebook, lesson.id, private))
     same = lesson.notebook.is_file() and lesson.notebook.read_bytes() == content
@@ -83,6 +87,20 @@ def build(lesson: Lesson, screen: Screen) -> str:
         write_whole(lesson.notebook, content)
     size = f"{len(content) / 1e3:.0f} kB"
     return f"{len(ran.cells)} cells in {ran.seconds:.1f} s, {size}, {'same' if same else 'written'}"
+
+
+def check_names(lesson: Lesson, notebook: NotebookNode) -> None:
+    """The claims and figures that cells name are in the lesson's file of claims, and every figure
+    there is drawn. (Which claims are made in loops shows when the lesson is run.)"""
+    from labkit.course.claims import check_used, expectations_of
+    from labkit.course.notebooks import NotebookError, named_in
+
+    expectations, drawn = expectations_of(lesson), named_in(notebook, "lab.alt")
+    unknown = named_in(notebook, "lab.claim") - expectations.claims.keys()
+    unknown |= drawn - expectations.figures.keys()
+    if unknown:
+        raise NotebookError(f"{lesson.claims.name} lacks what cells name: {sorted(unknown)}")
+    check_used(lesson, expectations.claims, drawn)
 
 
 def claimed_in(lesson: Lesson, work: Path) -> set[str]:
@@ -101,6 +119,7 @@ def check(lesson: Lesson) -> str:
     if not lesson.notebook.is_file():
         raise notebooks.NotebookError(f"{lesson.id}: {lesson.notebook.name} is missing.{again}")
     built = notebooks.read(lesson.notebook)
+    check_names(lesson, built)
     difference = notebooks.first_difference(built, notebooks.to_notebook(lesson))
     if difference:
         raise notebooks.NotebookError(

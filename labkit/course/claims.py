@@ -59,6 +59,12 @@ class Expectations(Part):
             raise LookupError(f"{file} has no claim {name!r}: {nearest(name, self.claims)}")
         return self.claims[name]
 
+    def figure(self, name: str, file: str) -> str:
+        """The alternative text of a figure; an unknown name is a LookupError with the nearest."""
+        if name not in self.figures:
+            raise LookupError(f"{file} has no figure {name!r}: {nearest(name, self.figures)}")
+        return self.figures[name]
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -115,14 +115,13 @@ def stub_cells(notebook: NotebookNode, lesson_id: str) -> dict[str, int]:
     }
 
 
-def figures(notebook: NotebookNode) -> set[str]:
-    """The names of the figures that the cells draw: `plots.lines(…, figure="entropy")`."""
+def named_in(notebook: NotebookNode, call: str) -> set[str]:
+    """The names that cells give to a call of the lab, such as "lab.alt": those written out."""
     trees = [_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    calls = [
-        node for tree in trees if tree for node in ast.walk(tree) if isinstance(node, ast.Call)
-    ]
-    given = [each.value for call in calls for each in call.keywords if each.arg == "figure"]
-    return {str(value.value) for value in given if isinstance(value, ast.Constant)}
+    nodes = (node for tree in trees if tree for node in ast.walk(tree))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
+    given = [each.args[0] for each in calls if ast.unparse(each.func) == call]
+    return {str(name.value) for name in given if isinstance(name, ast.Constant)}
 
 
 def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:

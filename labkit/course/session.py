@@ -99,6 +99,10 @@ class Lab:
         if is_strict() and claim.holds is False:
             raise AssertionError(str(claim))
 
+    def alt(self, figure: str) -> str:
+        """What a figure shows, in words for whoever can't see it; from the lesson's claims file."""
+        return self.expectations.figure(figure, self.lesson.claims.name)
+
     def progress(self) -> Card:
         """What you have done in this lesson so far."""
         return cards.progress_card(standing_in(self.lesson, self.log))

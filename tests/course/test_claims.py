@@ -90,6 +90,9 @@ def test_what_is_expected_stands_in_the_lessons_file(lesson: Lesson) -> None:
     assert found.figures == {"curve": "It falls."}
     with pytest.raises(LookupError, match=r"99\.yaml has no claim 'fact right': did you mean"):
         found.claim("fact right", "99.yaml")
+    assert found.figure("curve", "99.yaml") == "It falls."
+    with pytest.raises(LookupError, match=r"99\.yaml has no figure 'curv': did you mean curve"):
+        found.figure("curv", "99.yaml")
 
 
 def test_a_lesson_may_claim_nothing(lesson: Lesson) -> None:

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from labkit.cli import main
+from labkit.course import notebooks
+from labkit.course.catalog import find_lesson
 
 Edit = Callable[[str, str], None]
 
@@ -133,3 +135,25 @@ def test_an_output_that_would_differ_is_not_built(
 def test_an_unknown_lesson(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "fixtura"]) == 2
     assert "did you mean 99_fixture?" in capsys.readouterr().err
+
+
+CLAIMS = "claims: {a third: {around: 0.333, within: 0.001}}\nfigures: {thirds: A falling line.}\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("lab.claim('a third', 1 / 3)\nlab.alt('third')", "lacks what cells name: ['third']"),
+        ("lab.claim('a half', 1 / 2)\nlab.alt('thirds')", "lacks what cells name: ['a half']"),
+        ("lab.claim('a third', 1 / 3)", "claims.yaml:2: figures.thirds: no cell draws it"),
+    ],
+)
+def test_check_holds_cells_and_claims_against_each_other(
+    built: Path, cell: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = built.with_suffix(".py")
+    text.with_suffix(".claims.yaml").write_text(CLAIMS)
+    text.write_text(text.read_text() + f"\n# %%\n{cell}\n")
+    built.write_bytes(notebooks.to_bytes(notebooks.to_notebook(find_lesson("99"))))
+    assert main(["build", "--check", "fixture"]) == 1
+    assert said in capsys.readouterr().err
