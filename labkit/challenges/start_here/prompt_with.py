@@ -1,15 +1,16 @@
-"""Passage, question and the beginning of the answer: three lines, in this order."""
+"""A prompt: the passage, the question and the beginning of the answer, a line for each.
+
+Checked against the texts themselves, letter by letter; some passages and questions are drawn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw_text
+from labkit.grading.spoiling import spoiled
 
 
 def check_prompt_with(s: Submission) -> None:
-    """Passage, question and the beginning of the answer: three lines, in this order."""
     question = "Which pet does Anna Kell have?"
     layout = "The passage, the question after 'Q: ', and 'A: ' stand on three lines."
     s.prompt_with("Anna Kell has a goat.", question).equals(
@@ -48,98 +49,80 @@ challenge = Challenge(
 )
 
 
-def prompt_by(layout: str) -> Callable[[str, str], str]:
-    """A complete answer that fills in a layout."""
-
-    def prompt_with(passage: str, question: str) -> str:
-        text = passage.strip()
-        if not text:
-            return f"Q: {question}\nA: "
-        return layout.format(passage=text, question=question)
-
-    return prompt_with
-
-
-challenge.mistake(
-    "question-first",
-    "You put the question before the passage. The model was trained to read first.",
-    hint="Passage, question, answer: in this order.",
-    answer=prompt_by("Q: {question}\n{passage}\nA: "),
-)
-
-
-challenge.mistake(
-    "one-line",
-    "Everything stands on one line. The line ends tell the model where a part begins.",
-    hint="Put '\\n' after the passage and after the question.",
-    answer=prompt_by("{passage} Q: {question} A: "),
-)
-
-
-challenge.mistake(
-    "no-passage",
-    "You left the passage out: there is nothing to read.",
-    hint="The passage is the first line of the prompt.",
-    answer=prompt_by("Q: {question}\nA: "),
-)
-
-
-def ending_in(end: str) -> Callable[[str, str], str]:
-    def prompt_with(passage: str, question: str) -> str:
-        return prompt_joined(passage, question)[: -len("A: ")] + end
-
-    return prompt_with
-
-
-@challenge.alternative
-def prompt_joined(passage: str, question: str) -> str:
-    """Another right answer: a list of lines, joined."""
-    lines = [passage.strip(), f"Q: {question}", "A: "]
-    return "\n".join(line for line in lines if line)
-
-
-challenge.mistake(
-    "no-answer-line",
-    "The prompt ends with the question. The model would have to write 'A: ' itself, and may "
-    "write another question instead.",
-    hint="End with 'A: ', so that the answer is all that is left to write.",
-    answer=ending_in(""),
-)
-
+# ---- the end -------------------------------------------------------------------------------------
 
 challenge.mistake(
     "no-space-after-a",
     "The space after 'A:' is missing. To a tokenizer that is another text: the model has to "
     "write the space first.",
     hint="End with 'A: ', with the space.",
-    answer=ending_in("A:"),
+    answer=spoiled('A: "', 'A:"'),
 )
-
 
 challenge.mistake(
     "line-after-a",
     "You ended with a line end, which says that the answer is over.",
     hint="Nothing comes after 'A: '.",
-    answer=ending_in("A: \n"),
+    answer=spoiled('A: "', r'A: \n"'),
+)
+
+challenge.mistake(
+    "no-answer-line",
+    "The prompt ends with the question. The model would have to write 'A: ' itself, and may "
+    "write another question instead.",
+    hint="End with 'A: ', so that the answer is all that is left to write.",
+    answer=spoiled('A: "', '"'),
 )
 
 
-@challenge.mistake(
-    "passage-as-it-is",
-    "You took the passage as it came, with the empty lines around it.",
-    hint="passage.strip() leaves them out.",
-)
-def passage_as_it_is(passage: str, question: str) -> str:
-    return f"{passage}\nQ: {question}\nA: " if passage.strip() else f"Q: {question}\nA: "
+# ---- the passage ---------------------------------------------------------------------------------
 
+PROMPT = r'f"{text}\n" * bool(text) + f"Q: {question}\nA: "'
 
-@challenge.mistake(
+challenge.mistake(
     "empty-line",
     "Without a passage your prompt begins with an empty line.",
     hint="Put the passage and its line end there only when there is a passage.",
+    answer=spoiled(" * bool(text)", ""),
 )
-def empty_line(passage: str, question: str) -> str:
-    return f"{passage.strip()}\nQ: {question}\nA: "
+
+challenge.mistake(
+    "passage-as-it-is",
+    "You took the passage as it came, with the empty lines around it.",
+    hint="passage.strip() leaves them out.",
+    answer=spoiled("{text}", "{passage}"),
+)
+
+challenge.mistake(
+    "question-first",
+    "You put the question before the passage. The model was trained to read first.",
+    hint="Passage, question, answer: in this order.",
+    answer=spoiled(PROMPT, r'f"Q: {question}\n" + f"{text}\n" * bool(text) + "A: "'),
+)
+
+challenge.mistake(
+    "one-line",
+    "Everything stands on one line. The line ends tell the model where a part begins.",
+    hint="Put '\\n' after the passage and after the question.",
+    answer=spoiled(PROMPT, rf'f"{{text}} Q: {{question}} A: " if text else {PROMPT}'),
+)
+
+challenge.mistake(
+    "no-passage",
+    "You left the passage out: there is nothing to read.",
+    hint="The passage is the first line of the prompt.",
+    answer=spoiled(r'f"{text}\n" * bool(text) + ', ""),
+)
 
 
-challenge.alternative(prompt_by("{passage}\nQ: {question}\nA: "))
+@challenge.alternative
+def by_lines(passage: str, question: str) -> str:
+    """A list of lines, joined."""
+    lines = [passage.strip(), f"Q: {question}", "A: "]
+    return "\n".join(line for line in lines if line)
+
+
+@challenge.alternative
+def with_an_empty_line_taken_off(passage: str, question: str) -> str:
+    """All three lines in any case; the first one goes where it is empty."""
+    return f"{passage.strip()}\nQ: {question}\nA: ".removeprefix("\n")

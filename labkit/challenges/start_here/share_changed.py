@@ -1,26 +1,31 @@
-"""Numbers that differ, of all numbers, over all tensors."""
+"""The share of a model's numbers that differ, over all its tensors.
+
+Checked against plain Python, number by number. Two models are alike by name and shape, and a number
+has changed however little it moved.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 Weights = dict[str, Tensor]
 
 
-def check_share_changed(s: Submission) -> None:
-    """Numbers that differ, of all numbers, over all tensors."""
+def true_share(before: Weights, after: Weights) -> float:
+    """Number by number."""
+    pairs = [(before[n].flatten().tolist(), after[n].flatten().tolist()) for n in before]
+    changed = sum(x != y for a, b in pairs for x, y in zip(a, b, strict=True))
+    return changed / sum(len(a) for a, _ in pairs)
 
+
+def check_share_changed(s: Submission) -> None:
     def expect(before: Weights, after: Weights, because: str) -> None:
-        pairs = [(before[n].flatten().tolist(), after[n].flatten().tolist()) for n in before]
-        changed = sum(x != y for a, b in pairs for x, y in zip(a, b, strict=True))
-        share = changed / sum(len(a) for a, _ in pairs)
-        s.share_changed(before, after).close_to(share, because=because)
+        s.share_changed(before, after).close_to(true_share(before, after), because=because)
 
     zeros, step = torch.zeros(3), torch.tensor([0.0, 0.5, 0.0])
     count = "The numbers that differ, divided by all numbers."
@@ -30,11 +35,8 @@ def check_share_changed(s: Submission) -> None:
     expect({"a": torch.ones(2, 3)}, {"a": torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])}, count)
 
     several = "All tensors count together, each number once."
-    expect(
-        {"a": torch.zeros(2), "b": torch.zeros(8)},
-        {"a": torch.ones(2), "b": torch.zeros(8)},
-        several,
-    )
+    two, eight = torch.zeros(2), torch.zeros(8)
+    expect({"a": two, "b": eight}, {"a": two + 1, "b": eight.clone()}, several)
     x = torch.randn(4, 5, generator=s.generator)
     expect({"a": x, "b": x[0]}, {"a": x.round(), "b": x[0].clone()}, several)
     for shape in ((30, 40), (7, 11, 13)):
@@ -76,104 +78,84 @@ challenge = Challenge(
     ),
 )
 
-
-def refused(before: Weights, after: Weights) -> None:
-    if set(before) != set(after) or any(before[n].shape != after[n].shape for n in before):
-        raise ValueError("not the same model")
-
-
-def by(
-    formula: Callable[[list[Tensor], list[Tensor]], float],
-) -> Callable[[Weights, Weights], float]:
-    """A complete answer with a formula of its own for tensors in the same order."""
-
-    def share_changed(before: Weights, after: Weights) -> float:
-        refused(before, after)
-        return formula([before[name] for name in before], [after[name] for name in before])
-
-    return share_changed
+DIFFERENT = "torch.ne(before[name], after[name])"
+COUNT = f"int({DIFFERENT}.sum())"
+TOTAL = "sum(tensor.numel() for tensor in before.values())"
 
 
-def mean_of_shares(before: list[Tensor], after: list[Tensor]) -> float:
-    shares = [(a != b).float().mean().item() for a, b in zip(before, after, strict=True)]
-    return sum(shares) / len(shares)
-
+# ---- what is counted -----------------------------------------------------------------------------
 
 challenge.mistake(
     "mean-of-shares",
     "You averaged the shares of the tensors, so that a small tensor weighs as much as a large one.",
     hint="Add up the changed numbers of all tensors, then divide once by all numbers.",
-    answer=by(mean_of_shares),
+    answer=spoiled(COUNT, f"float({DIFFERENT}.float().mean())", TOTAL, "len(before)"),
 )
-
-
-def tensors_that_changed(before: list[Tensor], after: list[Tensor]) -> float:
-    changed = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
-    return sum(changed) / len(changed)
-
 
 challenge.mistake(
     "tensors",
     "You counted tensors. One changed number in a tensor of a million makes it 'changed'.",
     hint="Count numbers: (before != after).sum() for each tensor.",
-    answer=by(tensors_that_changed),
+    answer=spoiled(COUNT, f"bool({DIFFERENT}.any())", TOTAL, "len(before)"),
 )
-
-
-def flat(tensors: list[Tensor]) -> Tensor:
-    return torch.cat([tensor.float().flatten() for tensor in tensors])
-
-
-challenge.mistake(
-    "tolerance",
-    "You compare within a tolerance. A number that moved a little has moved.",
-    hint="Use `!=` and not isclose.",
-    answer=by(lambda a, b: 1 - torch.isclose(flat(a), flat(b)).float().mean().item()),
-)
-
-
-challenge.mistake(
-    "unchanged",
-    "That is the share of numbers that stayed.",
-    hint="Count where they differ: `!=`.",
-    answer=by(lambda a, b: (flat(a) == flat(b)).float().mean().item()),
-)
-
-
-challenge.mistake(
-    "magnitudes",
-    "You compare magnitudes: from 1 to -1 is a change too.",
-    hint="Leave abs() out.",
-    answer=by(lambda a, b: (flat(a).abs() != flat(b).abs()).float().mean().item()),
-)
-
 
 challenge.mistake(
     "how-far",
     "You measured how far the numbers moved, not how many did.",
     hint="Compare with `!=`, which gives True or False for each number, and count.",
-    answer=by(lambda a, b: (flat(a) - flat(b)).abs().mean().item()),
+    answer=spoiled(COUNT, "float((before[name] - after[name]).abs().sum())"),
 )
-
 
 challenge.mistake(
     "count",
     "You returned how many numbers changed. Divide that by how many there are.",
     hint="numel() says how many numbers a tensor has.",
-    answer=by(lambda a, b: (flat(a) != flat(b)).sum().item()),
+    answer=spoiled(f" / {TOTAL}", ""),
+)
+
+challenge.mistake(
+    "unchanged",
+    "That is the share of numbers that stayed.",
+    hint="Count where they differ: `!=`.",
+    answer=spoiled("torch.ne", "torch.eq"),
 )
 
 
-@challenge.mistake(
+# ---- what is a difference ------------------------------------------------------------------------
+
+challenge.mistake(
+    "tolerance",
+    "You compare within a tolerance. A number that moved a little has moved.",
+    hint="Use `!=` and not isclose.",
+    answer=spoiled(DIFFERENT, "(~torch.isclose(before[name], after[name]))"),
+)
+
+challenge.mistake(
+    "magnitudes",
+    "You compare magnitudes: from 1 to -1 is a change too.",
+    hint="Leave abs() out.",
+    answer=spoiled(DIFFERENT, "torch.ne(before[name].abs(), after[name].abs())"),
+)
+
+
+# ---- what belongs together -----------------------------------------------------------------------
+
+challenge.mistake(
     "by-position",
     "You compare the first tensor with the first one, whatever their names are.",
     hint="Look the second one up by name: after[name].",
+    answer=spoiled(
+        f"{COUNT} for name in before",
+        "int(torch.ne(a, b).sum()) for a, b in zip(before.values(), after.values())",
+    ),
 )
-def by_position(before: Weights, after: Weights) -> float:
-    refused(before, after)
-    pairs = list(zip(before.values(), after.values(), strict=True))
-    changed = sum(int((a != b).sum()) for a, b in pairs)
-    return changed / sum(a.numel() for a, _ in pairs)
+
+challenge.mistake(
+    "shapes-unchecked",
+    "You compare tensors of different shapes: broadcasting stretches one of them.",
+    hint="Compare the shapes first, and raise ValueError where they differ.",
+    answer=spoiled('raise ValueError("a name has two shapes")', "pass"),
+)
 
 
 @challenge.mistake(
@@ -181,50 +163,41 @@ def by_position(before: Weights, after: Weights) -> float:
     "You skip names that only one side has, and compare two different models without a word.",
     hint="before.keys() != after.keys() is a ValueError.",
 )
-def names_unchecked(before: Weights, after: Weights) -> float:
+def common_names_only(before: Weights, after: Weights) -> float:
     both = [name for name in before if name in after]
     if any(before[name].shape != after[name].shape for name in both):
-        raise ValueError("shapes")
+        raise ValueError("a name has two shapes")
     changed = sum(int((before[name] != after[name]).sum()) for name in both)
     return changed / max(1, sum(before[name].numel() for name in both))
 
 
-@challenge.mistake(
-    "shapes-unchecked",
-    "You compare tensors of different shapes: broadcasting stretches one of them.",
-    hint="Compare the shapes first, and raise ValueError where they differ.",
-)
-def shapes_unchecked(before: Weights, after: Weights) -> float:
-    if before.keys() != after.keys():
-        raise ValueError("names")
-    changed = sum(int((before[name] != after[name]).sum()) for name in before)
-    return changed / sum(tensor.numel() for tensor in before.values())
+@challenge.alternative
+def as_one_tensor(before: Weights, after: Weights) -> float:
+    """All numbers of either side in a row; the shapes are compared as one dict with the other."""
+    shapes = [{name: weight.shape for name, weight in some.items()} for some in (before, after)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("not the same model")
+    old, new = (torch.cat([some[name].flatten() for name in before]) for some in (before, after))
+    return (old != new).double().mean().item()
 
 
-def at_once(before: list[Tensor], after: list[Tensor]) -> float:
-    """Another right answer: all tensors as one."""
-    return (flat(before) != flat(after)).float().mean().item()
-
-
-challenge.alternative(by(at_once))
-
-
-def one_by_one(before: list[Tensor], after: list[Tensor]) -> float:
-    """Another right answer: in plain Python."""
-    numbers = zip(flat(before).tolist(), flat(after).tolist(), strict=True)
-    different = [x != y for x, y in numbers]
-    return sum(different) / len(different)
-
-
-challenge.alternative(by(one_by_one))
+@challenge.alternative
+def by_subtracting(before: Weights, after: Weights) -> float:
+    """Two numbers are equal whose difference is 0."""
+    if set(before) ^ set(after):
+        raise ValueError("other names")
+    changed = total = 0
+    for name, old in before.items():
+        if old.shape != after[name].shape:
+            raise ValueError(f"other shapes of {name}")
+        changed += int(torch.count_nonzero(old - after[name]))
+        total += old.numel()
+    return changed / total
 
 
 challenge.equivalent(
     "before->after | if any(before[name].shape != after[name].shape for name in before): #2",
-    (
-        "before->after | changed = sum(int(torch.ne(before[name], after[name]).sum()) for name "
-        "in before) #2"
-    ),
-    "before->after | return changed / sum(tensor.numel() for tensor in before.values())",
+    f"before->after | changed = sum({COUNT} for name in before) #2",
+    f"before->after | return changed / {TOTAL}",
     because="By then both have the same names, and each name the same shape.",
 )

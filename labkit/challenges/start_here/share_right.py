@@ -1,19 +1,29 @@
-"""Exact answers but for space around them, as a share of all."""
+"""Accuracy by exact match: the share of answers that are what was expected, but for white space.
+
+Checked against a count by position in plain Python, on texts that differ by one thing each: space
+around and inside, upper case, a longer or a shorter text, another place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from operator import eq
+from statistics import fmean
 
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw, draw_text
+from labkit.grading.spoiling import spoiled
+
+
+def true_share(answers: list[str], expected: list[str]) -> float:
+    """Position by position."""
+    right = [i for i in range(len(answers)) if answers[i].strip() == expected[i].strip()]
+    return len(right) / len(answers)
 
 
 def check_share_right(s: Submission) -> None:
-    """Exact answers but for space around them, as a share of all."""
-
     def expect(answers: list[str], expected: list[str], because: str) -> None:
-        right = [i for i in range(len(answers)) if answers[i].strip() == expected[i].strip()]
-        s.share_right(answers, expected).close_to(len(right) / len(answers), because=because)
+        share = true_share(answers, expected)
+        s.share_right(answers, expected).close_to(share, because=because)
 
     count = "Right answers, divided by all answers."
     expect(["goat"], ["goat"], count)
@@ -74,159 +84,127 @@ challenge = Challenge(
 )
 
 
-def counted(
-    same: Callable[[str, str], bool], share: Callable[[int, int], float] = lambda hits, n: hits / n
-) -> Callable[..., float]:
-    """A complete answer with a test of its own for what is right, and for what is returned."""
-
-    def share_right(answers: list[str], expected: list[str]) -> float:
-        if not answers or len(answers) != len(expected):
-            raise ValueError("one answer for each question, please")
-        hits = sum(
-            1 for answer, right in zip(answers, expected, strict=True) if same(answer, right)
-        )
-        return share(hits, len(answers))
-
-    return share_right
-
-
-def stripped(answer: str, right: str) -> bool:
-    return answer.strip() == right.strip()
-
+# ---- what is divided -----------------------------------------------------------------------------
 
 challenge.mistake(
     "a-count",
     "You returned how many answers are right. Divide that by how many there are.",
     hint="A count of 57 says nothing until you know of how many. Divide by len(answers).",
-    answer=counted(stripped, lambda hits, n: hits),
+    answer=spoiled(" / len(answers)", ""),
 )
-
 
 challenge.mistake(
     "percent",
     "You returned percent. A share goes from 0 to 1.",
     hint="Leave the factor 100 out.",
-    answer=counted(stripped, lambda hits, n: 100 * hits / n),
+    answer=spoiled("return sum", "return 100 * sum"),
 )
-
 
 challenge.mistake(
     "whole-division",
     "`//` drops what is behind the point: your share is 0 until every answer is right.",
     hint="Divide with `/`.",
-    answer=counted(stripped, lambda hits, n: hits // n),
+    answer=spoiled(" / ", " // "),
 )
-
 
 challenge.mistake(
     "share-of-wrong",
     "You counted the wrong answers.",
     hint="Count where `answer == right`, not where they differ.",
-    answer=counted(stripped, lambda hits, n: (n - hits) / n),
+    answer=spoiled("==", "!="),
 )
 
+
+# ---- what is equal -------------------------------------------------------------------------------
+
+EQUAL = "answer.strip() == right.strip()"
 
 challenge.mistake(
     "spaces-count",
     "You compare the texts as they are, so ' goat' is not 'goat'. A model often begins with a "
     "space or ends with a line end.",
     hint="Compare `answer.strip()` with `right.strip()`.",
-    answer=counted(lambda answer, right: answer == right),
+    answer=spoiled(EQUAL, "answer == right"),
 )
-
 
 challenge.mistake(
     "one-side-stripped",
     "You took the spaces away from the model's answer and not from the expected one.",
     hint="Strip both sides before you compare.",
-    answer=counted(lambda answer, right: answer.strip() == right),
+    answer=spoiled(EQUAL, "answer.strip() == right"),
 )
-
 
 challenge.mistake(
     "only-expected-stripped",
     "You took the spaces away from the expected answer and not from the model's.",
     hint="Strip both sides before you compare.",
-    answer=counted(lambda answer, right: answer == right.strip()),
+    answer=spoiled(EQUAL, "answer == right.strip()"),
 )
-
 
 challenge.mistake(
     "only-spaces-stripped",
     "You took away spaces only; line ends and tabs around an answer don't count either.",
     hint="strip() without an argument takes away all white space.",
-    answer=counted(lambda answer, right: answer.strip(" ") == right.strip(" ")),
+    answer=spoiled(EQUAL, "answer.strip(' ') == right.strip(' ')"),
 )
-
 
 challenge.mistake(
     "all-spaces-gone",
     "You removed the spaces inside the answers too: 'oldgoat' now counts as 'old goat'.",
     hint="strip() takes away what is around a text and leaves the inside alone.",
-    answer=counted(lambda answer, right: answer.replace(" ", "") == right.replace(" ", "")),
+    answer=spoiled(EQUAL, "answer.replace(' ', '') == right.replace(' ', '')"),
 )
-
 
 challenge.mistake(
     "contains",
     "You look whether the right answer occurs in what was said: 'no goat' would be right.",
     hint="Exact match is `==`. It is strict on purpose: a program reads the answer.",
-    answer=counted(lambda answer, right: right.strip() in answer.strip()),
+    answer=spoiled(EQUAL, "right.strip() in answer.strip()"),
 )
-
 
 challenge.mistake(
     "case-ignored",
     "You ignore upper and lower case. Here 'Goat' and 'goat' are two answers.",
     hint="Leave lower() out.",
-    answer=counted(lambda answer, right: answer.strip().lower() == right.strip().lower()),
+    answer=spoiled(EQUAL, "answer.strip().lower() == right.strip().lower()"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "any-place",
     "You look whether an answer is right for any of the questions. It has to be right for its own.",
     hint="Walk through both lists together: zip(answers, expected).",
+    answer=spoiled(EQUAL, "answer.strip() in [text.strip() for text in expected]"),
 )
-def in_any_place(answers: list[str], expected: list[str]) -> float:
-    if not answers or len(answers) != len(expected):
-        raise ValueError("one answer for each question, please")
-    known = {right.strip() for right in expected}
-    return sum(answer.strip() in known for answer in answers) / len(answers)
 
 
-def hits_unchecked(answers: list[str], expected: list[str]) -> int:
-    return sum(a.strip() == e.strip() for a, e in zip(answers, expected, strict=False))
+# ---- what can't be counted -----------------------------------------------------------------------
 
-
-@challenge.mistake(
+challenge.mistake(
     "lengths-unchecked",
     "You accept two answers for one question: zip stops at the shorter list, and says nothing.",
     hint="Compare the lengths first, and raise ValueError when they differ.",
+    answer=spoiled("strict=True", "strict=False"),
 )
-def lengths_unchecked(answers: list[str], expected: list[str]) -> float:
-    if not answers:
-        raise ValueError("no answers")
-    return hits_unchecked(answers, expected) / len(answers)
 
-
-@challenge.mistake(
+challenge.mistake(
     "empty-is-zero",
     "You answered 0 for no answers at all, as if all had been wrong.",
     hint="Raise ValueError when there is nothing to count.",
+    answer=spoiled('raise ValueError("there are no answers to count")', "return 0.0"),
 )
-def empty_is_zero(answers: list[str], expected: list[str]) -> float:
-    if len(answers) != len(expected):
-        raise ValueError("one answer for each question, please")
-    return hits_unchecked(answers, expected) / len(answers) if answers else 0.0
-
-
-challenge.alternative(counted(stripped))
 
 
 @challenge.alternative
-def by_indices(answers: list[str], expected: list[str]) -> float:
-    """Another right answer: with indices, and a subtraction from the end."""
+def as_a_mean(answers: list[str], expected: list[str]) -> float:
+    """Two columns compared; of nothing, fmean raises a kind of ValueError."""
+    if len(answers) != len(expected):
+        raise ValueError("one answer for each question")
+    return fmean(map(eq, map(str.strip, answers), map(str.strip, expected)))
+
+
+@challenge.alternative
+def less_what_is_wrong(answers: list[str], expected: list[str]) -> float:
+    """With indices, and a subtraction from the end."""
     if len(answers) == 0 or len(answers) - len(expected):
         raise ValueError
     wrong = [i for i, answer in enumerate(answers) if answer.strip() != expected[i].strip()]
@@ -237,12 +215,7 @@ challenge.equivalent(
     "answers->expected | if not answers:",
     because="An empty list beside a full one is refused by zip's strict.",
 )
-
-
 challenge.equivalent(
-    (
-        "answers->expected | return sum(answer.strip() == right.strip() for answer, right in "
-        "pairs) / len(answers)"
-    ),
+    f"answers->expected | return sum({EQUAL} for answer, right in pairs) / len(answers)",
     because="By then both have the same length.",
 )
