@@ -46,11 +46,23 @@ def with_map(answers, expected):
     return sum(map(str.__eq__, answers, expected)) / len(answers)
 
 
-@gallery.wrong("share_right", "a-count")
-def only_the_sum(answers, expected):
+@gallery.right("share_right")
+def with_regex(answers, expected):
     if not answers or len(answers) != len(expected):
         raise ValueError
-    return sum(a.strip() == e.strip() for a, e in zip(answers, expected, strict=True))
+    tidy = [[re.sub(r"^\s+|\s+$", "", t) for t in texts] for texts in (answers, expected)]
+    return sum(a == b for a, b in zip(*tidy, strict=True)) / len(answers)
+
+
+def paired(answers, expected):
+    if not answers or len(answers) != len(expected):
+        raise ValueError
+    return list(zip(answers, expected, strict=True))
+
+
+@gallery.wrong("share_right", "a-count")
+def only_the_sum(answers, expected):
+    return sum(a.strip() == e.strip() for a, e in paired(answers, expected))
 
 
 @gallery.wrong("share_right", "a-count")
@@ -65,9 +77,7 @@ def in_percent(answers, expected):
 
 @gallery.wrong("share_right", "whole-division")
 def floored(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    return len([1 for a, e in zip(answers, expected) if a.strip() == e.strip()]) // len(answers)  # noqa: B905
+    return len([1 for a, e in paired(answers, expected) if a.strip() == e.strip()]) // len(answers)
 
 
 @gallery.wrong("share_right", "share-of-wrong")
@@ -77,62 +87,35 @@ def error_rate(answers, expected):
 
 @gallery.wrong("share_right", "spaces-count")
 def unstripped(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    return sum(a == e for a, e in zip(answers, expected, strict=True)) / len(answers)
+    return sum(a == e for a, e in paired(answers, expected)) / len(answers)
 
 
 @gallery.wrong("share_right", "one-side-stripped")
 def stripped_left_side(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    return sum(a.strip() == e for a, e in zip(answers, expected, strict=True)) / len(answers)
+    return sum(a.strip() == e for a, e in paired(answers, expected)) / len(answers)
 
 
 @gallery.wrong("share_right", "only-expected-stripped")
 def stripped_right_side(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    return [a == e.strip() for a, e in zip(answers, expected, strict=True)].count(True) / len(
-        expected
-    )
+    hits = [a == e.strip() for a, e in paired(answers, expected)]
+    return hits.count(True) / len(expected)
 
 
 @gallery.wrong("share_right", "only-spaces-stripped")
 def without_blanks(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    hits = [
-        a.lstrip(" ").rstrip(" ") == e.strip(" ") for a, e in zip(answers, expected, strict=True)
-    ]
+    hits = [a.lstrip(" ").rstrip(" ") == e.strip(" ") for a, e in paired(answers, expected)]
     return sum(hits) / len(hits)
-
-
-@gallery.right("share_right")
-def with_regex(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    tidy = [[re.sub(r"^\s+|\s+$", "", t) for t in texts] for texts in (answers, expected)]
-    return sum(a == b for a, b in zip(*tidy, strict=True)) / len(answers)
 
 
 @gallery.wrong("share_right", "all-spaces-gone")
 def no_spaces(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    same = [
-        a.replace(" ", "") == e.replace(" ", "") for a, e in zip(answers, expected, strict=True)
-    ]
+    same = [a.replace(" ", "") == e.replace(" ", "") for a, e in paired(answers, expected)]
     return sum(same) / len(same)
 
 
 @gallery.wrong("share_right", "contains")
 def substring(answers, expected):
-    if not answers or len(answers) != len(expected):
-        raise ValueError
-    return sum(e.strip() in a.strip() for a, e in zip(answers, expected, strict=True)) / len(
-        answers
-    )
+    return sum(e.strip() in a.strip() for a, e in paired(answers, expected)) / len(answers)
 
 
 @gallery.wrong("share_right", "case-ignored")
@@ -196,9 +179,9 @@ def question_on_top(passage, question):
 
 @gallery.wrong("prompt_with", "one-line")
 def all_in_one_line(passage, question):
-    return with_if(passage, question) if not passage.strip() else (
-        passage.strip() + " Q: " + question + " A: "
-    )  # fmt: skip
+    if not passage.strip():
+        return with_if(passage, question)
+    return passage.strip() + " Q: " + question + " A: "
 
 
 @gallery.wrong("prompt_with", "no-passage")
