@@ -66,7 +66,7 @@ def build(lesson: Lesson, screen: Screen) -> str:
     """Run the lesson's text and write its notebook; returns what to say about it."""
     from labkit import paths
     from labkit.course import notebooks
-    from labkit.course.claims import check_used
+    from labkit.course.claim_checks import check_used
     from labkit.course.execution import execute, kernel_env
     from labkit.whole_files import write_whole
 
@@ -90,10 +90,12 @@ def build(lesson: Lesson, screen: Screen) -> str:
 
 
 def check_names(lesson: Lesson, notebook: NotebookNode) -> None:
-    """The claims and figures that cells name are in the lesson's file of claims, and every figure
-    there is drawn. (Which claims are made in loops shows when the lesson is run.)"""
-    from labkit.course.claims import check_used, expectations_of
-    from labkit.course.notebooks import NotebookError, named_in
+    """The claims and figures that cells name are in the lesson's file of claims, every figure there
+    is drawn, and what a claim rests on is said. (Claims made in loops show when it is run.)"""
+    from labkit.course.claim_checks import check_rests, check_used
+    from labkit.course.claims import expectations_of
+    from labkit.course.minutes import check_minutes
+    from labkit.course.notebooks import NotebookError, markdown_in, named_in
 
     expectations, drawn = expectations_of(lesson), named_in(notebook, "lab.alt")
     unknown = named_in(notebook, "lab.claim") - expectations.claims.keys()
@@ -101,6 +103,8 @@ def check_names(lesson: Lesson, notebook: NotebookNode) -> None:
     if unknown:
         raise NotebookError(f"{lesson.claims.name} lacks what cells name: {sorted(unknown)}")
     check_used(lesson, expectations.claims, drawn)
+    check_rests(lesson, markdown_in(notebook))
+    check_minutes(lesson, notebook)
 
 
 def claimed_in(lesson: Lesson, work: Path) -> set[str]:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -127,24 +126,3 @@ def expectations_of(lesson: Lesson) -> Expectations:
 
 def source_of(lesson: Lesson) -> YamlSource:
     return YamlSource(read_text(lesson.claims), lesson.claims)
-
-
-def check_used(lesson: Lesson, claims: Iterable[str], figures: Iterable[str]) -> None:
-    """Refuse what a run of the lesson did not use: a claim without a cell, a text of no figure.
-
-    Raises ClaimsError with file, line and name of each.
-    """
-    if not lesson.claims.is_file():
-        return
-    expectations, source = expectations_of(lesson), source_of(lesson)
-    unused = {
-        ("claims", "no cell claims it"): expectations.claims.keys() - {*claims},
-        ("figures", "no cell draws it"): expectations.figures.keys() - {*figures},
-    }
-    found = sorted(
-        (source.walk((kind, name))[0], f"{kind}.{name}: {said}")
-        for (kind, said), names in unused.items()
-        for name in names
-    )
-    if found:
-        raise ClaimsError("\n".join(source.line_of(*each) for each in found))

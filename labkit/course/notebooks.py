@@ -115,6 +115,12 @@ def stub_cells(notebook: NotebookNode, lesson_id: str) -> dict[str, int]:
     }
 
 
+def markdown_in(notebook: NotebookNode) -> str:
+    """All that a notebook says in words."""
+    cells = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return "\n\n".join(cells)
+
+
 def named_in(notebook: NotebookNode, call: str) -> set[str]:
     """The names that cells give to a call of the lab, such as "lab.alt": those written out."""
     trees = [_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]

@@ -38,6 +38,23 @@ class Standing:
         """Challenges that once passed."""
         return sum(outcome == "pass" for outcome in self.challenges.values())
 
+    @property
+    def steps(self) -> int:
+        """Questions and challenges together."""
+        return len(self.questions) + len(self.challenges)
+
+    @property
+    def taken(self) -> int:
+        """How many of the steps are done: questions answered and challenges passed."""
+        return self.answered + self.passed
+
+    @property
+    def state(self) -> str:
+        """One of "open" (never opened), "begun", "done" (no step is left)."""
+        if self.steps and self.taken == self.steps:
+            return "done"
+        return "begun" if self.taken or self.last_opened else "open"
+
 
 def standing_in(lesson: Lesson, log: ProgressLog) -> Standing:
     """Where a learner stands in a lesson."""

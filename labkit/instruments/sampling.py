@@ -65,6 +65,29 @@ def next_token_probabilities(
     return processors(no_ids, logits[None].clone())[0].softmax(-1)
 
 
+@torch.inference_mode()
+def complete_penalised(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    repetition_penalty: float,
+    max_new_tokens: int = 32,
+) -> list[str]:
+    """Greedy completions of one line by `generate`, with its repetition penalty (Keskar et al.
+    2019, arXiv:1909.05858), which counts the tokens of the prompt as well; 1 is no penalty."""
+    inputs = tokenizer(
+        list(prompts), return_tensors="pt", padding=True, padding_side="left",
+        return_token_type_ids=False,
+    ).to(model.device)  # fmt: skip
+    written = model.generate(
+        **inputs, do_sample=False, max_new_tokens=max_new_tokens,
+        repetition_penalty=repetition_penalty, pad_token_id=tokenizer.eos_token_id,
+    )[:, inputs["input_ids"].shape[1] :]  # fmt: skip
+    texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+    return [text.split("\n")[0] for text in texts]
+
+
 def entropy(probabilities: Tensor) -> float:
     """Shannon entropy of a distribution, shape (vocab,), in nats."""
     return float(torch.special.entr(probabilities.double()).sum())

@@ -12,7 +12,6 @@ from labkit.course.claims import (
     Claim,
     ClaimsError,
     Expected,
-    check_used,
     expectations_of,
     make_claim,
 )
@@ -126,12 +125,3 @@ def test_a_fault_is_named_with_its_line_and_field(
     lesson.claims.write_text(GOOD.replace(old, new), encoding="utf-8")
     with pytest.raises(ClaimsError, match=said):
         expectations_of(lesson)
-
-
-def test_what_no_cell_uses_is_named(lesson: Lesson) -> None:
-    check_used(lesson, ["facts right"], ["curve"])
-    with pytest.raises(ClaimsError) as error:
-        check_used(lesson, [], [])
-    first, second = str(error.value).splitlines()
-    assert first.endswith("yaml:2: claims.facts right: no cell claims it")
-    assert second.endswith("yaml:7: figures.curve: no cell draws it")

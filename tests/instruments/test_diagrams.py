@@ -1,0 +1,48 @@
+"""Drawings of mechanisms: well-formed SVG that says itself in words and follows the theme."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from labkit.instruments.diagrams import Diagram
+from labkit.instruments.sampling_diagram import DRAW, TOKENS, one_step
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn():
+    drawing = Diagram(300, 100, alt='A "box" <and> more.')
+    drawing.box(1, 2, 30, 20, "a < b", filled=True)
+    drawing.matrix(50, 10, 2, 3, "W (2, 3)")
+    drawing.bars(100, 10, 60, 40, [0.5, 0.0], ["x", "y"])
+    drawing.arrow(10, 50, 10, 80, "down")
+    assert drawing.tokens(0, 60, ["red", "blue"]) > 60
+    return drawing
+
+
+def test_a_drawing_is_well_formed_and_says_what_it_shows():
+    root = ElementTree.fromstring(drawn().svg())
+    assert root.get("role") == "img" and root.get("aria-label") == 'A "box" <and> more.'
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    assert {"a < b", "W (2, 3)", "red", "down"} <= set(words)
+    assert len(list(root.iter(f"{SVG}rect"))) == 1 + 6 + 2 + 2
+
+
+def test_colours_are_the_themes():
+    bundle = drawn()._repr_mimebundle_()
+    assert "currentColor" in bundle["text/html"] and "<style>" not in bundle["text/html"]
+    assert "prefers-color-scheme" in bundle["image/svg+xml"], "alone it follows the system"
+    assert bundle["text/plain"].startswith("Drawing: A ")
+    assert "id=" not in bundle["text/html"], "two drawings on a page share no names"
+
+
+def test_a_value_of_nothing_is_dashed():
+    root = ElementTree.fromstring(drawn().svg())
+    dashed = [rect for rect in root.iter(f"{SVG}rect") if rect.get("stroke-dasharray")]
+    assert len(dashed) == 1
+
+
+def test_one_step_shows_the_token_that_the_draw_picks():
+    words = [t.text for t in ElementTree.fromstring(one_step(alt="x").svg()).iter(f"{SVG}text")]
+    assert f"draw u = {DRAW:g}" in words
+    assert words[-2] in TOKENS
