@@ -106,7 +106,7 @@ def registrations(node):
     """What a statement of a gallery registers: `gallery.right(…)` or another, and the answer."""
     if isinstance(node, ast.FunctionDef):
         for decorator in reversed(node.decorator_list):
-            yield decorator, ast.Name(node.name, ast.Load())
+            yield decorator, ast.copy_location(ast.Name(node.name, ast.Load()), decorator)
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         yield node.value.func, node.value.args[0]
 
