@@ -14,7 +14,6 @@ from labkit.challenges.quantization import (
     absmax_quantize,
     allocate_bits,
     nf4_quantize,
-    shared,
     zero_point_quantize,
 )
 from labkit.grading.solutions import names, reference
@@ -73,6 +72,18 @@ def test_absmax_is_off_by_half_a_step_at_most(seed, rows, columns, bits):
 
 
 @quick
+@given(seeds, st.integers(1, 6), st.integers(2, 20))
+def test_absmax_at_8_bits_is_bitsandbytes_vector_wise(seed, rows, columns):
+    """A row's scale is kept there as its largest magnitude."""
+    weight = drawn(seed, rows, columns).half()
+    theirs, largest, _ = bnb.int8_vectorwise_quant(weight)
+    codes, scales = REFERENCE["absmax_quantize"](weight.float(), 8)
+    torch.testing.assert_close(127 * scales[:, 0], largest)
+    off = (codes.int() - theirs.int()).abs()
+    assert int(off.max()) <= 1 and int(off.sum()) <= 1  # halfway numbers only
+
+
+@quick
 @given(seeds, st.integers(1, 5), st.floats(2.0, 8.0))
 def test_the_best_choice_of_three_ways_is_one(seed, layers, share):
     generator = torch.Generator().manual_seed(seed)
@@ -91,8 +102,8 @@ def test_truth_by_hand():
     assert (packed.tolist(), absmax.tolist()) == ([192, 144], [2.0])
     codes, scale, zero = zero_point_quantize.true_zero_point(torch.tensor([-1.0, 0.0, 2.0]), 2)
     assert (codes.tolist(), scale, zero) == ([0, 1, 3], 1.0, 1)
-    assert tuple(NF4) == shared.NF4
-    assert shared.NF4.index(0.0) == 7
+    assert tuple(NF4) == nf4_quantize.NF4
+    assert nf4_quantize.NF4.index(0.0) == 7
 
 
 def test_many_layers_are_counted_as_few_are():

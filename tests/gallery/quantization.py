@@ -16,7 +16,7 @@ from tests.gallery.answers import Gallery
 
 gallery = Gallery()
 
-BOOK = [
+CODEBOOK = [
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
     -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
     0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
@@ -85,71 +85,92 @@ def a_row_generator(weight, bits):
 # ---------------------------------------------------------------- absmax_quantize, wrong
 
 
-def guard(weight, bits):
+def a_refuse(weight, bits):
     if not 2 <= bits <= 8 or not torch.isfinite(weight).all():
         raise ValueError("refused")
 
 
-def finish(weight, scales):
-    scales = torch.where(scales == 0, torch.tensor(1.0), scales)
+def a_scales(weight, bits):
+    a_refuse(weight, bits)
+    return weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+
+
+def a_ones_for_zeros(scales):
+    return torch.where(scales == 0, torch.tensor(1.0), scales)
+
+
+def a_codes(weight, scales):
+    scales = a_ones_for_zeros(scales)
     return torch.round(weight / scales).to(torch.int8), scales
 
 
 @gallery.wrong("absmax_quantize", "max-instead-of-absmax")
 def a_max(weight, bits):
-    guard(weight, bits)
+    a_refuse(weight, bits)
     top = weight.max(1, keepdim=True).values
     top = torch.where(top < 0, torch.tensor(0.0), top)
-    return finish(weight, top / (2 ** (bits - 1) - 1))
+    return a_codes(weight, top / (2 ** (bits - 1) - 1))
 
 
 @gallery.wrong("absmax_quantize", "one-scale-for-all")
 def a_tensor(weight, bits):
-    guard(weight, bits)
+    a_refuse(weight, bits)
     s = weight.abs().max() / (2 ** (bits - 1) - 1)
-    return finish(weight, torch.full((weight.shape[0], 1), float(s)))
+    return a_codes(weight, torch.full((weight.shape[0], 1), float(s)))
 
 
 @gallery.wrong("absmax_quantize", "scale-per-column")
 def a_columns(weight, bits):
-    guard(weight, bits)
-    return finish(weight, weight.abs().max(0, keepdim=True).values / (2 ** (bits - 1) - 1))
+    a_refuse(weight, bits)
+    return a_codes(weight, weight.abs().max(0, keepdim=True).values / (2 ** (bits - 1) - 1))
+
+
+@gallery.wrong("absmax_quantize", "one-code-too-many")
+def a_128(weight, bits):
+    a_refuse(weight, bits)
+    return a_codes(weight, weight.abs().max(1, keepdim=True).values / 2 ** (bits - 1))
+
+
+@gallery.wrong("absmax_quantize", "all-codes-positive")
+def a_255(weight, bits):
+    a_refuse(weight, bits)
+    return a_codes(weight, weight.abs().max(1, keepdim=True).values / (2**bits - 1))
 
 
 @gallery.wrong("absmax_quantize", "cut-instead-of-rounded")
 def a_int(weight, bits):
-    guard(weight, bits)
-    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
-    s = torch.where(s == 0, torch.tensor(1.0), s)
+    s = a_ones_for_zeros(a_scales(weight, bits))
     return (weight / s).to(torch.int8), s
 
 
 @gallery.wrong("absmax_quantize", "rounded-down")
 def a_floor(weight, bits):
-    guard(weight, bits)
-    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+    s = a_scales(weight, bits)
     s[s == 0] = 1
     return (weight / s).floor().to(torch.int8), s
 
 
-@gallery.wrong("absmax_quantize", "scale-next-to-zero")
-def a_clamped(weight, bits):
-    guard(weight, bits)
-    s = weight.abs().max(1, keepdim=True).values.clamp(min=1e-12) / (2 ** (bits - 1) - 1)
-    return torch.round(weight / s).to(torch.int8), s
+@gallery.wrong("absmax_quantize", "half-rounded-up")
+def a_half_up(weight, bits):
+    s = a_ones_for_zeros(a_scales(weight, bits))
+    return torch.floor(weight / s + 0.5).to(torch.int8), s
 
 
-@gallery.wrong("absmax_quantize", "scale-next-to-zero")
-def a_with_eps(weight, bits):
-    guard(weight, bits)
-    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1) + 1e-9
+@gallery.wrong("absmax_quantize", "weights-returned")
+def a_dequantized(weight, bits):
+    codes, s = a_codes(weight, a_scales(weight, bits))
+    return codes.float() * s, s
+
+
+@gallery.wrong("absmax_quantize", "zero-row-divided")
+def a_no_zero_case(weight, bits):
+    s = a_scales(weight, bits)
     return torch.round(weight / s).to(torch.int8), s
 
 
 @gallery.wrong("absmax_quantize", "zero-row-divided")
 def a_nan_to_num(weight, bits):
-    guard(weight, bits)
-    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
+    s = a_scales(weight, bits)
     return torch.nan_to_num(weight / s).round().to(torch.int8), s
 
 
@@ -159,6 +180,26 @@ def a_zero_scale(weight, bits):
     return codes, torch.where((codes == 0).all(1, keepdim=True), 0.0, s)
 
 
+@gallery.wrong("absmax_quantize", "scale-next-to-zero")
+def a_clamped(weight, bits):
+    a_refuse(weight, bits)
+    s = weight.abs().max(1, keepdim=True).values.clamp(min=1e-12) / (2 ** (bits - 1) - 1)
+    return torch.round(weight / s).to(torch.int8), s
+
+
+@gallery.wrong("absmax_quantize", "scale-next-to-zero")
+def a_with_eps(weight, bits):
+    s = a_scales(weight, bits) + 1e-9
+    return torch.round(weight / s).to(torch.int8), s
+
+
+@gallery.wrong("absmax_quantize", "everything-accepted")
+def a_no_guard(weight, bits):
+    q = 2 ** (bits - 1) - 1
+    s = a_ones_for_zeros(weight.abs().max(1, keepdim=True).values / q)
+    return torch.clamp(torch.round(weight / s), -q, q).to(torch.int8), s
+
+
 @gallery.wrong("absmax_quantize")
 def a_takes_nan(weight, bits):
     if not 2 <= bits <= 8:
@@ -166,59 +207,15 @@ def a_takes_nan(weight, bits):
     return a_no_guard(weight, bits)
 
 
-@gallery.wrong("absmax_quantize", "half-rounded-up")
-def a_half_up(weight, bits):
-    guard(weight, bits)
-    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
-    s = torch.where(s == 0, torch.tensor(1.0), s)
-    return torch.floor(weight / s + 0.5).to(torch.int8), s
-
-
-@gallery.wrong("absmax_quantize", "one-code-too-many")
-def a_128(weight, bits):
-    guard(weight, bits)
-    return finish(weight, weight.abs().max(1, keepdim=True).values / 2 ** (bits - 1))
-
-
-@gallery.wrong("absmax_quantize", "all-codes-positive")
-def a_255(weight, bits):
-    guard(weight, bits)
-    return finish(weight, weight.abs().max(1, keepdim=True).values / (2**bits - 1))
-
-
-@gallery.wrong("absmax_quantize", "zero-row-divided")
-def a_no_zero_case(weight, bits):
-    guard(weight, bits)
-    s = weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1)
-    return torch.round(weight / s).to(torch.int8), s
-
-
-@gallery.wrong("absmax_quantize", "everything-accepted")
-def a_no_guard(weight, bits):
-    q = 2 ** (bits - 1) - 1
-    s = weight.abs().max(1, keepdim=True).values / q
-    s = torch.where(s == 0, torch.tensor(1.0), s)
-    return torch.clamp(torch.round(weight / s), -q, q).to(torch.int8), s
-
-
-@gallery.wrong("absmax_quantize", "weights-returned")
-def a_dequantized(weight, bits):
-    guard(weight, bits)
-    codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
-    return codes.float() * s, s
-
-
 @gallery.wrong("absmax_quantize")
 def a_float_codes(weight, bits):
-    guard(weight, bits)
-    codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
+    codes, s = a_codes(weight, a_scales(weight, bits))
     return codes.float(), s
 
 
 @gallery.wrong("absmax_quantize")
 def a_flat_scales(weight, bits):
-    guard(weight, bits)
-    codes, s = finish(weight, weight.abs().max(1, keepdim=True).values / (2 ** (bits - 1) - 1))
+    codes, s = a_codes(weight, a_scales(weight, bits))
     return codes, s.squeeze(1)
 
 
@@ -290,89 +287,98 @@ def z_range(weight):
     return min(weight.min().item(), 0.0), max(weight.max().item(), 0.0)
 
 
+def z_scale(weight, bits):
+    lo, hi = z_range(weight)
+    return lo, hi, (hi - lo) / (2**bits - 1) or 1.0
+
+
+def z_codes(weight, bits, s, z):
+    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+
+
 @gallery.wrong("zero_point_quantize", "zero-not-in-the-range")
 def z_data_range(weight, bits):
     lo, hi = weight.min().item(), weight.max().item()
     s = (hi - lo) / (2**bits - 1) or 1.0
-    z = round(-lo / s)
-    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
-
-
-@gallery.wrong("zero_point_quantize", "codes-not-clamped")
-def z_wraps(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
-    z = round(-lo / s)
-    return (torch.round(weight / s).int() + z).to(torch.uint8), s, z
-
-
-@gallery.wrong("zero_point_quantize", "one-step-too-many")
-def z_256(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / 2**bits or 1.0
-    z = round(-lo / s)
-    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+    return z_codes(weight, bits, s, round(-lo / s))
 
 
 @gallery.wrong("zero_point_quantize", "range-made-symmetric")
 def z_symmetric(weight, bits):
     m = weight.abs().max().item()
     s = 2 * m / (2**bits - 1) or 1.0
-    z = round(m / s)
-    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+    return z_codes(weight, bits, s, round(m / s))
+
+
+@gallery.wrong("zero_point_quantize", "one-step-too-many")
+def z_256(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / 2**bits or 1.0
+    return z_codes(weight, bits, s, round(-lo / s))
+
+
+@gallery.wrong("zero_point_quantize", "division-by-zero")
+def z_zero_division(weight, bits):
+    lo, hi = z_range(weight)
+    s = (hi - lo) / (2**bits - 1)
+    return z_codes(weight, bits, s, round(-lo / s))
+
+
+@gallery.wrong("zero_point_quantize", "codes-not-clamped")
+def z_wraps(weight, bits):
+    lo, _, s = z_scale(weight, bits)
+    z = round(-lo / s)
+    return (torch.round(weight / s).int() + z).to(torch.uint8), s, z
 
 
 @gallery.wrong("zero_point_quantize", "zero-point-not-added")
 def z_forgot(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
+    lo, _, s = z_scale(weight, bits)
     return torch.clamp(torch.round(weight / s), 0, 2**bits - 1).byte(), s, round(-lo / s)
 
 
 @gallery.wrong("zero_point_quantize", "sign-of-the-zero-point")
 def z_sign(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
-    z = round(lo / s)
-    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+    lo, _, s = z_scale(weight, bits)
+    return z_codes(weight, bits, s, round(lo / s))
 
 
 @gallery.wrong("zero_point_quantize", "zero-point-from-the-top")
 def z_top(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
-    z = round(hi / s)
-    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+    _, hi, s = z_scale(weight, bits)
+    return z_codes(weight, bits, s, round(hi / s))
 
 
 @gallery.wrong("zero_point_quantize", "rounded-down")
 def z_floor(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
+    lo, _, s = z_scale(weight, bits)
     z = round(-lo / s)
     return torch.clamp((weight // s) + z, 0, 2**bits - 1).byte(), s, z
 
 
 @gallery.wrong("zero_point_quantize", "zero-point-cut-off")
 def z_int_zero(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
-    z = int(-lo / s)
-    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
+    lo, _, s = z_scale(weight, bits)
+    return z_codes(weight, bits, s, int(-lo / s))
 
 
 @gallery.wrong("zero_point_quantize", "codes-cut-off")
 def z_int_codes(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
+    lo, _, s = z_scale(weight, bits)
     z = round(-lo / s)
     return torch.clamp((weight / s).int() + z, 0, 2**bits - 1).byte(), s, z
 
 
+@gallery.wrong("zero_point_quantize", "half-rounded-up")
+def z_half_up(weight, bits):
+    lo, _, s = z_scale(weight, bits)
+    z = math.floor(-lo / s + 0.5)
+    return torch.clamp(torch.floor(weight / s + 0.5) + z, 0, 2**bits - 1).byte(), s, z
+
+
 @gallery.wrong("zero_point_quantize", "all-cut-off")
 def z_int_both(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
+    lo, _, s = z_scale(weight, bits)
     z = int(-lo / s)
     codes = [min(max(int(v / s) + z, 0), 2**bits - 1) for v in weight.flatten().tolist()]
     return torch.tensor(codes, dtype=torch.uint8).reshape(weight.shape), s, z
@@ -380,32 +386,15 @@ def z_int_both(weight, bits):
 
 @gallery.wrong("zero_point_quantize", "all-rounded-down")
 def z_int_at_the_end(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
+    lo, _, s = z_scale(weight, bits)
     z = int(-lo / s)
     return torch.clamp(weight / s + z, 0, 2**bits - 1).to(torch.uint8), s, z
-
-
-@gallery.wrong("zero_point_quantize", "half-rounded-up")
-def z_half_up(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1) or 1.0
-    z = math.floor(-lo / s + 0.5)
-    return torch.clamp(torch.floor(weight / s + 0.5) + z, 0, 2**bits - 1).byte(), s, z
 
 
 @gallery.wrong("zero_point_quantize")
 def z_float_zero(weight, bits):
     codes, s, z = z_plain(weight, bits)
     return codes, s, float(z)
-
-
-@gallery.wrong("zero_point_quantize", "division-by-zero")
-def z_zero_division(weight, bits):
-    lo, hi = z_range(weight)
-    s = (hi - lo) / (2**bits - 1)
-    z = round(-lo / s)
-    return torch.clamp(torch.round(weight / s) + z, 0, 2**bits - 1).byte(), s, z
 
 
 @gallery.wrong("zero_point_quantize")
@@ -427,7 +416,7 @@ def n_numpy(weight, block_size):
         part = flat[i * block_size : (i + 1) * block_size]
         absmax[i] = np.abs(part).max()
         if absmax[i] > 0:
-            gaps = np.abs((part / absmax[i])[:, None] - np.array(BOOK, dtype=np.float32)[None])
+            gaps = np.abs((part / absmax[i])[:, None] - np.array(CODEBOOK, dtype=np.float32)[None])
             codes[i * block_size : i * block_size + len(part)] = gaps.argmin(1)
     if len(codes) % 2:
         codes = np.append(codes, 0)
@@ -445,7 +434,7 @@ def n_shift(weight, block_size):
     rows = flat.view(-1, block_size)
     absmax = rows.abs().max(dim=1).values
     safe = torch.where(absmax > 0, absmax, torch.ones_like(absmax))
-    codes = torch.cdist((rows / safe[:, None]).reshape(-1, 1), torch.tensor(BOOK)[:, None])
+    codes = torch.cdist((rows / safe[:, None]).reshape(-1, 1), torch.tensor(CODEBOOK)[:, None])
     codes = codes.argmin(1)[:n].to(torch.uint8)
     if n % 2 == 1:
         codes = torch.cat([codes, codes.new_zeros(1)])
@@ -455,7 +444,7 @@ def n_shift(weight, block_size):
 @gallery.right("nf4_quantize")
 def n_bytes(weight, block_size):
     """Byte by byte, as one would write it in C."""
-    flat, levels = weight.flatten().tolist(), BOOK
+    flat, levels = weight.flatten().tolist(), CODEBOOK
     absmax = [
         max(abs(x) for x in flat[i : i + block_size]) for i in range(0, len(flat), block_size)
     ]
@@ -473,112 +462,78 @@ def n_bytes(weight, block_size):
 # ---------------------------------------------------------------- nf4_quantize, wrong
 
 
-def n_codes(weight, block_size, levels=None):
-    book = torch.tensor(levels or BOOK)
+def n_blocks(weight, block_size):
     flat = weight.flatten()
-    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
+    return torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
+
+
+def n_scaled(weight, block_size):
+    rows = n_blocks(weight, block_size)
     absmax = rows.abs().max(1).values
-    scaled = rows / absmax.clamp(min=1e-38)[:, None]
-    return (scaled[..., None] - book).abs().argmin(-1).flatten(), absmax
+    return rows / absmax.clamp(min=1e-38)[:, None], absmax
 
 
-def n_join(first, second):
-    return (first * 16 + second).to(torch.uint8)
+def n_nearest(scaled):
+    return (scaled[..., None] - torch.tensor(CODEBOOK)).abs().argmin(-1).flatten()
+
+
+def n_codes(weight, block_size):
+    scaled, absmax = n_scaled(weight, block_size)
+    return n_nearest(scaled)[: weight.numel()], absmax
 
 
 def n_even(codes):
     return torch.cat([codes, codes.new_zeros(len(codes) % 2)])
 
 
+def n_join(first, second):
+    return (first * 16 + second).to(torch.uint8)
+
+
+def n_pack(codes):
+    codes = n_even(codes)
+    return n_join(codes[::2], codes[1::2])
+
+
 @gallery.wrong("nf4_quantize", "packing-order-swapped")
 def n_swapped(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
-    codes = n_even(codes[: weight.numel()])
+    codes = n_even(codes)
     return n_join(codes[1::2], codes[::2]), absmax
 
 
 @gallery.wrong("nf4_quantize", "halves-packed")
 def n_halves(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
-    codes = n_even(codes[: weight.numel()])
-    first, second = codes.chunk(2)
+    first, second = n_even(codes).chunk(2)
     return n_join(first, second), absmax
 
 
-@gallery.wrong("nf4_quantize", "blocks-over-the-columns")
-def n_columns(weight, block_size):
-    turned = weight.transpose(0, -1).contiguous()
-    codes, absmax = n_codes(turned, block_size)
-    codes = n_even(codes[: weight.numel()])
+@gallery.wrong("nf4_quantize", "last-half-byte-seven")
+def n_pads_the_weight(weight, block_size):
+    n = weight.numel()
+    codes, absmax = n_codes(weight, block_size)
+    codes = torch.cat([codes, torch.tensor([7])])[: n + n % 2]
     return n_join(codes[::2], codes[1::2]), absmax
-
-
-@gallery.wrong("nf4_quantize", "max-instead-of-absmax")
-def n_max(weight, block_size):
-    flat = weight.flatten()
-    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
-    top = rows.max(1).values
-    scaled = rows / torch.where(top == 0, torch.ones_like(top), top)[:, None]
-    codes = (scaled[..., None] - torch.tensor(BOOK)).abs().argmin(-1).flatten()
-    codes = n_even(codes[: weight.numel()])
-    return n_join(codes[::2], codes[1::2]), top
-
-
-@gallery.wrong("nf4_quantize", "one-scale-for-all")
-def n_global(weight, block_size):
-    top = weight.abs().max()
-    blocks = -(-weight.numel() // block_size)
-    scaled = weight.flatten() / top.clamp(min=1e-38)
-    codes = n_even((scaled[:, None] - torch.tensor(BOOK)).abs().argmin(-1))
-    return n_join(codes[::2], codes[1::2]), torch.full((blocks,), float(top))
 
 
 @gallery.wrong("nf4_quantize", "padding-left-in")
 def n_keeps_padding(weight, block_size):
-    codes, absmax = n_codes(weight, block_size)
-    codes = n_even(codes)
-    return n_join(codes[::2], codes[1::2]), absmax
+    scaled, absmax = n_scaled(weight, block_size)
+    return n_pack(n_nearest(scaled)), absmax
 
 
 @gallery.wrong("nf4_quantize", "padding-forgotten")
 def n_view(weight, block_size):
     rows = weight.flatten().view(-1, block_size)
     absmax = rows.abs().max(1).values
-    scaled = rows / absmax.clamp(min=1e-38)[:, None]
-    codes = n_even((scaled[..., None] - torch.tensor(BOOK)).abs().argmin(-1).flatten())
-    return n_join(codes[::2], codes[1::2]), absmax
+    return n_pack(n_nearest(rows / absmax.clamp(min=1e-38)[:, None])), absmax
 
 
-@gallery.wrong("nf4_quantize", "zero-block-divided")
-def n_nan(weight, block_size):
-    flat = weight.flatten()
-    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
-    absmax = rows.abs().max(1).values
-    codes = ((rows / absmax[:, None])[..., None] - torch.tensor(BOOK)).abs().argmin(-1).flatten()
-    codes = n_even(codes[: weight.numel()])
-    return n_join(codes[::2], codes[1::2]), absmax
-
-
-@gallery.wrong("nf4_quantize", "evenly-spaced-levels")
-def n_int4(weight, block_size):
-    flat = weight.flatten()
-    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
-    absmax = rows.abs().max(1).values
-    scaled = rows / absmax.clamp(min=1e-38)[:, None]
-    codes = torch.round((scaled + 1) * 7.5).long().flatten()
-    codes = n_even(codes[: weight.numel()])
-    return n_join(codes[::2], codes[1::2]), absmax
-
-
-@gallery.wrong("nf4_quantize", "level-below")
-def n_floor(weight, block_size):
-    flat = weight.flatten()
-    rows = torch.nn.functional.pad(flat, (0, -len(flat) % block_size)).view(-1, block_size)
-    absmax = rows.abs().max(1).values
-    scaled = rows / absmax.clamp(min=1e-38)[:, None]
-    codes = (torch.searchsorted(torch.tensor(BOOK), scaled, right=True) - 1).flatten()
-    codes = n_even(codes[: weight.numel()])
-    return n_join(codes[::2], codes[1::2]), absmax
+@gallery.wrong("nf4_quantize", "blocks-over-the-columns")
+def n_columns(weight, block_size):
+    codes, absmax = n_codes(weight.transpose(0, -1).contiguous(), block_size)
+    return n_pack(codes), absmax
 
 
 @gallery.wrong("nf4_quantize", "blocks-begin-in-each-row")
@@ -586,26 +541,62 @@ def n_each_row(weight, block_size):
     codes, tops = [], []
     for row in weight.reshape(-1, weight.shape[-1]):
         found, absmax = n_codes(row, block_size)
-        codes.append(found[: len(row)])
+        codes.append(found)
         tops.append(absmax)
-    codes = n_even(torch.cat(codes))
-    return n_join(codes[::2], codes[1::2]), torch.cat(tops)
+    return n_pack(torch.cat(codes)), torch.cat(tops)
 
 
-@gallery.wrong("nf4_quantize", "last-half-byte-seven")
-def n_pads_the_weight(weight, block_size):
-    n = weight.numel()
-    codes, absmax = n_codes(weight, block_size)
-    codes = torch.cat([codes[:n], torch.tensor([7])])[: n + n % 2]
-    return n_join(codes[::2], codes[1::2]), absmax
+@gallery.wrong("nf4_quantize", "max-instead-of-absmax")
+def n_max(weight, block_size):
+    rows = n_blocks(weight, block_size)
+    top = rows.max(1).values
+    scaled = rows / torch.where(top == 0, torch.ones_like(top), top)[:, None]
+    return n_pack(n_nearest(scaled)[: weight.numel()]), top
+
+
+@gallery.wrong("nf4_quantize", "one-scale-for-all")
+def n_global(weight, block_size):
+    top = weight.abs().max()
+    blocks = -(-weight.numel() // block_size)
+    scaled = weight.flatten() / top.clamp(min=1e-38)
+    return n_pack(n_nearest(scaled)), torch.full((blocks,), float(top))
+
+
+@gallery.wrong("nf4_quantize", "zero-block-divided")
+def n_nan(weight, block_size):
+    rows = n_blocks(weight, block_size)
+    absmax = rows.abs().max(1).values
+    return n_pack(n_nearest(rows / absmax[:, None])[: weight.numel()]), absmax
 
 
 @gallery.wrong("nf4_quantize", "zero-block-divided")
 def n_zeros_are_code_0(weight, block_size):
-    codes, absmax = n_codes(weight, block_size)
-    codes = codes * (absmax > 0).repeat_interleave(block_size)
-    codes = n_even(codes[: weight.numel()])
-    return n_join(codes[::2], codes[1::2]), absmax
+    scaled, absmax = n_scaled(weight, block_size)
+    codes = n_nearest(scaled) * (absmax > 0).repeat_interleave(block_size)
+    return n_pack(codes[: weight.numel()]), absmax
+
+
+@gallery.wrong("nf4_quantize", "zero-block-on-top")
+def n_searched(weight, block_size):
+    rows, book = n_blocks(weight, block_size), torch.tensor(CODEBOOK)
+    absmax = rows.abs().max(1).values
+    middles = book[:-1] + book.diff() / 2
+    codes = torch.searchsorted(middles, rows / absmax.unsqueeze(1)).flatten()
+    return n_pack(codes[: weight.numel()]), absmax
+
+
+@gallery.wrong("nf4_quantize", "evenly-spaced-levels")
+def n_int4(weight, block_size):
+    scaled, absmax = n_scaled(weight, block_size)
+    codes = torch.round((scaled + 1) * 7.5).long().flatten()
+    return n_pack(codes[: weight.numel()]), absmax
+
+
+@gallery.wrong("nf4_quantize", "level-below")
+def n_floor(weight, block_size):
+    scaled, absmax = n_scaled(weight, block_size)
+    codes = (torch.searchsorted(torch.tensor(CODEBOOK), scaled, right=True) - 1).flatten()
+    return n_pack(codes[: weight.numel()]), absmax
 
 
 @gallery.wrong("nf4_quantize")
@@ -617,7 +608,7 @@ def n_absmax_column(weight, block_size):
 @gallery.wrong("nf4_quantize")
 def n_unpacked(weight, block_size):
     codes, absmax = n_codes(weight, block_size)
-    return codes[: weight.numel()].to(torch.uint8), absmax
+    return codes.to(torch.uint8), absmax
 
 
 # ---------------------------------------------------------------- allocate_bits, right
@@ -701,6 +692,12 @@ def b_best_each(sizes, damage, budget):
     return [sorted(d, key=d.get)[0] for d in damage]
 
 
+@gallery.wrong("allocate_bits", "budget-ignored")
+def b_most_bits(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    return [max(d) for d in damage]
+
+
 @gallery.wrong("allocate_bits", "all-alike")
 def b_uniform(sizes, damage, budget):
     b_refuse(sizes, damage, budget)
@@ -746,6 +743,21 @@ def b_ratio(sizes, damage, budget):
     return b_climb(sizes, damage, budget, per_bit=True)
 
 
+@gallery.wrong("allocate_bits", "least-harm-first")
+def b_gives_back(sizes, damage, budget):
+    b_refuse(sizes, damage, budget)
+    picked = [max(d) for d in damage]
+    while sum(n * b for n, b in zip(sizes, picked, strict=True)) > budget:
+        moves = []
+        for i, (n, d) in enumerate(zip(sizes, damage, strict=True)):
+            for b in d:
+                if b < picked[i]:
+                    moves.append(((d[b] - d[picked[i]]) / (n * (picked[i] - b)), i, b))
+        _, i, b = sorted(moves)[0]
+        picked[i] = b
+    return picked
+
+
 @gallery.wrong("allocate_bits", "sizes-ignored")
 def b_same_size(sizes, damage, budget):
     mean = round(sum(sizes) / len(sizes))
@@ -773,27 +785,6 @@ def b_accepts(sizes, damage, budget):
         return b_table(sizes, damage, budget)
     except ValueError:
         return [min(d) for d in damage]
-
-
-@gallery.wrong("allocate_bits", "least-harm-first")
-def b_gives_back(sizes, damage, budget):
-    b_refuse(sizes, damage, budget)
-    picked = [max(d) for d in damage]
-    while sum(n * b for n, b in zip(sizes, picked, strict=True)) > budget:
-        moves = []
-        for i, (n, d) in enumerate(zip(sizes, damage, strict=True)):
-            for b in d:
-                if b < picked[i]:
-                    moves.append(((d[b] - d[picked[i]]) / (n * (picked[i] - b)), i, b))
-        _, i, b = sorted(moves)[0]
-        picked[i] = b
-    return picked
-
-
-@gallery.wrong("allocate_bits", "budget-ignored")
-def b_most_bits(sizes, damage, budget):
-    b_refuse(sizes, damage, budget)
-    return [max(d) for d in damage]
 
 
 @gallery.wrong("allocate_bits")

@@ -1,1 +1,1 @@
-"""Lesson 12, Quantization: what is right, the mistakes known by name, the hints."""
+"""Lesson 12, quantization: codes with a scale, with a zero point, as NF4; bits for each layer."""

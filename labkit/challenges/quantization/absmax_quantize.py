@@ -1,19 +1,24 @@
-"""Codes and scales of each row, at every number of bits."""
+"""Signed codes and one scale a row: the vector-wise absmax of LLM.int8() (arXiv:2208.07339).
+
+Checked against the definition, number by number in float64; the tests compare it with
+bitsandbytes at 8 bits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.challenges.quantization.shared import number_between, off_centre
+from labkit.challenges.quantization.drawing import fractions, whole_numbers
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_values
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 from labkit.grading.transport import Reply, Returned
 
 
@@ -29,28 +34,21 @@ def true_absmax(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 
 
 def random_rows(s: Submission, rows: int, columns: int, bits: int) -> Tensor:
-    """Rows of different sizes whose numbers are clear of the ties; the largest is negative in
-    every second row."""
+    """Rows of different sizes, clear of ties; the largest is negative in every second row."""
     top = 2 ** (bits - 1) - 1
-    steps = number_between(s, 1 - top, top - 1, rows, columns) + off_centre(s, rows, columns)
+    steps = whole_numbers(s, 1 - top, top - 1, rows, columns) + fractions(s, rows, columns)
     steps[:, columns // 2] = top
     steps[::2, columns // 2] = -top
     return steps * torch.rand(rows, 1, generator=s.generator).add(0.1)
 
 
 def check_absmax_quantize(s: Submission) -> None:
-    """Codes and scales of each row, at every number of bits."""
+    """Codes and scales of each row at every number of bits, and what is refused."""
 
     def expect(weight: Tensor, bits: int, because: str) -> None:
         answer = s.absmax_quantize(weight, bits)
         answer.close_to(true_absmax(weight, bits), because=because, atol=0.0)
-
-        def types(pair: Any) -> str | None:
-            kinds = [part.dtype for part in pair]
-            wanted = [torch.int8, torch.float32]
-            return None if kinds == wanted else "the codes must be int8 and the scales float32"
-
-        answer.holds(types, because="Codes are stored in a byte each.")
+        answer.holds(bytes_and_floats, because="Codes are stored in a byte each.")
 
     rule = "The largest magnitude of a row becomes 2^(bits-1) - 1."
     expect(torch.tensor([[1.1, -2.0, 0.3]]), 4, rule)
@@ -67,7 +65,7 @@ def check_absmax_quantize(s: Submission) -> None:
     ties = "A number halfway between two codes goes to the even one, as torch.round does it."
     expect(torch.tensor([[7.0, 0.5, 1.5, 2.5, -0.5, -2.5, -3.5]]), 4, ties)
     expect(torch.tensor([[-127.0, 0.5, 1.5, 100.5]]), 8, ties)
-    halves = number_between(s, -127, 126, 2, 6) + 0.5
+    halves = whole_numbers(s, -127, 126, 2, 6) + 0.5
     expect(F.pad(halves, (1, 0), value=127.0), 8, ties)
     zero = "A row of zeros stays zero, and its scale is 1: nothing is divided by 0."
     expect(torch.zeros(1, 3), 8, zero)
@@ -78,15 +76,22 @@ def check_absmax_quantize(s: Submission) -> None:
     small = "Small weights have a small scale."
     expect(1e-20 * torch.tensor([[7.0, 2.2], [3.5, -0.9]]), 4, small)
 
-    bits_ = "A byte holds 2 to 8 bits."
+    byte = "A byte holds 2 to 8 bits."
     for bits in (1, 9, 0, 16, 10 + draw(s, 1000), -draw(s, 1000)):
-        s.absmax_quantize.raises(ValueError, random_rows(s, 1, 3, 4), bits, because=bits_)
+        s.absmax_quantize.raises(ValueError, random_rows(s, 1, 3, 4), bits, because=byte)
     lost = "One NaN or infinity would spoil its whole row."
     for bad in (float("nan"), float("inf"), -float("inf")):
         s.absmax_quantize.raises(ValueError, torch.tensor([[1.0, bad]]), 8, because=lost)
-        spoiled = random_rows(s, 3, 4, 8)
-        spoiled[draw(s, 3), draw(s, 4)] = bad
-        s.absmax_quantize.raises(ValueError, spoiled, 8, because=lost)
+        weight = random_rows(s, 3, 4, 8)
+        weight[draw(s, 3), draw(s, 4)] = bad
+        s.absmax_quantize.raises(ValueError, weight, 8, because=lost)
+
+
+def bytes_and_floats(pair: Any) -> str | None:
+    """What is wrong with the types of codes and scales."""
+    if [part.dtype for part in pair] == [torch.int8, torch.float32]:
+        return None
+    return "the codes must be int8 and the scales float32"
 
 
 def same_codes_and_scales(left: Reply, right: Reply) -> bool:
@@ -126,161 +131,113 @@ challenge = Challenge(
     ),
 )
 
+LARGEST = "weight.abs().amax(dim=1, keepdim=True)"
+SCALES = "torch.where(largest == 0, 1.0, largest / top)"
 
-def refuse(weight: Tensor, bits: int) -> None:
-    """What the right answer refuses."""
-    if bits < 2 or bits > 8:
-        raise ValueError("2 to 8 bits")
-    if not torch.isfinite(weight).all():
-        raise ValueError("not finite")
-
-
-def absmax_with(
-    scales_of: Callable[[Tensor, int], Tensor] | None = None,
-    codes_of: Callable[[Tensor], Tensor] = torch.round,
-) -> Callable[..., Any]:
-    """A complete answer with scales or a rounding of its own."""
-
-    def absmax_quantize(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-        refuse(weight, bits)
-        scales = (scales_of or right_scales)(weight, 2 ** (bits - 1) - 1)
-        scales = torch.where(scales == 0, torch.ones_like(scales), scales)
-        return codes_of(weight / scales).to(torch.int8), scales
-
-    return absmax_quantize
-
-
-def right_scales(weight: Tensor, top: int) -> Tensor:
-    return weight.abs().max(1, keepdim=True).values / top
-
+# ---- which scale ---------------------------------------------------------------------------------
 
 challenge.mistake(
     "max-instead-of-absmax",
     "Your scale comes from the largest number, not from the largest magnitude: a row whose "
     "largest magnitude is negative does not fit its codes.",
     hint="Take abs() before the maximum.",
-    answer=absmax_with(lambda w, top: w.amax(1, keepdim=True).clamp(min=0) / top),
+    answer=spoiled("weight.abs()", "weight"),
 )
-
-
-def one_scale(weight: Tensor, top: int) -> Tensor:
-    return (weight.abs().max() / top).expand(len(weight), 1).clone()
-
 
 challenge.mistake(
     "one-scale-for-all",
     "You took one scale for the whole matrix: small rows lose all their digits.",
     hint="The maximum is taken along dimension 1, and kept as a column: keepdim=True.",
-    answer=absmax_with(one_scale),
+    answer=spoiled(LARGEST, "weight.abs().max().repeat(len(weight), 1)"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "scale-per-column",
     "Your scales belong to the columns (input features). A row of the matrix is an output "
     "channel, and each row has its scale.",
     hint="amax(dim=1, keepdim=True) has shape (out, 1).",
+    answer=spoiled("dim=1", "dim=0"),
 )
-def column_scales(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    codes, scales = absmax_with()(weight.T, bits)
-    return codes.T, scales.T
-
-
-challenge.mistake(
-    "cut-instead-of-rounded",
-    "You cut the digits off instead of rounding: converting to int8 goes towards 0.",
-    hint="Call .round() before .to(torch.int8).",
-    answer=absmax_with(codes_of=torch.trunc),
-)
-
-
-challenge.mistake(
-    "rounded-down",
-    "You round down: every weight that is no whole number of steps comes back too small.",
-    hint="The nearest whole number: torch.round.",
-    answer=absmax_with(codes_of=torch.floor),
-)
-
-
-challenge.mistake(
-    "half-rounded-up",
-    "A number halfway between two codes goes to the even one in torch, ONNX and bitsandbytes; "
-    "yours always goes up, which shifts the weights on average.",
-    hint="torch.round does it.",
-    answer=absmax_with(codes_of=lambda x: (x + 0.5).floor()),
-)
-
 
 challenge.mistake(
     "one-code-too-many",
     "You divided by 2^(bits-1): the largest weight then has the code 128 at 8 bits, which does "
     "not fit into int8 and comes back as -128.",
     hint="Divide the largest magnitude by 2^(bits-1) - 1.",
-    answer=absmax_with(lambda w, top: w.abs().amax(1, keepdim=True) / (top + 1)),
+    answer=spoiled("2 ** (bits - 1) - 1", "2 ** (bits - 1)"),
 )
-
 
 challenge.mistake(
     "all-codes-positive",
     "You divided by 2^bits - 1, as if all codes were positive. One bit is for the sign.",
     hint="The largest code is 2^(bits-1) - 1: 7 at 4 bits, 127 at 8.",
-    answer=absmax_with(lambda w, top: w.abs().amax(1, keepdim=True) / (2 * top + 1)),
+    answer=spoiled("2 ** (bits - 1) - 1", "2**bits - 1"),
 )
 
+# ---- rounding ------------------------------------------------------------------------------------
 
-@challenge.mistake(
+challenge.mistake(
+    "cut-instead-of-rounded",
+    "You cut the digits off instead of rounding: converting to int8 goes towards 0.",
+    hint="Call .round() before .to(torch.int8).",
+    answer=spoiled(".round()", ""),
+)
+
+challenge.mistake(
+    "rounded-down",
+    "You round down: every weight that is no whole number of steps comes back too small.",
+    hint="The nearest whole number: torch.round.",
+    answer=spoiled(".round()", ".floor()"),
+)
+
+challenge.mistake(
+    "half-rounded-up",
+    "A number halfway between two codes goes to the even one in torch, ONNX and bitsandbytes; "
+    "yours always goes up, which shifts the weights on average.",
+    hint="torch.round does it.",
+    answer=spoiled("(weight / scales).round()", "(weight / scales + 0.5).floor()"),
+)
+
+challenge.mistake(
+    "weights-returned",
+    "You returned the weight that comes back. Return what is stored: the codes.",
+    hint="Return (weight / scales).round() as int8, and the scales.",
+    answer=spoiled(".to(torch.int8)", " * scales"),
+)
+
+# ---- zeros, and what is refused ------------------------------------------------------------------
+
+challenge.mistake(
     "zero-row-divided",
     "The scale of a row of zeros comes out as 0 and is to be 1: whatever is divided by 0, here "
     "or by those who use the scales, becomes NaN or infinite.",
     hint="torch.where(largest == 0, 1.0, largest / top).",
+    answer=spoiled(SCALES, "largest / top"),
 )
-def zero_divided(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    refuse(weight, bits)
-    scales = right_scales(weight, 2 ** (bits - 1) - 1)
-    return (weight / scales).round().to(torch.int8), scales
 
-
-@challenge.mistake(
+challenge.mistake(
     "scale-next-to-zero",
     "The scale of a row of zeros is to be 1. Yours is a tiny number that only keeps you from "
     "dividing by 0, and it takes rows of very small weights for zeros.",
     hint="Ask where the largest magnitude is exactly 0, and put 1 there; clamp nothing.",
+    answer=spoiled(SCALES, "(largest / top).clamp(min=1e-8)"),
 )
-def scales_clamped(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    refuse(weight, bits)
-    scales = right_scales(weight, 2 ** (bits - 1) - 1).clamp(min=1e-8)
-    return (weight / scales).round().to(torch.int8), scales
 
-
-@challenge.mistake(
+challenge.mistake(
     "everything-accepted",
     "You accept a number of bits that the codes cannot have, or a weight with NaN in it.",
     hint="Begin with two checks that raise ValueError: 2 <= bits <= 8, weight.isfinite().all().",
+    answer=spoiled("not 2 <= bits <= 8", "False", "not weight.isfinite().all()", "False"),
 )
-def everything_taken(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    top = 2 ** (bits - 1) - 1
-    scales = right_scales(weight, top)
-    scales = torch.where(scales == 0, 1.0, scales)
-    return (weight / scales).round().clamp(-top, top).to(torch.int8), scales
 
-
-@challenge.mistake(
-    "weights-returned",
-    "You returned the weight that comes back. Return what is stored: the codes.",
-    hint="Return (weight / scales).round() as int8, and the scales.",
-)
-def weights_returned(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    codes, scales = absmax_with()(weight, bits)
-    return codes * scales, scales
-
-
-challenge.alternative(absmax_with())
+# ---- other right answers -------------------------------------------------------------------------
 
 
 @challenge.alternative
-def absmax_by_rows(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    """Another right answer: one row at a time."""
-    refuse(weight, bits)
+def row_by_row(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """A row at a time."""
+    if bits < 2 or bits > 8 or weight.isnan().any() or weight.isinf().any():
+        raise ValueError("2 to 8 bits, finite weights")
     codes, scales = [], []
     for row in weight:
         scale = row.abs().max() / (2 ** (bits - 1) - 1)
@@ -290,13 +247,25 @@ def absmax_by_rows(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     return torch.stack(codes), torch.stack(scales)
 
 
+@challenge.alternative
+def in_numpy(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """All rows at once, the magnitude from both ends of a row."""
+    rows = weight.numpy()
+    if bits not in range(2, 9) or not np.isfinite(rows).all():
+        raise ValueError("2 to 8 bits, finite weights")
+    scales = np.maximum(rows.max(1), -rows.min(1))[:, None] / np.float32(2 ** (bits - 1) - 1)
+    scales[scales == 0] = 1
+    return torch.from_numpy(np.rint(rows / scales).astype(np.int8)), torch.from_numpy(scales)
+
+
+# ---- mutants that are as right as the reference --------------------------------------------------
+
 challenge.equivalent(
-    "dim=1->-1 | largest = weight.abs().amax(dim=1, keepdim=True)",
+    f"dim=1->-1 | largest = {LARGEST}",
     because="The weight is a matrix: its last dimension is dimension 1.",
 )
 
-
 challenge.equivalent(
-    "Eq->LtE | scales = torch.where(largest == 0, 1.0, largest / top)",
+    f"Eq->LtE | scales = {SCALES}",
     because="No magnitude is below 0.",
 )

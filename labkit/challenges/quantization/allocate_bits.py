@@ -1,4 +1,8 @@
-"""Within the budget, and no other choice does less damage."""
+"""Bits for each layer within a budget, least damage in all: a multiple-choice knapsack.
+
+Checked against every choice tried one by one, and for 28 layers against a table of NumPy over
+the bits that are left. Any choice that does as little damage is right.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from labkit.challenges.quantization.shared import number_between
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 Damage = list[dict[int, float]]
 
 
 def least_damage(sizes: list[int], damage: Damage, budget: float) -> float:
-    """The smallest sum of damage within the budget: every choice tried, or, for many layers, the
-    smallest damage for each number of bits that can be left."""
+    """The smallest sum of damage within the budget.
+
+    Every choice is tried, or, for many layers, the smallest damage found for each number of bits
+    that can be left.
+    """
     if np.prod([len(options) for options in damage]) <= 5000:
         fits = [
             sum(damage[i][b] for i, b in enumerate(choice))
@@ -49,7 +56,7 @@ def random_damage(s: Submission, layers: int, bits: tuple[int, ...] = (2, 3, 4, 
 
 
 def check_allocate_bits(s: Submission) -> None:
-    """Within the budget, and no other choice does less damage."""
+    """Budgets that bind and budgets that leave a rest, in models of one layer to 28."""
 
     def expect(sizes: list[int], damage: Damage, budget: float, because: str) -> None:
         best = least_damage(sizes, damage, budget)
@@ -74,7 +81,7 @@ def check_allocate_bits(s: Submission) -> None:
     expect([10, 20], [{2: -0.1, 4: 0.3}, {2: 0.5, 4: -0.2}], 200, "Damage below 0 is a gain.")
     expect([10, 20], [{3: 0.1, 2: 0.5}, {8: 0.0, 5: 0.2}], 130, "Layers can differ in choices.")
     for layers, share in ((3, 2.4), (4, 3.1), (5, 2.7), (6, 4.5)):
-        sizes = [int(n) for n in number_between(s, 1, 4, layers).tolist()]
+        sizes = [1 + draw(s, 4) for _ in range(layers)]
         expect(sizes, random_damage(s, layers), share * sum(sizes), best)
     sizes = [65536, 65536, 65536, 65536, 196608, 196608, 196608] * 4
     many = "A real model has many layers: the 4^28 choices of 28 layers are too many to try."
@@ -83,7 +90,7 @@ def check_allocate_bits(s: Submission) -> None:
     none = "If even the fewest bits are too many, nothing can be chosen."
     s.allocate_bits.raises(ValueError, [10, 30], two, 79, because=none)
     s.allocate_bits.raises(ValueError, [10], [{8: 0.1}], 0, because=none)
-    sizes = [int(n) for n in number_between(s, 1, 1000, 5).tolist()]
+    sizes = [1 + draw(s, 1000) for _ in range(5)]
     short = 2 * sum(sizes) - 1 - draw(s, sum(sizes))
     s.allocate_bits.raises(ValueError, sizes, random_damage(s, 5), short, because=none)
 
@@ -91,7 +98,7 @@ def check_allocate_bits(s: Submission) -> None:
 def what_is_wrong(
     chosen: Any, sizes: list[int], damage: Damage, budget: float, best: float
 ) -> str | None:
-    """The choice is one of those allowed, fits, and is as good as the best."""
+    """Why a choice is not right: not one of those allowed, over the budget, or not the best."""
     if type(chosen) is not list or len(chosen) != len(sizes):
         return f"A list of {len(sizes)} numbers of bits was expected, one for each layer."
     for i, bits in enumerate(chosen):
@@ -123,10 +130,17 @@ challenge = Challenge(
     ),
 )
 
+REFUSAL = (
+    'raise ValueError(f"no choice fits {budget} bits: give more, or allow fewer bits a weight")'
+)
+
 
 def refuse_if_nothing_fits(sizes: list[int], damage: Damage, budget: float) -> None:
     if sum(size * min(options) for size, options in zip(sizes, damage, strict=True)) > budget:
         raise ValueError("nothing fits")
+
+
+# ---- no search at all ----------------------------------------------------------------------------
 
 
 @challenge.mistake(
@@ -162,44 +176,46 @@ def fewest(sizes: list[int], damage: Damage, budget: float) -> list[int]:
     return [min(options) for options in damage]
 
 
-def greedy(
-    worth: Callable[[float, int, int], float], sizes: list[int], damage: Damage, budget: float
-) -> list[int]:
+# ---- one step after the other, without a look ahead ----------------------------------------------
+
+
+def greedy(worth: Callable[[float, int, int], float]) -> Callable[..., list[int]]:
     """From the fewest bits up, the upgrade that is worth most, as long as one fits."""
-    refuse_if_nothing_fits(sizes, damage, budget)
-    chosen = [min(options) for options in damage]
-    while True:
-        left = budget - sum(n * b for n, b in zip(sizes, chosen, strict=True))
-        steps = [
-            (worth(damage[i][now] - damage[i][b], b - now, sizes[i]), i, b)
-            for i, now in enumerate(chosen)
-            for b in damage[i]
-            if b > now and (b - now) * sizes[i] <= left and damage[i][b] < damage[i][now]
-        ]
-        if not steps:
-            return chosen
-        _, i, b = max(steps)
-        chosen[i] = b
+
+    def allocate_bits(sizes: list[int], damage: Damage, budget: float) -> list[int]:
+        refuse_if_nothing_fits(sizes, damage, budget)
+        chosen = [min(options) for options in damage]
+        while True:
+            left = budget - sum(n * b for n, b in zip(sizes, chosen, strict=True))
+            steps = [
+                (worth(damage[i][now] - damage[i][b], b - now, sizes[i]), i, b)
+                for i, now in enumerate(chosen)
+                for b in damage[i]
+                if b > now and (b - now) * sizes[i] <= left and damage[i][b] < damage[i][now]
+            ]
+            if not steps:
+                return chosen
+            _, i, b = max(steps)
+            chosen[i] = b
+
+    return allocate_bits
 
 
-@challenge.mistake(
+challenge.mistake(
     "largest-gain-first",
     "You upgrade first where the damage falls most, whatever that costs. A large layer can eat "
     "a budget that two small ones would have used better.",
     hint="Keep, for each number of bits taken so far, the best choice for the layers so far.",
+    answer=greedy(lambda gain, bits, size: gain),
 )
-def greedy_by_gain(sizes: list[int], damage: Damage, budget: float) -> list[int]:
-    return greedy(lambda gain, bits, size: gain, sizes, damage, budget)
 
-
-@challenge.mistake(
+challenge.mistake(
     "best-gain-per-bit-first",
     "You upgrade first where a bit buys most. That is nearly right, and often good enough; but "
     "it can leave a rest of the budget that another choice would use.",
     hint="Keep, for each number of bits taken so far, the best choice for the layers so far.",
+    answer=greedy(lambda gain, bits, size: gain / (bits * size)),
 )
-def greedy_by_bit(sizes: list[int], damage: Damage, budget: float) -> list[int]:
-    return greedy(lambda gain, bits, size: gain / (bits * size), sizes, damage, budget)
 
 
 @challenge.mistake(
@@ -223,9 +239,43 @@ def from_the_top(sizes: list[int], damage: Damage, budget: float) -> list[int]:
     return chosen
 
 
+# ---- another sum, another border -----------------------------------------------------------------
+
+challenge.mistake(
+    "sizes-ignored",
+    "You count as if all the layers had the same size.",
+    hint="A layer takes size x bits.",
+    answer=spoiled("size * bits", "round(sum(sizes) / len(sizes)) * bits"),
+)
+
+challenge.mistake(
+    "damage-weighed-by-size",
+    "You multiply the damage by the layer's size. It is the rise of the whole model's loss "
+    "already.",
+    hint="Add the damages up as they are.",
+    answer=spoiled("hurt + more", "hurt + size * more"),
+)
+
+challenge.mistake(
+    "budget-never-used-up",
+    "You refuse a choice that takes exactly the budget. It fits.",
+    hint="Compare with <=.",
+    answer=spoiled("total <= budget", "total < budget"),
+)
+
+challenge.mistake(
+    "nothing-refused",
+    "If nothing fits, you return something all the same. It would not fit on the machine.",
+    hint="Raise ValueError when no choice is left.",
+    answer=spoiled(REFUSAL, "return [min(options) for options in damage]"),
+)
+
+# ---- another right answer ------------------------------------------------------------------------
+
+
 @challenge.alternative
 def by_recursion(sizes: list[int], damage: Damage, budget: float) -> list[int]:
-    """Another right answer: from the first layer on, with what is left of the budget."""
+    """From the first layer on, with what is left of the budget."""
 
     @cache
     def best(i: int, left: float) -> tuple[float, tuple[int, ...]]:
@@ -244,51 +294,7 @@ def by_recursion(sizes: list[int], damage: Damage, budget: float) -> list[int]:
     return list(chosen)
 
 
-@challenge.mistake(
-    "sizes-ignored",
-    "You count as if all the layers had the same size.",
-    hint="A layer takes size x bits.",
-)
-def sizes_ignored(sizes: list[int], damage: Damage, budget: float) -> list[int]:
-    alike = [round(sum(sizes) / len(sizes))] * len(sizes)
-    return by_recursion(alike, damage, budget)
-
-
-@challenge.mistake(
-    "damage-weighed-by-size",
-    "You multiply the damage by the layer's size. It is the rise of the whole model's loss "
-    "already.",
-    hint="Add the damages up as they are.",
-)
-def average_damage(sizes: list[int], damage: Damage, budget: float) -> list[int]:
-    heavy = [{b: h * n for b, h in d.items()} for n, d in zip(sizes, damage, strict=True)]
-    return by_recursion(sizes, heavy, budget)
-
-
-@challenge.mistake(
-    "budget-never-used-up",
-    "You refuse a choice that takes exactly the budget. It fits.",
-    hint="Compare with <=.",
-)
-def budget_not_used_up(sizes: list[int], damage: Damage, budget: float) -> list[int]:
-    refuse_if_nothing_fits(sizes, damage, budget)
-    try:
-        return by_recursion(sizes, damage, budget - 0.25)
-    except ValueError:
-        return fewest(sizes, damage, budget)
-
-
-@challenge.mistake(
-    "nothing-refused",
-    "If nothing fits, you return something all the same. It would not fit on the machine.",
-    hint="Raise ValueError when no choice is left.",
-)
-def nothing_refused(sizes: list[int], damage: Damage, budget: float) -> list[int]:
-    try:
-        return by_recursion(sizes, damage, budget)
-    except ValueError:
-        return [min(options) for options in damage]
-
+# ---- mutants that are as right as the reference --------------------------------------------------
 
 challenge.equivalent(
     "0.0->1.0 | best: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}",
@@ -296,29 +302,22 @@ challenge.equivalent(
     because="All sums of damage begin at the same number; their order stays.",
 )
 
-
 challenge.equivalent(
     "strict= dropped | for size, options in zip(sizes, damage, strict=True):",
     "strict=True->False | for size, options in zip(sizes, damage, strict=True):",
     because="There is one damage for each size; nothing is said of other calls.",
 )
 
-
 challenge.equivalent(
     'Lt->LtE | if total <= budget and candidate < longer.get(total, (float("inf"), [])):',
     because="Two candidates are never equal: their choices differ.",
 )
 
-
 challenge.equivalent(
     "if False | if not best:",
-    (
-        'line dropped | raise ValueError(f"no choice fits {budget} bits: give more, or allow '
-        'fewer bits a weight")'
-    ),
+    f"line dropped | {REFUSAL}",
     because="min of nothing raises a ValueError too.",
 )
-
 
 challenge.equivalent(
     "1->-1 | return min(best.values())[1]",

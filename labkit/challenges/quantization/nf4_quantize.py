@@ -1,8 +1,11 @@
-"""The bytes and the scales that bitsandbytes stores."""
+"""NF4 in blocks, two codes to a byte, as bitsandbytes stores it (QLoRA, arXiv:2305.14314).
+
+Checked against each number's distance to all 16 levels, in float64; the tests compare it with
+bitsandbytes, byte for byte.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.challenges.quantization.shared import LEVELS, NF4, nearest, off_centre
+from labkit.challenges.quantization.drawing import fractions
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_words
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
+
+NF4 = (  # labkit.models.quantizing has them too; known answers have to run where labkit is not
+    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+    -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+    0.7229568362236023, 1.0,
+)  # fmt: skip
+LEVELS = torch.tensor(NF4)
 
 
 def true_nf4(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
@@ -36,7 +48,7 @@ def near_levels(s: Submission, *shape: int, block_size: int) -> Tensor:
     """Weights near the levels of their block, clear of the middles between them."""
     count = int(np.prod(shape))
     codes = torch.randint(0, 16, (count,), generator=s.generator)
-    scaled = (LEVELS[codes] + off_centre(s, count, by=0.03)).clamp(-1, 1)
+    scaled = (LEVELS[codes] + fractions(s, count, within=0.03)).clamp(-1, 1)
     scaled[::block_size] = -1.0
     scaled[:: 2 * block_size] = 1.0
     blocks = torch.arange(count) // block_size
@@ -45,7 +57,7 @@ def near_levels(s: Submission, *shape: int, block_size: int) -> Tensor:
 
 
 def check_nf4_quantize(s: Submission) -> None:
-    """The bytes and the scales that bitsandbytes stores."""
+    """Bytes and scales, for blocks of every kind."""
 
     def expect(weight: Tensor, block_size: int, because: str) -> None:
         answer = s.nf4_quantize(weight, block_size)
@@ -91,11 +103,6 @@ def bytes_and_floats(parts: Any) -> str | None:
     return None if kinds == [torch.uint8, torch.float32] else f"they are {kinds}"
 
 
-def packed(codes: Tensor) -> Tensor:
-    codes = F.pad(codes, (0, len(codes) % 2))
-    return (codes[::2] << 4 | codes[1::2]).to(torch.uint8)
-
-
 challenge = Challenge(
     name="nf4_quantize",
     title="NF4, byte for byte",
@@ -119,62 +126,67 @@ challenge = Challenge(
     ),
 )
 
-
-def blocks_of(weight: Tensor, size: int) -> Tensor:
-    flat = weight.flatten()
-    return F.pad(flat, (0, -len(flat) % size)).view(-1, size)
+NEAREST = "torch.bucketize(scaled, (NF4[1:] + NF4[:-1]) / 2)"
+BYTES = "pairs[:, 0] * 16 + pairs[:, 1]"
 
 
-def nf4_with(
-    absmax_of: Callable[[Tensor], Tensor] = lambda blocks: blocks.abs().amax(1),
-    code: Callable[[Tensor], Tensor] = nearest,
-    pack: Callable[[Tensor], Tensor] = packed,
-    order: Callable[[Tensor], Tensor] = lambda weight: weight,
-) -> Callable[..., Any]:
-    """A complete answer with one step of its own."""
-
-    def nf4_quantize(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
-        blocks = blocks_of(order(weight), block_size)
-        absmax = absmax_of(blocks)
-        codes = code(blocks / torch.where(absmax == 0, 1.0, absmax)[:, None])
-        return pack(codes.flatten()[: weight.numel()]), absmax
-
-    return nf4_quantize
+def nearest(scaled: Tensor) -> Tensor:
+    """The place of the nearest level for each number."""
+    return (scaled[..., None] - LEVELS).abs().argmin(-1)
 
 
-def low_nibble_first(codes: Tensor) -> Tensor:
+def two_to_a_byte(codes: Tensor) -> Tensor:
+    """Packed, the first of two in the upper bits."""
     codes = F.pad(codes, (0, len(codes) % 2))
-    return (codes[1::2] << 4 | codes[::2]).to(torch.uint8)
+    return (codes[::2] << 4 | codes[1::2]).to(torch.uint8)
 
+
+# ---- bytes ---------------------------------------------------------------------------------------
 
 challenge.mistake(
     "packing-order-swapped",
     "You put the first of two codes into the lower four bits. bitsandbytes puts it into the "
     "upper ones; read with its kernel, all neighbours would change places.",
     hint="first * 16 + second.",
-    answer=nf4_with(pack=low_nibble_first),
+    answer=spoiled(BYTES, "pairs[:, 1] * 16 + pairs[:, 0]"),
 )
-
-
-def halves_packed(codes: Tensor) -> Tensor:
-    codes = F.pad(codes, (0, len(codes) % 2))
-    half = len(codes) // 2
-    return (codes[:half] << 4 | codes[half:]).to(torch.uint8)
-
 
 challenge.mistake(
     "halves-packed",
     "You packed the first half of the codes with the second half. A byte holds two neighbours.",
     hint="Pair codes[0] with codes[1], codes[2] with codes[3]: reshape(-1, 2).",
-    answer=nf4_with(pack=halves_packed),
+    answer=spoiled("reshape(-1, 2)", "reshape(2, -1).T"),
 )
 
+challenge.mistake(
+    "last-half-byte-seven",
+    "After an odd number of codes the lower four bits of the last byte are to be 0. Yours are "
+    "7, the code of a number 0.0 that is not there.",
+    hint="Fill the codes up to an even number with 0, not the weight.",
+    answer=spoiled("(0, len(flat) % 2)", "(0, len(flat) % 2), value=7"),
+)
+
+challenge.mistake(
+    "padding-left-in",
+    "You store codes for numbers that only filled up the last block.",
+    hint="Cut the codes back to weight.numel() before you pack them.",
+    answer=spoiled("[: len(flat)]", "", "(0, len(flat) % 2)", "(0, len(codes) % 2)"),
+)
+
+challenge.mistake(
+    "padding-forgotten",
+    "A weight whose size is no multiple of the block size cannot be reshaped into blocks.",
+    hint="Fill the flat weight up with -len(flat) % block_size zeros first.",
+    answer=spoiled("-len(flat) % block_size", "0"),
+)
+
+# ---- blocks and their scales ---------------------------------------------------------------------
 
 challenge.mistake(
     "blocks-over-the-columns",
     "Your blocks run down the columns. In memory, and in bitsandbytes, they run along the rows.",
     hint="weight.flatten().reshape(-1, block_size).",
-    answer=nf4_with(order=lambda weight: weight.transpose(0, -1)),
+    answer=spoiled("weight.flatten()", "weight.transpose(0, -1).flatten()"),
 )
 
 
@@ -185,130 +197,93 @@ challenge.mistake(
     hint="Flatten the weight before you cut it into blocks.",
 )
 def blocks_in_rows(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
-    """Each row cut into blocks by itself."""
     blocks = [b for row in weight.reshape(-1, weight.shape[-1]) for b in row.split(block_size)]
     absmax = torch.stack([block.abs().max() for block in blocks])
     scaled = [b / (a if a > 0 else 1.0) for b, a in zip(blocks, absmax, strict=True)]
-    return packed(nearest(torch.cat(scaled))), absmax
-
-
-def last_code_seven(codes: Tensor) -> Tensor:
-    codes = F.pad(codes, (0, len(codes) % 2), value=NF4.index(0.0))
-    return (codes[::2] << 4 | codes[1::2]).to(torch.uint8)
-
-
-challenge.mistake(
-    "last-half-byte-seven",
-    "After an odd number of codes the lower four bits of the last byte are to be 0. Yours are "
-    "7, the code of a number 0.0 that is not there.",
-    hint="Fill the codes up to an even number with 0, not the weight.",
-    answer=nf4_with(pack=last_code_seven),
-)
+    return two_to_a_byte(nearest(torch.cat(scaled))), absmax
 
 
 challenge.mistake(
     "max-instead-of-absmax",
     "Your scale comes from the largest number of a block, not from the largest magnitude.",
     hint="Take abs() before the maximum.",
-    answer=nf4_with(absmax_of=lambda blocks: blocks.amax(1)),
+    answer=spoiled("blocks.abs()", "blocks"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "one-scale-for-all",
     "You scale all the blocks by the largest magnitude of the whole weight.",
     hint="absmax = blocks.abs().amax(dim=1), one for each block.",
+    answer=spoiled("blocks.abs().amax(dim=1)", "blocks.abs().max().repeat(len(blocks))"),
 )
-def one_absmax(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
-    blocks = blocks_of(weight, block_size)
-    absmax = weight.abs().max().expand(len(blocks)).clone()
-    codes = nearest(blocks / absmax.clamp(min=1e-38)[:, None])
-    return packed(codes.flatten()[: weight.numel()]), absmax
 
-
-@challenge.mistake(
-    "padding-left-in",
-    "You store codes for numbers that only filled up the last block.",
-    hint="Cut the codes back to weight.numel() before you pack them.",
-)
-def padding_left_in(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
-    blocks = blocks_of(weight, block_size)
-    absmax = blocks.abs().amax(1)
-    codes = nearest(blocks / torch.where(absmax == 0, 1.0, absmax)[:, None])
-    return packed(codes.flatten()), absmax
-
-
-@challenge.mistake(
-    "padding-forgotten",
-    "A weight whose size is no multiple of the block size cannot be reshaped into blocks.",
-    hint="Fill the flat weight up with -len(flat) % block_size zeros first.",
-)
-def no_padding(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
-    blocks = weight.reshape(-1, block_size)
-    absmax = blocks.abs().amax(1)
-    codes = nearest(blocks / torch.where(absmax == 0, 1.0, absmax)[:, None])
-    return packed(codes.flatten()), absmax
-
-
-@challenge.mistake(
+challenge.mistake(
     "zero-block-divided",
     "The codes of a block of zeros are to be 7, the place of 0.0, and yours are not. Where 0 "
     "is divided by 0 the result, NaN, has no nearest level.",
     hint="Divide by absmax.clamp(min=1e-38), or by 1 where absmax is 0.",
+    answer=spoiled(".clamp(min=1e-38)", "", NEAREST, "(scaled[..., None] - NF4).abs().argmin(-1)"),
 )
-def nan_blocks(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
-    blocks = blocks_of(weight, block_size)
-    absmax = blocks.abs().amax(1)
-    codes = nearest(blocks / absmax[:, None])
-    return packed(codes.flatten()[: weight.numel()]), absmax
 
+challenge.mistake(
+    "zero-block-on-top",
+    "The codes of a block of zeros come out as 15 and are to be 7: 0 divided by 0 is NaN, and "
+    "torch.bucketize puts NaN behind the last border.",
+    hint="Divide by absmax.clamp(min=1e-38): then 0 stays 0.",
+    answer=spoiled(".clamp(min=1e-38)", ""),
+)
 
-def even_levels(scaled: Tensor) -> Tensor:
-    return (scaled * 7.5 + 7.5).round().clamp(0, 15).long()
-
+# ---- levels --------------------------------------------------------------------------------------
 
 challenge.mistake(
     "evenly-spaced-levels",
     "Your 16 levels are evenly spaced. Those of NF4 lie close together near 0, where most "
     "weights are.",
     hint="Compare with NF4: the nearest level, or torch.bucketize with the middles between them.",
-    answer=nf4_with(code=even_levels),
+    answer=spoiled(NEAREST, "(scaled * 7.5 + 7.5).round().long()"),
 )
-
-
-def level_below(scaled: Tensor) -> Tensor:
-    return torch.bucketize(scaled, LEVELS, right=True) - 1
-
 
 challenge.mistake(
     "level-below",
     "You take the next level below, which need not be the nearest one.",
     hint="The borders for torch.bucketize are the middles: (NF4[1:] + NF4[:-1]) / 2.",
-    answer=nf4_with(code=level_below),
+    answer=spoiled(NEAREST, "(torch.bucketize(scaled, NF4, right=True) - 1)"),
 )
 
-
-challenge.alternative(nf4_with())
+# ---- other right answers -------------------------------------------------------------------------
 
 
 @challenge.alternative
-def nf4_by_loops(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
-    """Another right answer: block by block."""
+def block_by_block(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+    """Nothing is filled up: the last block is as short as it is."""
     codes, absmax = [], []
     for block in weight.flatten().split(block_size):
         largest = block.abs().max()
         absmax.append(largest)
         codes.append(nearest(block / largest if largest > 0 else block))
-    return packed(torch.cat(codes)), torch.stack(absmax)
+    return two_to_a_byte(torch.cat(codes)), torch.stack(absmax)
 
+
+@challenge.alternative
+def in_numpy(weight: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+    """Every number beside the scale of its block, and a code counts the middles below it."""
+    numbers = weight.flatten().numpy()
+    absmax = np.maximum.reduceat(np.abs(numbers), np.arange(0, len(numbers), block_size))
+    scales = np.where(absmax > 0, absmax, 1).repeat(block_size)[: len(numbers)]
+    levels = np.array(NF4, np.float32)
+    codes = ((numbers / scales)[:, None] > (levels[1:] + levels[:-1]) / 2).sum(1)
+    pairs = np.pad(codes, (0, len(codes) % 2)).reshape(-1, 2)
+    return torch.from_numpy((pairs @ [16, 1]).astype(np.uint8)), torch.from_numpy(absmax)
+
+
+# ---- mutants that are as right as the reference --------------------------------------------------
 
 challenge.equivalent(
     "dim=1->-1 | absmax = blocks.abs().amax(dim=1)",
     because="The blocks are a matrix: its last dimension is dimension 1.",
 )
 
-
 challenge.equivalent(
-    "1->-1 | return (pairs[:, 0] * 16 + pairs[:, 1]).to(torch.uint8), absmax",
+    f"1->-1 | return ({BYTES}).to(torch.uint8), absmax",
     because="A pair has two codes: the last is the second.",
 )

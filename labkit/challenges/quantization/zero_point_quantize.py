@@ -1,8 +1,12 @@
-"""Codes, scale and zero point, for weights on one side of zero and on both."""
+"""Unsigned codes, a scale and a zero point: the affine quantization of Jacob et al. 2017
+(arXiv:1712.05877), for weights on one side of zero and on both.
+
+Checked against the nearest of all values that the codes stand for, in float64; the tests compare
+it with torch's MinMaxObserver.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.challenges.quantization.shared import number_between, off_centre
+from labkit.challenges.quantization.drawing import fractions, whole_numbers
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 
 def true_zero_point(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
@@ -27,10 +32,10 @@ def true_zero_point(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
 
 
 def lopsided(s: Submission, *shape: int, bits: int, zero: int, below: float = 0.2) -> Tensor:
-    """Weights whose zero point is `zero`, clear of all ties; the smallest lies `below` of a step
+    """Weights with the zero point `zero`, clear of all ties; the smallest lies `below` of a step
     under code 0."""
     low, high = -zero - below, 2**bits - 1 - zero - below
-    steps = number_between(s, -zero, 2**bits - 1 - zero, *shape) + off_centre(s, *shape, by=0.2)
+    steps = whole_numbers(s, -zero, 2**bits - 1 - zero, *shape) + fractions(s, *shape, within=0.2)
     flat = steps.flatten().clamp(low, high)
     flat[0], flat[-1] = low, high
     return flat.reshape(shape) * 0.037
@@ -39,7 +44,7 @@ def lopsided(s: Submission, *shape: int, bits: int, zero: int, below: float = 0.
 def one_sided(s: Submission, bits: int) -> Tensor:
     """Weights above 0, far from it, and clear of all ties."""
     top = 2**bits - 1
-    steps = number_between(s, top // 2, top - 1, 6) + off_centre(s, 6)
+    steps = whole_numbers(s, top // 2, top - 1, 6) + fractions(s, 6)
     return F.pad(steps, (0, 1), value=float(top)) * 0.037
 
 
@@ -47,12 +52,12 @@ def halfway(s: Submission) -> Tensor:
     """Weights of 8 bits and step 1 whose ends lie halfway between two codes: both go up."""
     zero = 2 + 2 * draw(s, 126)
     ends = torch.tensor([0.5 - zero, 255.5 - zero])
-    steps = number_between(s, 1 - zero, 254 - zero, 6) + off_centre(s, 6, by=0.15) + 0.25
+    steps = whole_numbers(s, 1 - zero, 254 - zero, 6) + fractions(s, 6, within=0.15) + 0.25
     return torch.cat([ends, steps])
 
 
 def check_zero_point_quantize(s: Submission) -> None:
-    """Codes, scale and zero point, for weights on one side of zero and on both."""
+    """Codes, scale and zero point, wherever zero lies."""
 
     def expect(weight: Tensor, bits: int, because: str) -> None:
         answer = s.zero_point_quantize(weight, bits)
@@ -120,192 +125,130 @@ challenge = Challenge(
     ),
 )
 
+LOW = "min(weight.min().item(), 0.0)"
+HIGH = "max(weight.max().item(), 0.0)"
+ZERO = "round(-low / scale)"
+ROUNDED = "(weight / scale).round()"
 
-def zero_point_with(
-    ends: Callable[[Tensor], tuple[float, float]] | None = None,
-    steps: Callable[[int], int] = lambda bits: 2**bits - 1,
-    zero_of: Callable[[float, float, float], int] = lambda low, high, scale: round(-low / scale),
-    codes_of: Callable[[Tensor, int, int], Tensor] | None = None,
-) -> Callable[..., Any]:
-    """A complete answer with one step of its own."""
-
-    def zero_point_quantize(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
-        low, high = (ends or ends_with_zero)(weight)
-        scale = (high - low) / steps(bits) or 1.0
-        zero = zero_of(low, high, scale)
-        codes = (codes_of or clamped)(weight / scale, zero, 2**bits - 1)
-        return codes.to(torch.uint8), scale, zero
-
-    return zero_point_quantize
-
-
-def ends_with_zero(weight: Tensor) -> tuple[float, float]:
-    return min(0.0, float(weight.min())), max(0.0, float(weight.max()))
-
-
-def ends_of_the_data(weight: Tensor) -> tuple[float, float]:
-    return float(weight.min()), float(weight.max())
-
-
-def clamped(steps: Tensor, zero: int, top: int) -> Tensor:
-    return (steps.round() + zero).clamp(0, top)
-
+# ---- which range ---------------------------------------------------------------------------------
 
 challenge.mistake(
     "zero-not-in-the-range",
     "Your range runs from the smallest weight to the largest even when 0 lies outside. The "
     "zero point is then no code at all, and 0 cannot be stored.",
     hint="low = min(smallest, 0), high = max(largest, 0).",
-    answer=zero_point_with(ends_of_the_data),
+    answer=spoiled(LOW, "weight.min().item()", HIGH, "weight.max().item()"),
 )
-
-
-def never_clamped(steps: Tensor, zero: int, top: int) -> Tensor:
-    return (steps.round() + zero) % 256
-
-
-challenge.mistake(
-    "codes-not-clamped",
-    "A code came out past the last one: rounding the weight and rounding the zero point can "
-    "both go up. Such a code has no place in these bits.",
-    hint="codes.clamp(0, 2^bits - 1) before they become uint8.",
-    answer=zero_point_with(codes_of=never_clamped),
-)
-
-
-challenge.mistake(
-    "one-step-too-many",
-    "You divided the range into 2^bits steps. There are 2^bits codes, and one step fewer "
-    "between them.",
-    hint="scale = (high - low) / (2^bits - 1).",
-    answer=zero_point_with(steps=lambda bits: 2**bits),
-)
-
-
-def ends_alike(weight: Tensor) -> tuple[float, float]:
-    largest = float(weight.abs().max())
-    return -largest, largest
-
 
 challenge.mistake(
     "range-made-symmetric",
     "You made the range the same on both sides of 0. That is absmax; the zero point is there "
     "so that a lopsided range wastes no codes.",
     hint="Take the smallest and the largest weight, not the largest magnitude.",
-    answer=zero_point_with(ends_alike),
+    answer=spoiled(LOW, "-weight.abs().max().item()", HIGH, "weight.abs().max().item()"),
 )
 
+challenge.mistake(
+    "one-step-too-many",
+    "You divided the range into 2^bits steps. There are 2^bits codes, and one step fewer "
+    "between them.",
+    hint="scale = (high - low) / (2^bits - 1).",
+    answer=spoiled("(high - low) / top", "(high - low) / 2**bits"),
+)
+
+challenge.mistake(
+    "division-by-zero",
+    "If every weight is 0, the range is 0, and so is the scale that you divide by.",
+    hint="Make the scale 1.0 where the range is 0.",
+    answer=spoiled(" or 1.0", ""),
+)
+
+# ---- the zero point ------------------------------------------------------------------------------
+
+challenge.mistake(
+    "codes-not-clamped",
+    "A code came out past the last one: rounding the weight and rounding the zero point can "
+    "both go up. Such a code has no place in these bits.",
+    hint="codes.clamp(0, 2^bits - 1) before they become uint8.",
+    answer=spoiled("codes.clamp(0, top)", "codes.int()"),
+)
 
 challenge.mistake(
     "zero-point-not-added",
     "You clamp before adding the zero point, or never add it: all negative weights become 0.",
     hint="codes = (weight / scale).round() + zero_point, then clamp.",
-    answer=zero_point_with(codes_of=lambda steps, zero, top: steps.round().clamp(0, top)),
+    answer=spoiled(" + zero_point", ""),
 )
-
 
 challenge.mistake(
     "sign-of-the-zero-point",
     "Your zero point has the wrong sign. It is the code that 0 gets: how many steps 0 lies "
     "above the smallest weight.",
     hint="zero_point = round(-low / scale).",
-    answer=zero_point_with(zero_of=lambda low, high, scale: round(low / scale)),
+    answer=spoiled("-low", "low"),
 )
-
 
 challenge.mistake(
     "zero-point-from-the-top",
     "Your zero point counts the steps from 0 to the largest weight. Code 0 is the smallest.",
     hint="zero_point = round(-low / scale).",
-    answer=zero_point_with(zero_of=lambda low, high, scale: round(high / scale)),
+    answer=spoiled("-low", "high"),
 )
 
-
-def floored(steps: Tensor, zero: int, top: int) -> Tensor:
-    return (steps.floor() + zero).clamp(0, top)
-
+# ---- rounding ------------------------------------------------------------------------------------
 
 challenge.mistake(
     "rounded-down",
     "You round the codes down. The nearest code halves the largest error.",
     hint="Use .round(). Converting to uint8 cuts off what stands behind the point.",
-    answer=zero_point_with(codes_of=floored),
+    answer=spoiled(".round()", ".floor()"),
 )
-
-
-def down_to_a_code(low: float, high: float, scale: float) -> int:
-    return int(-low / scale)
-
 
 challenge.mistake(
     "zero-point-cut-off",
     "Your zero point is not rounded: int() cuts off what stands behind the point, and makes 1 "
     "of 1.6. All weights are then moved by up to one step.",
     hint="round(), not int().",
-    answer=zero_point_with(zero_of=down_to_a_code),
+    answer=spoiled(ZERO, "int(-low / scale)"),
 )
-
-
-def cut_off(steps: Tensor, zero: int, top: int) -> Tensor:
-    return (steps.trunc() + zero).clamp(0, top)
-
 
 challenge.mistake(
     "codes-cut-off",
     "Your codes are not rounded: a conversion to whole numbers cuts off what stands behind the "
     "point, towards 0, from above and from below.",
     hint="Call .round() before you convert.",
-    answer=zero_point_with(codes_of=cut_off),
+    answer=spoiled(".round()", ".trunc()"),
 )
-
 
 challenge.mistake(
     "half-rounded-up",
     "What lies halfway between two codes goes to the even one, as round and torch.round have "
     "it; yours always goes up.",
     hint="round() and torch.round, not + 0.5 and cutting off.",
-    answer=zero_point_with(
-        zero_of=lambda low, high, scale: int(-low / scale + 0.5),
-        codes_of=lambda steps, zero, top: ((steps + 0.5).floor() + zero).clamp(0, top),
-    ),
+    answer=spoiled(ZERO, "int(-low / scale + 0.5)", ROUNDED, "(weight / scale + 0.5).floor()"),
 )
-
 
 challenge.mistake(
     "all-cut-off",
     "Neither your codes nor the zero point are rounded: a conversion to whole numbers cuts off "
     "what stands behind the point.",
     hint="round() for the zero point, .round() for the codes.",
-    answer=zero_point_with(zero_of=down_to_a_code, codes_of=cut_off),
+    answer=spoiled(ZERO, "int(-low / scale)", ".round()", ".trunc()"),
 )
-
 
 challenge.mistake(
     "all-rounded-down",
     "You round down twice, the zero point and the codes. The nearest halves the largest error.",
     hint="round() for the zero point, .round() for the codes.",
-    answer=zero_point_with(zero_of=down_to_a_code, codes_of=floored),
+    answer=spoiled(ZERO, "int(-low / scale)", ".round()", ".floor()"),
 )
 
-
-@challenge.mistake(
-    "division-by-zero",
-    "If every weight is 0, the range is 0, and so is the scale that you divide by.",
-    hint="Make the scale 1.0 where the range is 0.",
-)
-def zero_division(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
-    low, high = ends_with_zero(weight)
-    scale = (high - low) / (2**bits - 1)
-    zero = round(-low / scale)
-    return clamped(weight / scale, zero, 2**bits - 1).to(torch.uint8), scale, zero
-
-
-challenge.alternative(zero_point_with())
+# ---- other right answers -------------------------------------------------------------------------
 
 
 @challenge.alternative
-def zero_point_in_numpy(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
-    """Another right answer."""
+def in_numpy(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
+    """In float64."""
     numbers = weight.numpy().astype(np.float64)
     low, high = min(0.0, numbers.min()), max(0.0, numbers.max())
     if low == high:
@@ -316,10 +259,20 @@ def zero_point_in_numpy(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
     return torch.from_numpy(codes.astype(np.uint8)), float(scale), zero
 
 
+@challenge.alternative
+def steps_clamped_first(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:
+    """A 0 among the weights puts 0 into the range, and steps from 0 are clamped, not codes."""
+    low, high = F.pad(weight.flatten(), (0, 1)).aminmax()
+    scale = float(high - low) / (2**bits - 1) or 1.0
+    zero = round(-float(low) / scale)
+    steps = (weight / scale).round().clamp(-zero, 2**bits - 1 - zero)
+    return (steps + zero).byte(), scale, zero
+
+
+# ---- mutants that are as right as the reference --------------------------------------------------
+
 challenge.equivalent(
     "0->-1 | return codes.clamp(0, top).to(torch.uint8), scale, zero_point",
-    because=(
-        "No code is below 0: round(-x) + round(x) is 0 for the smallest weight. Only at "
-        "the top can two roundings go up together."
-    ),
+    because="No code is below 0: round(-x) + round(x) is 0 for the smallest weight. Only at "
+    "the top can two roundings go up together.",
 )
