@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "widgets": {"grading", "instruments", "models"},
     "challenges": {"grading", "instruments", "models"},
     "course": {"challenges", "widgets", "kernels", "grading", "instruments", "models"},
+    "jupyter": {"course"},
     "cli": {"course", "challenges", "widgets", "kernels", "grading", "instruments", "models"}
     | {"experiments"},
 }
@@ -70,7 +71,7 @@ def test_imports_go_down_only(file: Path) -> None:
     assert used <= allowed, f"{file.name} may not import {sorted(used - allowed)}"
 
 
-@pytest.mark.parametrize("floor", ["course", "widgets"])
+@pytest.mark.parametrize("floor", ["course", "jupyter", "widgets"])
 def test_course_and_widgets_know_no_torch(floor: str) -> None:
     for file in (ROOT / "labkit" / floor).rglob("*.py"):
         tops = {name.split(".")[0] for name in imports_of(file)}
@@ -185,8 +186,12 @@ def test_the_wheel_holds_the_course_and_is_small(wheel: Path) -> None:
         assert here and {f"labkit/_course/{folder}/{name}" for name in here} <= names
     assert "labkit/jupyter/labconfig/default_setting_overrides.json" in names
     assert "labkit/py.typed" in names
-    shared = ".data/data/share/jupyter/kernels/labkit-warm/kernel.json"
-    assert [name for name in names if name.endswith(shared)]
+    for shared in (
+        "share/jupyter/kernels/labkit-warm/kernel.json",
+        "share/jupyter/labextensions/labkit/static/home.js",
+        "etc/jupyter/jupyter_server_config.d/labkit.json",
+    ):
+        assert [name for name in names if name.endswith(f".data/data/{shared}")]
     points = next(name for name in names if name.endswith("entry_points.txt"))
     assert b"labkit-warm = labkit.kernels.provisioner:" in zipfile.ZipFile(wheel).read(points)
     weights = (ROOT / "labkit").rglob("*.safetensors")

@@ -1,4 +1,4 @@
-"""Open the course in JupyterLab, at the lesson you left.
+"""Open the course in JupyterLab: at its home, which knows the lesson you left, or at a lesson.
 
 Your own copies of the lessons lie in work/. A newer version of a lesson never takes the place of
 one that you edited: it is put beside it. The server listens on this machine only and asks for a
@@ -54,18 +54,18 @@ def main(args: argparse.Namespace) -> int:
         print(blocked, file=sys.stderr)
         return 2
     try:
-        lesson = choose_lesson(args.lesson)
+        notebook = notebook_of(args.lesson)
         lay_out(work)
     except (LookupError, OSError, sqlite3.Error) as error:
         print(message_of(error, work), file=sys.stderr)
         return 2
     if running := running_server(work, args.port):
-        return show(address(running["url"], lesson, running["token"]), "is open already", args)
+        return show(address(running["url"], notebook, running["token"]), "is open already", args)
     if args.port is not None and not is_free(args.port):
         print(f"Port {args.port} is taken. Name another, or leave --port out.", file=sys.stderr)
         return 2
     os.environ.update(workspace.kernel_environment(work))
-    return serve(work, lesson, args)
+    return serve(work, notebook, args)
 
 
 def first_blocked(work: Path) -> str:
@@ -87,34 +87,19 @@ def message_of(error: Exception, work: Path) -> str:
     return next(within, ours).blocked(why)
 
 
-def choose_lesson(asked: str | None) -> str:
-    """The notebook to open: the lesson asked for, else the one left, else the first."""
+def notebook_of(asked: str | None) -> str:
+    """The notebook of the lesson asked for; "" for the course's home."""
     from labkit.course import catalog
 
-    lessons = catalog.lessons()
-    if asked is not None:
-        lesson = catalog.find_lesson(asked)
-    elif lessons:
-        left = last_opened()
-        lesson = next((lesson for lesson in lessons if lesson.id == left), lessons[0])
-    else:
-        raise LookupError(f"There are no lessons in {paths.lessons_dir()}.")
+    if asked is None and catalog.lesson_paths():
+        return ""
+    lesson = catalog.find_lesson(asked or "")
     if not lesson.notebook.exists():
         raise LookupError(
             f"{lesson.notebook.name} is not built. Build it with:\n"
             f"  python3 -m labkit build {lesson.id}"
         )
     return lesson.notebook.name
-
-
-def last_opened() -> str | None:
-    """The lesson that the learner was in last, as the progress log has it."""
-    from labkit.course.progress import FILE_NAME, ProgressLog
-
-    if not (paths.work_dir() / FILE_NAME).exists():
-        return None
-    opened = ProgressLog().events(kind="opened")
-    return opened[-1].lesson if opened else None
 
 
 def lay_out(work: Path) -> None:
@@ -156,8 +141,13 @@ def is_free(port: int) -> bool:
 
 
 def address(url: str, notebook: str, token: str) -> str:
-    """The address that opens a notebook, in a layout of the course's own."""
-    return f"{url}lab/workspaces/labkit/tree/{notebook}?token={token}"
+    """The address that opens a notebook, or the home, in a layout of the course's own."""
+    return f"{url}{place(notebook)}?token={token}"
+
+
+def place(notebook: str) -> str:
+    """JupyterLab's path for a notebook; without one, the workspace of this name opens the home."""
+    return "lab/workspaces/labkit" + (f"/tree/{notebook}" if notebook else "")
 
 
 def show(url: str, what: str, args: argparse.Namespace) -> int:
@@ -239,7 +229,8 @@ def server_options(work: Path, notebook: str, args: argparse.Namespace) -> list[
         f"--ServerApp.port={args.port or FIRST_PORT}",
         f"--ServerApp.port_retries={50 if args.port is None else 0}",
         f"--ServerApp.root_dir={work}",
-        f"--LabApp.default_url=/lab/workspaces/labkit/tree/{notebook}",
+        f"--LabApp.default_url=/{place(notebook)}",
+        f"--LabApp.extra_labextensions_path={paths.PACKAGE / 'jupyter' / 'labextensions'}",
         "--ServerApp.answer_yes=True",
         f"--Application.log_level={logging.WARNING}",
         f"--ServerApp.open_browser={not args.no_browser}",

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape
 
+from labkit.course.rendering import render
 from labkit.course.standing import Standing
 
-STYLE = """\
-:root { color-scheme: light dark }
-body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif }
-table { border-collapse: collapse; width: 100% }
-:is(th, td) { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #7d8590 }
-"""
 COLUMNS = ("Lesson", "Questions answered", "Challenges passed", "Hints used", "Last opened")
 
 
 def page(standings: Sequence[Standing]) -> str:
     """The page as a string."""
-    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
-    rows = "".join(row(standing) for standing in standings)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Progress: AI Model Engineering</title><style>{STYLE}</style></head>"
-        "<body><main><h1>Progress</h1>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></main></body></html>\n"
-    )
-
-
-def row(standing: Standing) -> str:
-    lesson, *others = cells(standing)
-    data = "".join(f"<td>{escape(cell)}</td>" for cell in others)
-    return f'<tr><th scope="row">{escape(lesson)}</th>{data}</tr>'
+    rows = [(standing, cells(standing)) for standing in standings]
+    return render("progress.html", columns=COLUMNS, rows=rows)
 
 
 def cells(standing: Standing) -> tuple[str, str, str, str, str]:

@@ -1,0 +1,23 @@
+"""GET /labkit/home: the course's home as a piece of HTML, for whoever has the server's token."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from jupyter_server.base.handlers import APIHandler
+from tornado import web
+
+from labkit.course.home import Files, home_page
+from labkit.course.progress import ProgressLog
+
+
+class HomeHandler(APIHandler):
+    """It only reads: the progress log isn't made by looking at it."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        files = Files(Path(self.settings["server_root_dir"]).expanduser(), self.base_url)
+        log = ProgressLog(say=self.log.warning)
+        page = await asyncio.to_thread(home_page, log, files)
+        self.finish(page, set_content_type="text/html; charset=UTF-8")
