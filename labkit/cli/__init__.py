@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": "say what this machine has and what will run on it",
     "progress": "show what you have done so far",
     "run": "run a lesson from top to bottom and measure it",
+    "new": "begin a lesson: files that run, check and verify",
     "build": "build the notebooks from the lesson texts",
     "verify": "prove that each challenge accepts right answers and names wrong ones",
     "grade": "grade what others hand in: notebooks, folders, zips",
