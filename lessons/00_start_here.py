@@ -22,7 +22,7 @@
 import sys
 
 from labkit import Lab, load_model
-from labkit.instruments import adaptation, field, plots
+from labkit.instruments import adaptation, plots
 from labkit.instruments.items import fact_items, strangers
 from labkit.models import complete
 
@@ -243,11 +243,12 @@ lab.ask("what-is-training")
 # %% [markdown]
 # ## The map
 #
-# Every technique of this course, by what it changes. The numbers are the lessons. What stands on
-# the left is tried in an afternoon, and tried first.
+# Every technique of this course, by what it changes. The numbers are the lessons. What stands first
+# is tried in an afternoon, and tried first. The course's home (the tab *Course home*, or that command
+# in the palette, Ctrl+Shift+C) shows the same map with your progress on it.
 
 # %%
-field.field_map()
+lab.map()
 
 # %%
 lab.ask("what-to-try-first")
@@ -300,20 +301,12 @@ lab.ask("ai-or-ml-engineering")
 # to do first. A GPU is used where there is one, and not needed.
 #
 # ## Where to go from here
-#
-# | you want | go to |
-# |---|---|
-# | better answers from the model that you have | [02 context window](02_context_window.ipynb) |
-# | a smaller bill | [03 token optimization](03_token_optimization.ipynb) |
-# | answers that vary more, or less | [05 temperature](05_temperature.ipynb) |
-# | a model that behaves as you need it | [08 fine-tuning](08_fine_tuning.ipynb) |
-# | the same with less memory | [09 LoRA](09_lora.ipynb) |
-# | a model that fits the machine | [12 quantization](12_quantization.ipynb) |
-# | a smaller model that is good enough | [14 small models](14_small_models.ipynb) |
-# | a large model at a small one's speed | [15 mixture of experts](15_mixture_of_experts.ipynb) |
-#
-# The other numbers of the map are still to come. Any order will do; that of the numbers teaches
-# best.
+
+# %%
+lab.goals()
+
+# %% [markdown]
+# Any order will do; that of the numbers teaches best.
 
 # %%
 lab.progress()

@@ -218,7 +218,9 @@ def test_installed_wheel_finds_its_lessons_and_works_in_the_current_folder(
     code = (
         "import labkit, json; from labkit import paths; from labkit.course import catalog;"
         "print(json.dumps([labkit.__file__, paths.in_checkout(), str(paths.work_dir()),"
-        "[lesson.id for lesson in catalog.lessons()], labkit.available_models()]))"
+        "[lesson.id for lesson in catalog.lessons()], labkit.available_models()]));"
+        "from labkit.jupyter.home_handler import Files, Path, ProgressLog, home_page;"
+        "assert 'Begin with' in home_page(ProgressLog(), Files(Path('.')))"
     )
     out = subprocess.run(
         [python, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from labkit import sharing
-from labkit.course import cards
+from labkit.course import cards, field_cards
 from labkit.course.cards import Card, VerdictCard, show
-from labkit.course.catalog import find_lesson
+from labkit.course.catalog import find_lesson, lessons
 from labkit.course.claims import expectations_of, is_strict, make_claim
 from labkit.course.progress import ProgressLog
 from labkit.course.questions import Questions
@@ -106,6 +106,14 @@ class Lab:
     def progress(self) -> Card:
         """What you have done in this lesson so far."""
         return cards.progress_card(standing_in(self.lesson, self.log))
+
+    def map(self) -> Card:
+        """The map of the field: all lessons by what their technique changes."""
+        return field_cards.map_card(lessons())
+
+    def goals(self) -> Card:
+        """What you may want, and the lesson that gives it."""
+        return field_cards.goals_card(lessons())
 
 
 def prepare(seed: int) -> None:

@@ -63,7 +63,7 @@ def test_a_hint_and_the_solution(lesson: Notebook) -> None:
 def test_the_figures_are_there_and_the_doctor_speaks(lesson: Notebook, screenshots: Path) -> None:
     for code, name in (
         ("plots.bars(", "first-ways"),
-        ("field.field_map()", "first-map"),
+        ("lab.map()", "first-map"),
         ('lab.ask("what-is-training")', "first-question"),
     ):
         lesson.scroll_to(lesson.find(code))

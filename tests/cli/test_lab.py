@@ -24,7 +24,6 @@ import pytest
 from nbformat.sign import NotebookNotary
 
 from labkit.cli import lab
-from labkit.course.progress import ProgressLog
 from labkit.paths import PACKAGE
 
 HEADER = "# ---\n# jupyter:\n#   labkit: {{title: {title}, minutes: 1, summary: Short.}}\n# ---\n"
@@ -65,12 +64,15 @@ class Running:
         return self.url.rpartition("token=")[2]
 
     def get(self, path: str, token: str | None = None) -> tuple[int, Any]:
+        """The status and what the JSON says, or the text of anything else."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
         if token:
             request.add_header("Authorization", f"token {token}")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.loads(answer.read())
+                text = answer.read().decode()
+                is_json = answer.headers.get_content_type() == "application/json"
+                return answer.status, json.loads(text) if is_json else text
         except urllib.error.HTTPError as error:
             return error.code, None
 
@@ -146,6 +148,7 @@ def test_the_token_is_not_among_the_arguments(running: Running) -> None:
         ("@jupyterlab/apputils-extension:notification", "fetchNews", "false"),
         ("@jupyterlab/apputils-extension:notification", "checkForUpdates", False),
         ("@jupyter-widgets/jupyterlab-manager:plugin", "saveState", True),
+        ("@jupyterlab/filebrowser-extension:browser", "showLastModifiedColumn", False),
     ],
 )
 def test_our_settings_are_the_defaults(
@@ -154,6 +157,24 @@ def test_our_settings_are_the_defaults(
     status, answer = running.get(f"/lab/api/settings/{plugin}", token=running.token)
     assert status == 200
     assert answer["schema"]["properties"][setting]["default"] == value
+
+
+def test_the_home_is_served_to_who_has_the_token(running: Running) -> None:
+    assert running.get("/labkit/home")[0] == 403
+    status, page = running.get("/labkit/home", token=running.token)
+    assert status == 200
+    for name in NAMES:
+        assert f'href="/lab/tree/{name}.ipynb" data-path="{name}.ipynb"' in page
+    assert f"<code>{running.root / 'work'}</code>" in page
+
+
+def test_jupyterlab_loads_our_extension(running: Running) -> None:
+    status, page = running.get("/lab/workspaces/labkit", token=running.token)
+    config = re.search(r'id="jupyter-config-data" type="application/json">(.*?)</script>', page)
+    assert status == 200 and config
+    ours = next(e for e in json.loads(config[1])["federated_extensions"] if e["name"] == "labkit")
+    status, script = running.get(f"/lab/extensions/labkit/{ours['load']}", token=running.token)
+    assert status == 200 and "window._JUPYTERLAB.labkit" in script
 
 
 def test_the_copies_are_trusted(running: Running) -> None:
@@ -242,21 +263,20 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_opens_at_the_first_lesson_then_at_the_one_you_left(course: Path) -> None:
-    assert lab.choose_lesson(None) == "05_temperature.ipynb"
-    log = ProgressLog(course / "work" / "progress.sqlite")
-    for lesson in ("05_temperature", "06_after"):
-        log.record(lesson, "lesson", "opened")
-    assert lab.choose_lesson(None) == "06_after.ipynb"
-    assert lab.choose_lesson("5") == "05_temperature.ipynb"
-    log.record("99_gone", "lesson", "opened")
-    assert lab.choose_lesson(None) == "05_temperature.ipynb"
+def test_it_opens_at_home_unless_a_lesson_is_named(course: Path) -> None:
+    assert lab.notebook_of(None) == ""
+    assert lab.notebook_of("5") == "05_temperature.ipynb"
+    assert lab.address("http://here/", "", "t") == "http://here/lab/workspaces/labkit?token=t"
+    for name in NAMES:
+        (course / "lessons" / f"{name}.py").unlink()
+    with pytest.raises(LookupError, match="There are no lessons in"):
+        lab.notebook_of(None)
 
 
 def test_a_lesson_that_is_not_built_says_how_to_build_it(course: Path) -> None:
     (course / "lessons" / "06_after.ipynb").unlink()
     with pytest.raises(LookupError, match="labkit build 06_after"):
-        lab.choose_lesson("06")
+        lab.notebook_of("06")
 
 
 def test_a_work_folder_that_cannot_be_written_is_said() -> None:
