@@ -1,1 +1,1 @@
-"""Lesson 09, LoRA: what is right, the mistakes known by name, the hints."""
+"""Lesson 09, LoRA: an adapter is started, used, counted and merged, as peft does it."""

@@ -1,39 +1,42 @@
-"""The frozen answer plus alpha / rank times B A x."""
+"""A linear layer with a LoRA adapter (arXiv:2106.09685, equation 3): W x + b + alpha / rank B A x.
+
+Checked against the sums in float64 NumPy, and against peft's layer with the same numbers in it.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import linear
 
-from labkit.challenges.lora.shared import OF_PEFT, adapted, exact, normal
+from labkit.challenges.lora.drawing import normal
+from labkit.challenges.lora.peft_layers import OF_PEFT, peft_layer
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_words
+from labkit.grading.spoiling import spoiled
 
 
 def true_linear(
     x: Tensor, weight: Tensor, bias: Tensor, a: Tensor, b: Tensor, alpha: float
 ) -> Tensor:
     """Written out in float64."""
-    frozen = np.einsum("...i,oi->...o", exact(x), exact(weight)) + exact(bias)
-    low = np.einsum("...i,ri->...r", exact(x), exact(a))
-    added = np.einsum("...r,or->...o", low, exact(b)) * (alpha / a.shape[0])
-    return torch.from_numpy(frozen + added).float()
+    inputs, w, c, down, up = (tensor.double().numpy() for tensor in (x, weight, bias, a, b))
+    frozen = np.einsum("...i,oi->...o", inputs, w) + c
+    low = np.einsum("...i,ri->...r", inputs, down)
+    return torch.from_numpy(frozen + np.einsum("...r,or->...o", low, up) * (alpha / len(a))).float()
 
 
 def pefts_linear(x: Tensor, *numbers: Any) -> Tensor:
     """What peft's layer gives with these numbers in it."""
-    found: Tensor = adapted(*numbers)(x)
+    found: Tensor = peft_layer(*numbers)(x)
     return found.detach()
 
 
 def check_lora_linear(s: Submission) -> None:
-    """The frozen answer plus alpha / rank times B A x."""
-
     def expect(
         shape: tuple[int, ...], out: int, rank: int, alpha: float, because: str,
         truth: Callable[..., Tensor] = true_linear,
@@ -60,7 +63,7 @@ def check_lora_linear(s: Submission) -> None:
     expect((2, 4), 3, 2, 0.0, "With lora_alpha 0 the adapter adds nothing.")
     x, weight, bias = normal(s, 2, 4), normal(s, 3, 4), normal(s, 3)
     fresh = s.lora_linear(x, weight, bias, normal(s, 2, 4), torch.zeros(3, 2), 4.0)
-    plain = torch.from_numpy(exact(x) @ exact(weight).T + exact(bias)).float()
+    plain = (x.double() @ weight.double().T + bias.double()).float()
     fresh.close_to(plain, because="With B at zero the layer does what it did.", atol=1e-4)
     expect((2, 4), 3, 2, 4.0, "peft's layer with the same numbers gives this.", pefts_linear)
 
@@ -82,174 +85,146 @@ challenge = Challenge(
     not_allowed=OF_PEFT,
 )
 
+SCALE = "lora_alpha / rank"
+
+
+# ---- the scale -----------------------------------------------------------------------------------
 
 challenge.mistake(
-    "rank-from-columns",
-    "You divide by the number of lora_A's columns. That is `in`; lora_A is (rank, in).",
-    hint="The rank is the size that lora_A and lora_B have in common.",
-    answer=lambda x, weight, bias, lora_A, lora_B, lora_alpha: (
-        x @ weight.T + bias + lora_alpha / lora_A.shape[1] * (x @ lora_A.T @ lora_B.T)
-    ),
+    "no-scale",
+    "You left the scale out: lora_alpha changes nothing in your answer.",
+    hint="Multiply the adapter's answer by lora_alpha / rank.",
+    answer=spoiled(SCALE, "1.0"),
 )
-
-
-challenge.mistake(
-    "rank-from-rows-of-b",
-    "You divide by the number of lora_B's rows. That is `out`; lora_B is (out, rank).",
-    hint="The rank is the size that lora_A and lora_B have in common.",
-    answer=lambda x, weight, bias, lora_A, lora_B, lora_alpha: (
-        x @ weight.T + bias + lora_alpha / lora_B.shape[0] * (x @ lora_A.T @ lora_B.T)
-    ),
-)
-
-
-challenge.mistake(
-    "bias-scaled",
-    "Your scale reaches the bias too. The bias belongs to the frozen layer.",
-    hint="Scale what came through A and B, and nothing else.",
-    answer=lambda x, weight, bias, lora_A, lora_B, lora_alpha: (
-        x @ weight.T + lora_alpha / len(lora_A) * (bias + x @ lora_A.T @ lora_B.T)
-    ),
-)
-
-
-def linear_with(
-    scale: Callable[[float, int], float] = lambda alpha, rank: alpha / rank,
-    combine: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda frozen, bias, added: (
-        frozen + bias + added
-    ),
-) -> Callable[..., Tensor]:
-    """A complete answer; `scale` from alpha and rank, `combine` from its three parts."""
-
-    def lora_linear(
-        x: Tensor, weight: Tensor, bias: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float
-    ) -> Tensor:
-        added = scale(lora_alpha, len(lora_A)) * (x @ lora_A.T @ lora_B.T)
-        return combine(x @ weight.T, bias, added)
-
-    return lora_linear
-
 
 challenge.mistake(
     "alpha-alone",
     "You scaled by lora_alpha alone. Divided by the rank, one value of lora_alpha serves for "
     "every rank.",
     hint="The factor is lora_alpha / rank; the rank is the number of rows of lora_A.",
-    answer=linear_with(lambda alpha, rank: alpha),
+    answer=spoiled(SCALE, "lora_alpha"),
 )
-
-
-challenge.mistake(
-    "no-scale",
-    "You left the scale out: lora_alpha changes nothing in your answer.",
-    hint="Multiply the adapter's answer by lora_alpha / rank.",
-    answer=linear_with(lambda alpha, rank: 1.0),
-)
-
 
 challenge.mistake(
     "whole-division",
     "`//` throws away what stands behind the point: with lora_alpha 1 and rank 2 it gives 0.",
     hint="One slash: lora_alpha / rank.",
-    answer=linear_with(lambda alpha, rank: alpha // rank),
+    answer=spoiled(SCALE, "lora_alpha // rank"),
 )
-
 
 challenge.mistake(
     "rank-over-alpha",
     "You scaled by rank / lora_alpha: the wrong way round.",
     hint="A larger lora_alpha means a larger scale: lora_alpha / rank.",
-    answer=linear_with(lambda alpha, rank: rank / alpha if alpha else 0.0),
+    answer=spoiled(SCALE, "(rank / lora_alpha if lora_alpha else 0.0)"),
 )
-
 
 challenge.mistake(
     "root-of-rank",
     "You divided by the square root of the rank. That is rsLoRA (arXiv:2312.03732); LoRA "
     "divides by the rank.",
     hint="lora_alpha / rank, without the root.",
-    answer=linear_with(lambda alpha, rank: alpha / math.sqrt(rank)),
+    answer=spoiled(SCALE, "lora_alpha / rank**0.5"),
 )
-
 
 challenge.mistake(
     "scaled-twice",
     "You applied the scale twice, once on the way down and once on the way up.",
     hint="One factor lora_alpha / rank for the whole adapter.",
-    answer=linear_with(lambda alpha, rank: (alpha / rank) ** 2),
+    answer=spoiled(SCALE, "(lora_alpha / rank) ** 2"),
 )
 
+challenge.mistake(
+    "rank-from-columns",
+    "You divide by the number of lora_A's columns. That is `in`; lora_A is (rank, in).",
+    hint="The rank is the size that lora_A and lora_B have in common.",
+    answer=spoiled("lora_A.shape[0]", "lora_A.shape[1]"),
+)
+
+challenge.mistake(
+    "rank-from-rows-of-b",
+    "You divide by the number of lora_B's rows. That is `out`; lora_B is (out, rank).",
+    hint="The rank is the size that lora_A and lora_B have in common.",
+    answer=spoiled("lora_A.shape[0]", "lora_B.shape[0]"),
+)
+
+
+# ---- what is scaled, and what is added -----------------------------------------------------------
 
 challenge.mistake(
     "all-scaled",
     "You scaled the frozen layer's answer too. The scale belongs to the adapter alone.",
     hint="Compute the frozen answer first, then add the scaled one of the adapter.",
-    answer=lambda x, weight, bias, lora_A, lora_B, lora_alpha: (
-        lora_alpha / len(lora_A) * (x @ weight.T + bias + x @ lora_A.T @ lora_B.T)
-    ),
+    answer=spoiled("frozen + lora_alpha / rank * (", "lora_alpha / rank * (frozen + "),
 )
-
 
 challenge.mistake(
-    "adapter-alone",
-    "The frozen layer's answer is missing: the adapter comes on top of it.",
-    hint="Add x @ weight.T.",
-    answer=linear_with(combine=lambda frozen, bias, added: added + bias),
+    "bias-scaled",
+    "Your scale reaches the bias too. The bias belongs to the frozen layer.",
+    hint="Scale what came through A and B, and nothing else.",
+    answer=spoiled(" + bias", "", "lora_B.T)", "lora_B.T + bias)"),
 )
-
 
 challenge.mistake(
     "no-bias",
     "You left the bias out.",
     hint="The frozen layer is x @ weight.T + bias.",
-    answer=linear_with(combine=lambda frozen, bias, added: frozen + added),
+    answer=spoiled(" + bias", ""),
 )
-
 
 challenge.mistake(
     "bias-twice",
     "You added the bias twice: to the layer's answer and to the adapter's. An adapter has no bias.",
     hint="Add it once.",
-    answer=linear_with(combine=lambda frozen, bias, added: frozen + 2 * bias + added),
+    answer=spoiled("frozen +", "frozen + bias +"),
 )
 
-
-@challenge.mistake(
-    "a-and-b-swapped",
-    "You sent x through B first. x has `in` numbers: A takes them down to rank, B takes those "
-    "up to out.",
-    hint="x @ lora_A.T is (..., rank); that @ lora_B.T is (..., out).",
+challenge.mistake(
+    "adapter-alone",
+    "The frozen layer's answer is missing: the adapter comes on top of it.",
+    hint="Add x @ weight.T.",
+    answer=spoiled("x @ weight.T + ", ""),
 )
-def turned(
-    x: Tensor, weight: Tensor, bias: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float
-) -> Tensor:
-    return x @ weight.T + bias + lora_alpha / len(lora_A) * (x @ lora_B @ lora_A)
-
 
 challenge.mistake(
     "subtracted",
     "You subtracted the adapter's answer.",
     hint="It is added.",
-    answer=linear_with(combine=lambda frozen, bias, added: frozen + bias - added),
+    answer=spoiled("frozen +", "frozen -"),
 )
 
-
-challenge.alternative(linear_with())
+challenge.mistake(
+    "a-and-b-swapped",
+    "You sent x through B first. x has `in` numbers: A takes them down to rank, B takes those "
+    "up to out.",
+    hint="x @ lora_A.T is (..., rank); that @ lora_B.T is (..., out).",
+    answer=spoiled("x @ lora_A.T @ lora_B.T", "x @ lora_B @ lora_A"),
+)
 
 
 @challenge.alternative
 def by_layers(
     x: Tensor, weight: Tensor, bias: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float
 ) -> Tensor:
-    """Another right answer: with torch's linear, three times."""
-    linear = nn.functional.linear
+    """With torch's linear, three times."""
     low = linear(x, lora_A) * (lora_alpha / lora_A.size(0))
     return linear(x, weight, bias) + linear(low, lora_B)
 
 
 @challenge.alternative
-def by_whole_matrix(
+def merged_first(
     x: Tensor, weight: Tensor, bias: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float
 ) -> Tensor:
-    """Another right answer: merged first."""
+    """One matrix for layer and adapter."""
     return x @ (weight + (lora_alpha / len(lora_A)) * lora_B @ lora_A).T + bias
+
+
+@challenge.alternative
+def rank_by_rank(
+    x: Tensor, weight: Tensor, bias: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float
+) -> Tensor:
+    """A row of A says how much of a column of B is added."""
+    answer = linear(x, weight, bias)
+    for row, column in zip(lora_A, lora_B.T, strict=True):
+        answer = answer + (x * row).sum(-1, keepdim=True) * column * lora_alpha / len(lora_A)
+    return answer

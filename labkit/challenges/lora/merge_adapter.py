@@ -1,37 +1,41 @@
-"""weight + alpha / rank times B A, in the weight's dtype."""
+"""A LoRA adapter merged into its layer: W + alpha / rank B A, rounded once to the weight's dtype.
+
+Checked against float64 NumPy, against peft's merge, and bit by bit on whole numbers that nearly
+cancel: exact in float32, they show in half precision where something was rounded too early.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.challenges.lora.shared import OF_PEFT, adapted, exact, normal
+from labkit.challenges.lora.drawing import normal
+from labkit.challenges.lora.peft_layers import OF_PEFT, peft_layer
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_words
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 
 def true_merge(weight: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     """Written out in float64, rounded once to the weight's dtype."""
-    added = np.einsum("or,ri->oi", exact(b), exact(a)) * (alpha / a.shape[0])
-    return torch.from_numpy(exact(weight) + added).float().to(weight.dtype)
+    w, down, up = (tensor.double().numpy() for tensor in (weight, a, b))
+    merged = w + np.einsum("or,ri->oi", up, down) * (alpha / len(a))
+    return torch.from_numpy(merged).float().to(weight.dtype)
 
 
 def pefts_merge(weight: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     """The weight that is left after peft has merged."""
-    both = adapted(weight, torch.zeros(len(weight)), a, b, alpha)
+    both = peft_layer(weight, torch.zeros(len(weight)), a, b, alpha)
     both.merge()
     merged: Tensor = both.get_base_layer().weight
     return merged.detach()
 
 
 def check_merge_adapter(s: Submission) -> None:
-    """weight + alpha / rank times B A, in the weight's dtype."""
-
     def expect(
         out: int, width: int, rank: int, alpha: float, because: str,
         truth: Callable[..., Tensor] = true_merge,
@@ -98,177 +102,150 @@ challenge = Challenge(
     not_allowed=OF_PEFT,
 )
 
+SCALE, PRODUCT = "lora_alpha / rank", "(lora_B @ lora_A)"
+SUM = f"(weight.float() + {SCALE} * {PRODUCT})"
 
-@challenge.mistake(
+
+# ---- rounding, and whose weight it is ------------------------------------------------------------
+
+challenge.mistake(
     "rounded-first",
     "You round the adapter's product to the weight's dtype before you add it. Then two "
     "numbers are rounded and their sum once more; bfloat16 has three digits.",
     hint="Add in float32; .to(weight.dtype) comes last.",
+    answer=spoiled(SUM, f"weight + ({SCALE} * {PRODUCT})"),
 )
-def rounded_first(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
-    return weight + (lora_alpha / len(lora_A) * lora_B @ lora_A).to(weight.dtype)
-
 
 challenge.mistake(
-    "rank-from-columns",
-    "You divide by the number of lora_A's columns. That is `in`; lora_A is (rank, in).",
-    hint="The rank is the size that lora_A and lora_B have in common.",
-    answer=lambda weight, lora_A, lora_B, lora_alpha: (
-        weight.float() + lora_alpha / lora_A.shape[1] * (lora_B @ lora_A)
-    ).to(weight.dtype),
+    "dtype-lost",
+    "A bfloat16 weight comes back as float32: the merged model would take twice the memory.",
+    hint="Add in float32 and end with .to(weight.dtype).",
+    answer=spoiled(".to(weight.dtype)", ""),
+)
+
+challenge.mistake(
+    "in-place",
+    "You merged into the caller's weight. Whoever wants to take the adapter out again, or to "
+    "put in another one, has lost the base.",
+    hint="`weight += …` writes into the caller's tensor. Return a new one.",
+    answer=spoiled(SUM, f"weight.add_(({SCALE} * {PRODUCT}).to(weight.dtype))"),
 )
 
 
-def merge_with(
-    scale: Callable[[float, int], float] = lambda alpha, rank: alpha / rank,
-    combine: Callable[[Tensor, Tensor], Tensor] = lambda weight, added: weight + added,
-    product: Callable[[Tensor, Tensor], Tensor] = lambda a, b: b @ a,
-) -> Callable[..., Tensor]:
-    """A complete answer with a scale, a product and a combination of its own."""
-
-    def merge_adapter(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
-        added = scale(lora_alpha, len(lora_A)) * product(lora_A, lora_B)
-        return combine(weight.float(), added).to(weight.dtype)
-
-    return merge_adapter
-
+# ---- the scale -----------------------------------------------------------------------------------
 
 challenge.mistake(
     "no-scale",
     "You merged without the scale. The merged layer then says something else than layer and "
     "adapter did.",
     hint="Multiply B @ A by lora_alpha / rank before you add it.",
-    answer=merge_with(lambda alpha, rank: 1.0),
+    answer=spoiled(SCALE, "1.0"),
 )
-
 
 challenge.mistake(
     "alpha-alone",
     "You scaled by lora_alpha alone.",
     hint="The factor is lora_alpha / rank; the rank is the number of rows of lora_A.",
-    answer=merge_with(lambda alpha, rank: alpha),
+    answer=spoiled(SCALE, "lora_alpha"),
 )
-
 
 challenge.mistake(
     "whole-division",
     "`//` throws away what stands behind the point: with lora_alpha 1 and rank 2 it gives 0.",
     hint="One slash: lora_alpha / rank.",
-    answer=merge_with(lambda alpha, rank: alpha // rank),
+    answer=spoiled(SCALE, "lora_alpha // rank"),
 )
-
 
 challenge.mistake(
     "scaled-twice",
     "You applied the scale twice.",
     hint="One factor lora_alpha / rank.",
-    answer=merge_with(lambda alpha, rank: (alpha / rank) ** 2),
+    answer=spoiled(SCALE, "(lora_alpha / rank) ** 2"),
 )
-
 
 challenge.mistake(
     "root-of-rank",
     "You divided by the square root of the rank, which is rsLoRA's scale.",
     hint="lora_alpha / rank, without the root.",
-    answer=merge_with(lambda alpha, rank: alpha / math.sqrt(rank)),
+    answer=spoiled(SCALE, "lora_alpha / rank**0.5"),
 )
-
 
 challenge.mistake(
-    "subtracted",
-    "You subtracted the adapter. That is how one takes it out again.",
-    hint="Merging adds.",
-    answer=merge_with(combine=lambda weight, added: weight - added),
+    "rank-from-columns",
+    "You divide by the number of lora_A's columns. That is `in`; lora_A is (rank, in).",
+    hint="The rank is the size that lora_A and lora_B have in common.",
+    answer=spoiled("lora_A.shape[0]", "lora_A.shape[1]"),
 )
-
-
-challenge.mistake(
-    "replaced",
-    "You returned the adapter's product without the weight.",
-    hint="Add it to the weight.",
-    answer=merge_with(combine=lambda weight, added: added),
-)
-
 
 challenge.mistake(
     "all-scaled",
     "You scaled the frozen weight too.",
     hint="Only B @ A is scaled.",
-    answer=lambda weight, lora_A, lora_B, lora_alpha: (
-        lora_alpha / len(lora_A) * (weight.float() + lora_B @ lora_A)
-    ).to(weight.dtype),
+    answer=spoiled(SUM, f"({SCALE} * (weight.float() + lora_B @ lora_A))"),
 )
 
+
+# ---- what is multiplied, and what is added -------------------------------------------------------
 
 challenge.mistake(
     "a-times-b",
     "You multiplied A by B. (out, rank) times (rank, in) is B @ A; the other way round it is "
     "(rank, rank), or fails.",
     hint="lora_B @ lora_A.",
-    answer=merge_with(product=lambda a, b: a @ b),
+    answer=spoiled(PRODUCT, "(lora_A @ lora_B)"),
 )
-
 
 challenge.mistake(
     "turned",
     "You turned the product round.",
     hint="B @ A has the weight's shape (out, in) as it is.",
-    answer=merge_with(product=lambda a, b: (b @ a).T),
+    answer=spoiled(PRODUCT, "(lora_B @ lora_A).T"),
 )
 
-
-@challenge.mistake(
-    "in-place",
-    "You merged into the caller's weight. Whoever wants to take the adapter out again, or to "
-    "put in another one, has lost the base.",
-    hint="`weight += …` writes into the caller's tensor. Return a new one.",
+challenge.mistake(
+    "subtracted",
+    "You subtracted the adapter. That is how one takes it out again.",
+    hint="Merging adds.",
+    answer=spoiled("weight.float() +", "weight.float() -"),
 )
-def merged_in_place(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
-    weight += (lora_alpha / len(lora_A) * lora_B @ lora_A).to(weight.dtype)
-    return weight
 
-
-@challenge.mistake(
-    "dtype-lost",
-    "A bfloat16 weight comes back as float32: the merged model would take twice the memory.",
-    hint="Add in float32 and end with .to(weight.dtype).",
+challenge.mistake(
+    "replaced",
+    "You returned the adapter's product without the weight.",
+    hint="Add it to the weight.",
+    answer=spoiled("weight.float() + ", ""),
 )
-def dtype_lost(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
-    return weight + lora_alpha / len(lora_A) * lora_B @ lora_A
-
-
-challenge.alternative(merge_with())
 
 
 @challenge.alternative
 def by_addmm(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
-    """Another right answer: one fused product."""
+    """One fused product."""
     factor = lora_alpha / lora_A.shape[0]
     return torch.addmm(weight.to(torch.float32), lora_B, lora_A, alpha=factor).type(weight.dtype)
 
 
 @challenge.alternative
-def by_outer_products(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
-    """Another right answer: rank by rank."""
+def rank_by_rank(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
+    """A sum of outer products, in float64."""
     merged = weight.double()
     for row, column in zip(lora_A, lora_B.T, strict=True):
         merged = merged + torch.outer(column, row).double() * lora_alpha / len(lora_A)
     return merged.to(weight.dtype)
 
 
+@challenge.alternative
+def by_unit_vectors(weight: Tensor, lora_A: Tensor, lora_B: Tensor, lora_alpha: float) -> Tensor:
+    """What layer and adapter make of each unit vector is a column of the merged weight."""
+    unit = torch.eye(weight.shape[1])
+    added = unit @ lora_A.T @ lora_B.T * lora_alpha / len(lora_A)
+    return (unit @ weight.float().T + added).T.contiguous().to(weight.dtype)
+
+
 challenge.equivalent(
-    (
-        "float() left out | return (weight.float() + lora_alpha / rank * (lora_B @ "
-        "lora_A)).to(weight.dtype)"
-    ),
+    f"float() left out | return {SUM}.to(weight.dtype)",
     because="The product is float32, and so is then the sum.",
 )
-
-
 challenge.equivalent(
-    (
-        "float->double | return (weight.float() + lora_alpha / rank * (lora_B @ "
-        "lora_A)).to(weight.dtype)"
-    ),
+    f"float->double | return {SUM}.to(weight.dtype)",
     because="The sum is only more exact than asked for.",
 )

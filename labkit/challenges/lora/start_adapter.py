@@ -1,32 +1,40 @@
-"""B is zero, A is drawn as torch draws a linear layer."""
+"""A fresh LoRA adapter (arXiv:2106.09685, section 4.1): A is drawn, B is zero, B times A is zero.
+
+Checked in float64 against the draws spread evenly over ±1/sqrt(in), which is what torch's
+kaiming_uniform_ with a=sqrt(5) makes of the same draws; nn.Linear and peft's lora_A start by it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from labkit.challenges.lora.shared import OF_PEFT, exact, normal
+from labkit.challenges.lora.drawing import normal
+from labkit.challenges.lora.peft_layers import OF_PEFT
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_values
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 from labkit.grading.transport import Reply, Returned
 
 Adapter = dict[str, Tensor]
 
 
-def check_start_adapter(s: Submission) -> None:
-    """B is zero, A is drawn as torch draws a linear layer."""
+def true_start(out_features: int, uniform: Tensor) -> Adapter:
+    """In float64, rounded at the end."""
+    rank, in_features = uniform.shape
+    a = (2 * uniform.double() - 1) / math.sqrt(in_features)
+    return {"lora_A": a.float(), "lora_B": torch.zeros(out_features, rank)}
 
+
+def check_start_adapter(s: Submission) -> None:
     def expect(out_features: int, in_features: int, rank: int, because: str) -> None:
         weight = normal(s, out_features, in_features)
         uniform = torch.rand(rank, in_features, generator=s.generator)
-        drawn = torch.from_numpy((2 * exact(uniform) - 1) / math.sqrt(in_features)).float()
         answer = s.start_adapter(weight, rank, uniform)
-        expected = {"lora_A": drawn, "lora_B": torch.zeros(out_features, rank)}
-        answer.close_to(expected, because=because)
+        answer.close_to(true_start(out_features, uniform), because=because)
         answer.holds(other_than_float32, because="Both matrices are float32, as the weight is.")
 
     shape = "A is drawn between -1/sqrt(in) and 1/sqrt(in), B is zero; their product is (out, in)."
@@ -82,163 +90,138 @@ challenge = Challenge(
     not_allowed=OF_PEFT,
 )
 
-
-def zero_b(draws: Tensor, out: int) -> Tensor:
-    return torch.zeros(out, len(draws))
+A, B = "(2 * uniform - 1) * bound", "torch.zeros(out_features, rank)"
 
 
-def right_start(draws: Tensor, out: int, width: int) -> tuple[Tensor, Tensor]:
-    return draws / math.sqrt(width), zero_b(draws, out)
-
-
-@challenge.mistake(
-    "draws-not-used",
-    "Your lora_A does not follow `uniform`: it looks like random numbers of your own. The "
-    "draws are given, so that the same adapter can be made twice.",
-    hint="uniform lies in [0, 1). Stretch it and shift it; no other random numbers.",
-)
-def drawn_anew(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
-    if rank < 1:
-        raise ValueError("rank")
-    generator = torch.Generator().manual_seed(0)
-    others = torch.rand(uniform.shape, generator=generator)
-    a, b = right_start(2 * others - 1, len(weight), weight.shape[1])
-    return {"lora_A": a, "lora_B": b}
-
-
-def starting(
-    make: Callable[[Tensor, int, int], tuple[Tensor, Tensor]],
-) -> Callable[[Tensor, int, Tensor], Adapter]:
-    """A complete answer; `make` gets the draws in [-1, 1), out and in."""
-
-    def start_adapter(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
-        if rank < 1:
-            raise ValueError("rank must be 1 or more")
-        out_features, in_features = weight.shape
-        a, b = make(2 * uniform - 1, out_features, in_features)
-        return {"lora_A": a, "lora_B": b}
-
-    return start_adapter
-
-
-challenge.mistake(
-    "bound-for-relu",
-    "Your bound is sqrt(6 / in), that of kaiming_uniform_ for a ReLU. torch's linear layers "
-    "and peft call it with a=sqrt(5), and then it is 1/sqrt(in).",
-    hint="The bound is 1/sqrt(in), without the root of 6.",
-    answer=starting(lambda draws, out, width: (draws * math.sqrt(6 / width), zero_b(draws, out))),
-)
-
-
-challenge.mistake(
-    "b-not-zero",
-    "B does not start at zero: the adapter changes the model before it has learned anything.",
-    hint="lora_B is torch.zeros(out, rank). Then B times A is zero, whatever A is.",
-    answer=starting(
-        lambda draws, out, width: (draws / math.sqrt(width), zero_b(draws, out) + 0.01)
-    ),
-)
-
+# ---- which of the two is zero --------------------------------------------------------------------
 
 challenge.mistake(
     "both-zero",
     "Both matrices are zero. Then neither gets a gradient: that of A is B's transpose times "
     "something, and that of B holds A. The adapter never leaves zero.",
     hint="Only B starts at zero; A takes the draws.",
-    answer=starting(lambda draws, out, width: (0 * draws, zero_b(draws, out))),
+    answer=spoiled(A, "torch.zeros_like(uniform)"),
 )
 
+challenge.mistake(
+    "b-not-zero",
+    "B does not start at zero: the adapter changes the model before it has learned anything.",
+    hint="lora_B is torch.zeros(out, rank). Then B times A is zero, whatever A is.",
+    answer=spoiled(B, "torch.full((out_features, rank), 0.01)"),
+)
 
 challenge.mistake(
     "a-zero",
     "You let A start at zero and B at random. It would train too, but it is not how LoRA and "
     "peft begin.",
     hint="lora_A takes the draws, lora_B is zeros.",
-    answer=starting(
-        lambda draws, out, width: (
-            0 * draws,
-            draws[:, :1].T.repeat(out, 1) / math.sqrt(width),
-        )
+    answer=spoiled(
+        A, "torch.zeros_like(uniform)",
+        B, "((2 * uniform[:, 0] - 1) * bound).repeat(out_features, 1)",
+    ),
+)  # fmt: skip
+
+
+# ---- the draws and their bound -------------------------------------------------------------------
+
+challenge.mistake(
+    "draws-not-used",
+    "Your lora_A does not follow `uniform`: it looks like random numbers of your own. The "
+    "draws are given, so that the same adapter can be made twice.",
+    hint="uniform lies in [0, 1). Stretch it and shift it; no other random numbers.",
+    answer=spoiled(
+        "2 * uniform",
+        "2 * torch.rand(uniform.shape, generator=torch.Generator().manual_seed(0))",
     ),
 )
 
-
 challenge.mistake(
-    "bound-by-out",
-    "You scaled the draws by the layer's output size. What goes into A has the input's size.",
-    hint="The bound is 1/sqrt(in): in is weight.shape[1].",
-    answer=starting(lambda draws, out, width: (draws / math.sqrt(out), zero_b(draws, out))),
+    "never-negative",
+    "Your A has no negative numbers: the draws from [0, 1) have to be spread over both signs.",
+    hint="2 * uniform - 1 lies in [-1, 1).",
+    answer=spoiled("(2 * uniform - 1)", "uniform"),
 )
-
-
-challenge.mistake(
-    "bound-without-root",
-    "You divided the draws by `in` itself.",
-    hint="The bound is 1/sqrt(in): the root is missing.",
-    answer=starting(lambda draws, out, width: (draws / width, zero_b(draws, out))),
-)
-
-
-challenge.mistake(
-    "bound-by-rank",
-    "You scaled the draws by the rank.",
-    hint="The bound is 1/sqrt(in): in is weight.shape[1].",
-    answer=starting(lambda draws, out, width: (draws / math.sqrt(len(draws)), zero_b(draws, out))),
-)
-
 
 challenge.mistake(
     "not-scaled",
     "Your draws go from -1 to 1 whatever the size of the layer.",
     hint="Multiply them by 1/sqrt(in).",
-    answer=starting(lambda draws, out, width: (draws, zero_b(draws, out))),
+    answer=spoiled(" * bound", ""),
+)
+
+challenge.mistake(
+    "bound-for-relu",
+    "Your bound is sqrt(6 / in), that of kaiming_uniform_ for a ReLU. torch's linear layers "
+    "and peft call it with a=sqrt(5), and then it is 1/sqrt(in).",
+    hint="The bound is 1/sqrt(in), without the root of 6.",
+    answer=spoiled("1 / math.sqrt(in_features)", "math.sqrt(6 / in_features)"),
+)
+
+challenge.mistake(
+    "bound-without-root",
+    "You divided the draws by `in` itself.",
+    hint="The bound is 1/sqrt(in): the root is missing.",
+    answer=spoiled("math.sqrt(in_features)", "in_features"),
+)
+
+challenge.mistake(
+    "bound-by-out",
+    "You scaled the draws by the layer's output size. What goes into A has the input's size.",
+    hint="The bound is 1/sqrt(in): in is weight.shape[1].",
+    answer=spoiled("sqrt(in_features)", "sqrt(out_features)"),
+)
+
+challenge.mistake(
+    "bound-by-rank",
+    "You scaled the draws by the rank.",
+    hint="The bound is 1/sqrt(in): in is weight.shape[1].",
+    answer=spoiled("sqrt(in_features)", "sqrt(rank)"),
 )
 
 
-@challenge.mistake(
-    "never-negative",
-    "Your A has no negative numbers: the draws from [0, 1) have to be spread over both signs.",
-    hint="2 * uniform - 1 lies in [-1, 1).",
-)
-def undrawn(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
-    if rank < 1:
-        raise ValueError("rank")
-    return {"lora_A": uniform / math.sqrt(weight.shape[1]), "lora_B": zero_b(uniform, len(weight))}
-
+# ---- shapes and ranks ----------------------------------------------------------------------------
 
 challenge.mistake(
     "a-turned",
     "Your lora_A is (in, rank). As a layer of its own it goes from in to rank: (rank, in).",
     hint="A linear layer's weight is (out, in); for A that is (rank, in).",
-    answer=starting(lambda draws, out, width: (draws.T / math.sqrt(width), zero_b(draws, out))),
+    answer=spoiled("2 * uniform", "2 * uniform.T"),
 )
-
 
 challenge.mistake(
     "b-turned",
     "Your lora_B is (rank, out). As a layer of its own it goes from rank to out: (out, rank).",
     hint="A linear layer's weight is (out, in); for B that is (out, rank).",
-    answer=starting(lambda draws, out, width: (draws / math.sqrt(width), zero_b(draws, out).T)),
+    answer=spoiled("(out_features, rank)", "(rank, out_features)"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "rank-unchecked",
     "You accept a rank of 0 or below.",
     hint="Begin with: if rank < 1: raise ValueError(...).",
+    answer=spoiled(
+        'raise ValueError(f"rank must be 1 or more, got {rank}")', "rank = len(uniform)"
+    ),
 )
-def rank_unchecked(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
-    out_features, in_features = weight.shape
-    a, b = right_start(2 * uniform - 1, out_features, in_features)
-    return {"lora_A": a, "lora_B": b}
 
 
-challenge.alternative(starting(right_start))
+@challenge.alternative
+def between_two_bounds(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
+    """From the lower bound to the upper one, as far as each draw says."""
+    if rank < 1:
+        raise ValueError("rank must be 1 or more")
+    high = torch.tensor(weight.shape[1] ** -0.5)
+    return {
+        "lora_A": torch.lerp(-high, high, uniform),
+        "lora_B": weight.new_zeros(len(weight), rank),
+    }
 
 
-def kaiming_by_gain(draws: Tensor, out: int, width: int) -> tuple[Tensor, Tensor]:
+@challenge.alternative
+def by_the_gain(weight: Tensor, rank: int, uniform: Tensor) -> Adapter:
+    """As kaiming_uniform_ works its bound out, from the gain of a leaky ReLU."""
+    if rank < 1:
+        raise ValueError("rank must be 1 or more")
     gain = nn.init.calculate_gain("leaky_relu", math.sqrt(5))
-    return draws * gain * math.sqrt(3 / width), torch.zeros((out, draws.shape[0]))
-
-
-challenge.alternative(starting(kaiming_by_gain))
+    spread = (uniform - 0.5) * (2 * gain * math.sqrt(3 / weight.shape[1]))
+    return {"lora_A": spread, "lora_B": torch.zeros((weight.shape[0], rank))}

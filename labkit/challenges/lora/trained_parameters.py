@@ -1,21 +1,28 @@
-"""Which layers are meant, and what an adapter beside each costs."""
+"""What LoRA trains: which layers `target_modules` means, and what an adapter beside each costs.
+
+Checked against the parts of each path compared with those of each target. peft finds the same
+names and counts in a small model (tests/challenges/test_lora.py), the LoRA paper in GPT-3 175B.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Iterable
 from itertools import groupby
 
-from labkit.challenges.lora.shared import OF_PEFT
+from labkit.challenges.lora.peft_layers import OF_PEFT
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 Shapes = dict[str, list[int]]
+Counts = dict[str, int]
 
 
-def true_parameters(shapes: Shapes, targets: list[str], rank: int) -> dict[str, int]:
+def true_parameters(shapes: Shapes, targets: list[str], rank: int) -> Counts:
     """Path by path: the last parts of a path against the parts of a target."""
-    found: dict[str, int] = {}
+    found: Counts = {}
     for name, shape in shapes.items():
         *path, kind = name.split(".")
         matches = any(path[-len(t.split(".")) :] == t.split(".") for t in targets)
@@ -26,37 +33,15 @@ def true_parameters(shapes: Shapes, targets: list[str], rank: int) -> dict[str, 
     return found
 
 
-def llama_shapes(layers: int, width: int, middle: int) -> Shapes:
-    shapes: Shapes = {"model.embed_tokens.weight": [50, width]}
-    for i in range(layers):
-        at = f"model.layers.{i}."
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            out = width // 2 if name in ("k_proj", "v_proj") else width
-            shapes[f"{at}self_attn.{name}.weight"] = [out, width]
-            shapes[f"{at}self_attn.{name}.bias"] = [out]
-        shapes |= {
-            f"{at}mlp.up_proj.weight": [middle, width],
-            f"{at}mlp.down_proj.weight": [width, middle],
-            f"{at}norm.weight": [width],
-        }
-    return shapes | {"model.norm.weight": [width]}
-
-
-def drawn_shapes(s: Submission) -> Shapes:
-    """A small model of drawn widths."""
-    return llama_shapes(2 + draw(s, 2), 2 + 2 * draw(s, 4000), 2 + draw(s, 12_000))
-
-
 def check_trained_parameters(s: Submission) -> None:
-    """Which layers are meant, and what an adapter beside each costs."""
-
     def expect(shapes: Shapes, targets: list[str], rank: int, because: str) -> None:
         expected = true_parameters(shapes, targets, rank)
         answer = s.trained_parameters(shapes, targets, rank).equals(expected, because=because)
         answer.holds(lambda found: other_order(found, expected), because=order)
 
     def drawn(targets: list[str], because: str) -> None:
-        expect(drawn_shapes(s), targets, 1 + draw(s, 64), because)
+        shapes = llama_shapes(2 + draw(s, 2), 2 + 2 * draw(s, 4000), 2 + draw(s, 12_000))
+        expect(shapes, targets, 1 + draw(s, 64), because)
 
     order = "The layers stand in the order of `shapes`, whatever that of the targets is."
     count = "A has rank x in weights, B has out x rank; nothing else is trained."
@@ -96,7 +81,24 @@ def check_trained_parameters(s: Submission) -> None:
     expect(gpt3, ["q", "v"], 1, paper)
 
 
-def other_order(found: dict[str, int], expected: dict[str, int]) -> str | None:
+def llama_shapes(layers: int, width: int, middle: int) -> Shapes:
+    """The parameters of a model like Llama with narrower keys and values, and with biases."""
+    shapes: Shapes = {"model.embed_tokens.weight": [50, width]}
+    for i in range(layers):
+        at = f"model.layers.{i}."
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            out = width // 2 if name in ("k_proj", "v_proj") else width
+            shapes[f"{at}self_attn.{name}.weight"] = [out, width]
+            shapes[f"{at}self_attn.{name}.bias"] = [out]
+        shapes |= {
+            f"{at}mlp.up_proj.weight": [middle, width],
+            f"{at}mlp.down_proj.weight": [width, middle],
+            f"{at}norm.weight": [width],
+        }
+    return shapes | {"model.norm.weight": [width]}
+
+
+def other_order(found: Counts, expected: Counts) -> str | None:
     """What is wrong with the order of the layers; of one layer, A or B may come first."""
     layers = layers_of(found)
     return None if layers == layers_of(expected) else f"yours begin {', '.join(layers[:4])}"
@@ -126,27 +128,39 @@ challenge = Challenge(
 )
 
 
-def parameters_by(
-    match: Callable[[str, str], bool] = lambda path, target: f".{path}".endswith(f".{target}"),
-    a: Callable[[int, int, int], int] = lambda out, width, rank: rank * width,
-    b: Callable[[int, int, int], int] = lambda out, width, rank: rank * out,
-    also: Callable[[str, list[int]], dict[str, int]] = lambda name, shape: {},
-) -> Callable[[Shapes, list[str], int], dict[str, int]]:
-    """A complete answer with its own match, sizes, and what else it takes for trained."""
+# ---- which layers a target means -----------------------------------------------------------------
 
-    def trained_parameters(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for name, shape in shapes.items():
-            path, kind = name.rsplit(".", 1)
-            if not any(match(path, target) for target in target_modules):
-                continue
-            found |= also(name, shape)
-            if kind == "weight" and len(shape) == 2:
-                found[f"{path}.lora_A.weight"] = a(shape[0], shape[1], rank)
-                found[f"{path}.lora_B.weight"] = b(shape[0], shape[1], rank)
-        return found
+MATCH = 'f".{path}".endswith(f".{target}")'
 
-    return trained_parameters
+challenge.mistake(
+    "piece-of-a-name",
+    "You look whether the target occurs anywhere in the path: 'proj' would mean every "
+    "projection, and 'q_proj' also 'my_q_proj'.",
+    hint="A target fits the whole last part of a path, or several whole parts at its end.",
+    answer=spoiled(MATCH, "target in path"),
+)
+
+challenge.mistake(
+    "ends-with",
+    "endswith without the dot: 'my_q_proj' ends with 'q_proj' and is another layer.",
+    hint="path == target or path.endswith('.' + target)",
+    answer=spoiled(MATCH, "path.endswith(target)"),
+)
+
+challenge.mistake(
+    "last-part-only",
+    "You compare single parts of the path: a longer target such as "
+    "'layers.1.self_attn.q_proj' finds nothing.",
+    hint="path == target or path.endswith('.' + target)",
+    answer=spoiled(MATCH, "path.split('.')[-1] == target"),
+)
+
+challenge.mistake(
+    "whole-path-only",
+    "You want the whole path to be the target: 'q_proj' then finds no layer inside a block.",
+    hint="path == target or path.endswith('.' + target)",
+    answer=spoiled(MATCH, "path == target"),
+)
 
 
 @challenge.mistake(
@@ -155,11 +169,14 @@ def parameters_by(
     "through the targets first gets theirs.",
     hint="One loop over shapes on the outside; the targets are asked inside it.",
 )
-def target_by_target(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str, int]:
-    found: dict[str, int] = {}
+def target_by_target(shapes: Shapes, target_modules: list[str], rank: int) -> Counts:
+    found: Counts = {}
     for target in target_modules:
-        found |= parameters_by()(shapes, [target], rank)
+        found |= by_all_endings(shapes, [target], rank)
     return found
+
+
+# ---- what is trained -----------------------------------------------------------------------------
 
 
 @challenge.mistake(
@@ -167,96 +184,83 @@ def target_by_target(shapes: Shapes, target_modules: list[str], rank: int) -> di
     "You list the model's own weights too. They are frozen: only the adapters are trained.",
     hint="Return nothing but the lora_A and lora_B entries.",
 )
-def frozen_too(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str, int]:
-    return {n: math.prod(s) for n, s in shapes.items()} | true_parameters(
-        shapes, target_modules, rank
-    )
-
-
-challenge.mistake(
-    "bias-trained",
-    "You train the biases of the targeted layers. LoRA leaves them frozen (peft: bias='none').",
-    hint="Skip every name that ends in .bias.",
-    answer=parameters_by(also=lambda n, s: {n: s[0]} if n.endswith(".bias") else {}),
-)
+def frozen_too(shapes: Shapes, target_modules: list[str], rank: int) -> Counts:
+    frozen = {name: math.prod(shape) for name, shape in shapes.items()}
+    return frozen | by_all_endings(shapes, target_modules, rank)
 
 
 challenge.mistake(
     "layer-trained",
     "You list the targeted layers' own weights beside their adapters. They are frozen.",
     hint="Return nothing but the lora_A and lora_B entries.",
-    answer=parameters_by(also=lambda n, s: {n: math.prod(s)} if len(s) == 2 else {}),
+    answer=spoiled("= shape\n", "= shape\n            found[name] = out_features * in_features\n"),
 )
-
 
 challenge.mistake(
-    "piece-of-a-name",
-    "You look whether the target occurs anywhere in the path: 'proj' would mean every "
-    "projection, and 'q_proj' also 'my_q_proj'.",
-    hint="A target fits the whole last part of a path, or several whole parts at its end.",
-    answer=parameters_by(match=lambda path, target: target in path),
+    "bias-trained",
+    "You train the biases of the targeted layers. LoRA leaves them frozen (peft: bias='none').",
+    hint="Skip every name that ends in .bias.",
+    answer=spoiled(
+        'if kind == "weight"',
+        'if kind == "bias" and wanted:\n            found[name] = shape[0]\n'
+        '        if kind == "weight"',
+    ),
 )
 
 
-challenge.mistake(
-    "ends-with",
-    "endswith without the dot: 'my_q_proj' ends with 'q_proj' and is another layer.",
-    hint="path == target or path.endswith('.' + target)",
-    answer=parameters_by(match=lambda path, target: path.endswith(target)),
-)
-
-
-def by_last_part(path: str, target: str) -> bool:
-    return path.rsplit(".", 1)[-1] == target
-
-
-challenge.mistake(
-    "last-part-only",
-    "You compare single parts of the path: a longer target such as "
-    "'layers.1.self_attn.q_proj' finds nothing.",
-    hint="path == target or path.endswith('.' + target)",
-    answer=parameters_by(match=by_last_part),
-)
-
-
-challenge.mistake(
-    "whole-path-only",
-    "You want the whole path to be the target: 'q_proj' then finds no layer inside a block.",
-    hint="path == target or path.endswith('.' + target)",
-    answer=parameters_by(match=lambda path, target: path == target),
-)
-
+# ---- how much ------------------------------------------------------------------------------------
 
 challenge.mistake(
     "whole-matrix",
     "You count the whole matrix. That is full fine-tuning.",
     hint="A has rank x in weights, B has out x rank.",
-    answer=parameters_by(a=lambda out, width, rank: out * width, b=lambda out, width, rank: 0),
+    answer=spoiled("rank * in_features", "out_features * in_features", "out_features * rank", "0"),
 )
-
 
 challenge.mistake(
     "a-and-b-swapped",
     "You swapped the sizes of A and B: A has as many columns as the layer's input.",
     hint="The weight is [out, in]: A counts rank x in, B counts out x rank.",
-    answer=parameters_by(a=lambda out, width, rank: rank * out, b=lambda out, width, r: r * width),
+    answer=spoiled("out_features, in_features = shape", "in_features, out_features = shape"),
 )
-
 
 challenge.mistake(
     "rank-forgotten",
     "Your counts are those of rank 1.",
     hint="Multiply both by the rank.",
-    answer=parameters_by(a=lambda out, width, rank: width, b=lambda out, width, rank: out),
+    answer=spoiled("rank * ", "", " * rank", ""),
 )
 
 
-challenge.alternative(parameters_by())
+@challenge.alternative
+def by_all_endings(shapes: Shapes, target_modules: list[str], rank: int) -> Counts:
+    """Every ending of a path is looked up among the targets."""
+    found: Counts = {}
+    for name, shape in shapes.items():
+        *parts, kind = name.split(".")
+        endings = {".".join(parts[start:]) for start in range(len(parts))}
+        if kind == "weight" and len(shape) == 2 and not endings.isdisjoint(target_modules):
+            for matrix, side in (("lora_A", shape[1]), ("lora_B", shape[0])):
+                found[".".join([*parts, matrix, kind])] = side * rank
+    return found
 
 
 @challenge.alternative
-def in_two_passes(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str, int]:
-    """Another right answer: the layers first, then their adapters."""
+def by_pattern(shapes: Shapes, target_modules: list[str], rank: int) -> Counts:
+    """One regular expression for all targets."""
+    targets = "|".join(map(re.escape, target_modules))
+    meant = re.compile(rf"((?:.+\.)?(?:{targets}))\.weight")
+    found: Counts = {}
+    for name, shape in shapes.items():
+        if len(shape) == 2 and (match := meant.fullmatch(name)):
+            found |= {f"{match[1]}.lora_A.weight": rank * shape[1]}
+            found |= {f"{match[1]}.lora_B.weight": rank * shape[0]}
+    return found
+
+
+@challenge.alternative
+def in_two_passes(shapes: Shapes, target_modules: list[str], rank: int) -> Counts:
+    """The layers first, then their adapters."""
     linear = [name for name, shape in shapes.items() if len(shape) == 2]
     paths = [name.removesuffix(".weight") for name in linear if name.endswith(".weight")]
     meant = [
@@ -269,16 +273,3 @@ def in_two_passes(shapes: Shapes, target_modules: list[str], rank: int) -> dict[
         for path in meant
         for name, side in (("A", 1), ("B", 0))
     }
-
-
-@challenge.alternative
-def by_all_tails(shapes: Shapes, target_modules: list[str], rank: int) -> dict[str, int]:
-    """Another right answer: every end of a path is looked up among the targets."""
-    found: dict[str, int] = {}
-    for name, shape in shapes.items():
-        *parts, kind = name.split(".")
-        tails = {".".join(parts[start:]) for start in range(len(parts))}
-        if kind == "weight" and len(shape) == 2 and not tails.isdisjoint(target_modules):
-            for matrix, side in (("lora_A", shape[1]), ("lora_B", shape[0])):
-                found[".".join([*parts, matrix, kind])] = side * rank
-    return found
