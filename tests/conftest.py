@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from labkit.sharing import ENVIRONMENT
@@ -21,6 +22,7 @@ from labkit.sharing import ENVIRONMENT
 ROOT = Path(__file__).resolve().parents[1]
 GUARD = ROOT / "tests" / "guard"
 HANGS_AFTER = 900  # seconds, of a test that takes 30 here; no test asserts on time
+pytest_plugins = ["tests.timetable"]
 SCRATCH = Path(tempfile.mkdtemp(prefix="labkit-tests-"))
 GUARD_LOG = SCRATCH / "left-loopback.log"
 
@@ -46,6 +48,11 @@ os.environ["HF_HOME"] = str(SCRATCH / "hub")
 for name in ("LABKIT_MODEL", "LABKIT_DEVICE", "LABKIT_STRICT", "LABKIT_VENV", "JUPYTER_TOKEN"):
     os.environ.pop(name, None)
 
+# Two workers share the cores; a kernel or a command that a test starts does as its worker does.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    share = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+    os.environ.setdefault("OMP_NUM_THREADS", str(share))
+
 # Before torch: two cores that other processes use too, and no look at the hub.
 os.environ.update(ENVIRONMENT)
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -58,16 +65,31 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Any warning fails a test of ours; pyproject.toml is also for people's own runs of nbval."""
+    hypothesis.settings.register_profile("suite", deadline=None)  # a busy machine is no fault
+    hypothesis.settings.load_profile("suite")
     config.addinivalue_line("filterwarnings", "error")
+    config.addinivalue_line("markers", "xdist_group(name): tests that one worker runs together")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A limit for each. Browser journeys come last: Playwright keeps an event loop running in this
-    thread meanwhile."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    """A limit for each. Lessons come first, as they take longest; browser journeys last, together:
+    Playwright keeps an event loop running in this thread meanwhile."""
+    items.sort(key=lambda item: (is_browser(item), not is_lesson(item)))
     for item in items:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(HANGS_AFTER))
+        if not is_lesson(item):  # one worker has a file's fixtures, and the next file is anyone's
+            group = "browser" if is_browser(item) else item.path.as_posix()
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def is_browser(item: pytest.Item) -> bool:
+    return "browser" in item.path.parts
+
+
+def is_lesson(item: pytest.Item) -> bool:
+    """A whole lesson under nbval: a minute, and nothing that another could use."""
+    return item.name.startswith("test_under_nbval[")
 
 
 def departures() -> str:
