@@ -94,8 +94,9 @@ def check_names(lesson: Lesson, notebook: NotebookNode) -> None:
     is drawn, and what a claim rests on is said. (Claims made in loops show when it is run.)"""
     from labkit.course.claim_checks import check_rests, check_used
     from labkit.course.claims import expectations_of
-    from labkit.course.minutes import check_minutes
+    from labkit.course.minutes import check_minutes, core_minutes
     from labkit.course.notebooks import NotebookError, markdown_in, named_in
+    from labkit.course.number_checks import check_numbers
 
     expectations, drawn = expectations_of(lesson), named_in(notebook, "lab.alt")
     unknown = named_in(notebook, "lab.claim") - expectations.claims.keys()
@@ -105,6 +106,8 @@ def check_names(lesson: Lesson, notebook: NotebookNode) -> None:
     check_used(lesson, expectations.claims, drawn)
     check_rests(lesson, markdown_in(notebook))
     check_minutes(lesson, notebook)
+    if core_minutes(notebook) is not None:  # lessons of the new anatomy
+        check_numbers(lesson, notebook)
 
 
 def claimed_in(lesson: Lesson, work: Path) -> set[str]:

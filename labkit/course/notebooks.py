@@ -123,7 +123,7 @@ def markdown_in(notebook: NotebookNode) -> str:
 
 def named_in(notebook: NotebookNode, call: str) -> set[str]:
     """The names that cells give to a call of the lab, such as "lab.alt": those written out."""
-    trees = [_parse(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+    trees = [parsed(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
     nodes = (node for tree in trees if tree for node in ast.walk(tree))
     calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
     given = [each.args[0] for each in calls if ast.unparse(each.func) == call]
@@ -146,7 +146,7 @@ def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:
 
 
 def _replace_function(cell_source: str, name: str, answer: str) -> str:
-    tree = _parse(cell_source)
+    tree = parsed(cell_source)
     assert tree is not None  # _functions read it before
     stub = next(function for function in _functions_of(tree) if function.name == name)
     lines = cell_source.splitlines()
@@ -193,7 +193,7 @@ def _stub_names(cell: NotebookNode) -> list[str]:
 
 
 def _definitions(cell: NotebookNode) -> list[Function]:
-    tree = _parse(cell.source) if cell.cell_type == "code" else None
+    tree = parsed(cell.source) if cell.cell_type == "code" else None
     return _functions_of(tree) if tree else []
 
 
@@ -210,7 +210,7 @@ def _first_lineno(function: Function) -> int:
     return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
 
 
-def _parse(source: str) -> ast.Module | None:
+def parsed(source: str) -> ast.Module | None:
     """The cell's syntax tree with its lines in place, or None where it isn't Python.
 
     By the rules that hold for what is handed in (labkit/grading/cells.py).
