@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from labkit.classroom.result_files import write_result
 from labkit.cli import environment
 from labkit.course import workspace
-from labkit.course.result_files import write_result
 from labkit.experiments import Record, record
 from labkit.grading import proof_cache
 from labkit.grading.verify import Proof

@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from labkit.course.feedback import Pages
-    from labkit.course.grading_journal import Journal
-    from labkit.course.grading_run import Engine, Graded, Report
-    from labkit.course.grading_settings import Settings
-    from labkit.grading.intake import Found
+    from labkit.classroom.feedback import Pages
+    from labkit.classroom.intake import Found
+    from labkit.classroom.journal import Journal
+    from labkit.classroom.run import Engine, Graded, Report
+    from labkit.classroom.settings import Settings
 
 JOURNAL = ".journal"
 MOST_LINES = 5  # about pages that could not be written
@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Grade, write, and say what could not be read."""
-    from labkit.course.grading_journal import InUse
-    from labkit.course.grading_run import EngineError
-    from labkit.grading.intake import NothingFound
+    from labkit.classroom.intake import NothingFound
+    from labkit.classroom.journal import InUse
+    from labkit.classroom.run import EngineError
     from labkit.grading.launching import ZygoteError
 
     if args.engine == "dask":
@@ -80,7 +80,7 @@ def main(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Usage for what can't be meant or written, before anything starts."""
-    from labkit.course.result_files import NotWritable, check_file, check_folder
+    from labkit.classroom.result_files import NotWritable, check_file, check_folder
 
     if args.jobs is not None and args.jobs < 1:
         raise Usage(f"--jobs must be 1 or more, got {args.jobs}")
@@ -103,7 +103,7 @@ def check(args: argparse.Namespace) -> None:
 
 def check_kind(args: argparse.Namespace) -> None:
     """Usage where the result file is neither CSV nor JSON, or what is to be for Excel is no CSV."""
-    from labkit.course.grading_rows import CSV, KINDS
+    from labkit.classroom.rows import CSV, KINDS
 
     kind = args.out.suffix.casefold() if args.out else ""
     if args.out and kind not in KINDS:
@@ -125,7 +125,7 @@ def need_cluster() -> None:
 def lesson_named(asked: str) -> str:
     """The id of a lesson with challenges, by id, number or topic; Usage where there is none."""
     from labkit import paths
-    from labkit.course.grading_settings import known_lessons
+    from labkit.classroom.settings import known_lessons
 
     try:
         return paths.lesson_named(asked, known_lessons(), "lesson with challenges")
@@ -135,9 +135,9 @@ def lesson_named(asked: str) -> str:
 
 def grade(args: argparse.Namespace) -> tuple[Report, Pages]:
     """Grade and write. The workers start first: they must not know who has handed in."""
-    from labkit.course.grading_journal import Journal
-    from labkit.course.grading_run import Batch
-    from labkit.course.grading_settings import Settings
+    from labkit.classroom.journal import Journal
+    from labkit.classroom.run import Batch
+    from labkit.classroom.settings import Settings
 
     settings = Settings(args.lesson, args.trusted)
     with ExitStack() as running:
@@ -155,8 +155,8 @@ def grade(args: argparse.Namespace) -> tuple[Report, Pages]:
 
 def handed_in(args: argparse.Namespace) -> list[Found]:
     """What there is to grade, less what this command has written among it."""
-    from labkit.course.grading_settings import known_lessons
-    from labkit.grading.intake import NothingFound, gather
+    from labkit.classroom.intake import NothingFound, gather
+    from labkit.classroom.settings import known_lessons
 
     everything = gather(args.paths, known_lessons())
     for one in everything:
@@ -170,7 +170,7 @@ def handed_in(args: argparse.Namespace) -> list[Found]:
 
 def is_result(path: Path, args: argparse.Namespace) -> bool:
     """Whether a file is a page, or the marks, journal or lock of this or an earlier run."""
-    from labkit.course.grading_journal import LOCK
+    from labkit.classroom.journal import LOCK
 
     path = path.absolute()
     if args.feedback and path.is_relative_to(args.feedback.absolute()):
@@ -197,12 +197,12 @@ def said_if_stopped(journal: Journal) -> Iterator[None]:
 def engine(args: argparse.Namespace, settings: Settings) -> Iterator[Engine]:
     """What grades: processes of this machine, or a cluster."""
     if args.engine == "dask":
-        from labkit.course.grading_cluster import cluster
+        from labkit.classroom.cluster import cluster
 
         with cluster(settings, args.scheduler) as workers:
             yield workers
     else:
-        from labkit.course.grading_pool import pool
+        from labkit.classroom.pool import pool
 
         with pool(settings, args.jobs or processors()) as workers:
             yield workers
@@ -240,8 +240,8 @@ def write(report: Report, args: argparse.Namespace) -> Pages:
 
     Usage where the result file can't be written.
     """
-    from labkit.course.feedback import Pages, write_pages
-    from labkit.course.grading_rows import write as write_rows
+    from labkit.classroom.feedback import Pages, write_pages
+    from labkit.classroom.rows import write as write_rows
 
     kept = None
     if args.out:
@@ -272,7 +272,7 @@ def about_files(pages: Pages) -> list[str]:
 
 def table(report: Report) -> str:
     """One line per learner and lesson: challenges passed and points, or the problem."""
-    from labkit.course.grading_run import told_apart
+    from labkit.classroom.run import told_apart
     from labkit.grading.plain_text import plain_line
 
     graded = told_apart(report.graded)
@@ -293,7 +293,7 @@ def result(one: Graded) -> tuple[str, str]:
 
 def closing(report: Report) -> str:
     """What the instructor must look at; in the last line what came in, and what came of it."""
-    from labkit.course.grading_run import told_apart
+    from labkit.classroom.run import told_apart
 
     once = list(told_apart(report.graded))
     bad = [

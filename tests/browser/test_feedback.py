@@ -6,8 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from labkit.course import feedback
-from tests.course.test_feedback import graded, mark
+from labkit.classroom import feedback
+from tests.classroom.test_feedback import graded, mark
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -22,7 +22,7 @@ import pytest
 
 from labkit.cli import grade
 from labkit.paths import PACKAGE
-from tests.course.handed_in import (
+from tests.classroom.handed_in import (
     CHALLENGES,
     LESSON,
     START,
@@ -97,7 +97,7 @@ def test_workers_start_before_anybody_is_known(monkeypatch, tmp_path):
         raise Stop
 
     monkeypatch.setattr(grade, "engine", engine)
-    monkeypatch.setattr("labkit.grading.intake.gather", gather)
+    monkeypatch.setattr("labkit.classroom.intake.gather", gather)
     with pytest.raises(Stop):
         run(str(tmp_path))
     assert order == ["workers", "learners"]
@@ -164,7 +164,7 @@ def test_pages_that_fail_cost_no_marks_and_can_be_had_again(tmp_path, monkeypatc
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labkit.course.feedback.write_result", full)
+    monkeypatch.setattr("labkit.classroom.feedback.write_result", full)
     assert run(str(work), "--out", str(out), "--feedback", str(tmp_path / "pages")) == 1
 
     said = capsys.readouterr().err
@@ -181,7 +181,7 @@ def test_marks_that_cannot_be_written_are_kept_in_the_journal(
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labkit.course.grading_rows.write_result", full)
+    monkeypatch.setattr("labkit.classroom.rows.write_result", full)
     assert run(str(work), "--out", str(out)) == 2
 
     said = capsys.readouterr().err

@@ -25,11 +25,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit.course.grading_settings import known_lessons
+from labkit.classroom.settings import known_lessons
 from labkit.grading import remote, solutions
 from labkit.paths import PACKAGE
+from tests.classroom.handed_in import hand_in, notebook, right
 from tests.cli import spy
-from tests.course.handed_in import hand_in, notebook, right
 
 pytestmark = pytest.mark.skipif(not remote.LINUX, reason="children are jailed on Linux only")
 ROOT = PACKAGE.parent

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from labkit.challenges import challenges_of, topics
+from labkit.classroom.intake import read_notebook
+from labkit.classroom.worker import WARM, statements_of
 from labkit.course.catalog import lessons
-from labkit.course.grading_worker import WARM, statements_of
 from labkit.grading import check
-from labkit.grading.intake import read_notebook
 from labkit.grading.remote import Limits, Work, Zygote
 from labkit.grading.slices import slice_for, used_by
 from labkit.grading.tries import Tries

@@ -46,6 +46,7 @@ BORROWED = {
     "an import in the function": (
         "def f(x):\n    from labkit.models import zoo\n    return zoo.f(x)"
     ),
+    "what grades": "from labkit.classroom import worker\ndef f(x): return worker.known_lessons()",
     "the course's top": "import labkit\ndef f(x): return labkit.load_model(x)",
 }
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from labkit.classroom.intake import read_notebook
 from labkit.course.catalog import lessons
 from labkit.grading import solutions
 from labkit.grading.cells import program_of
-from labkit.grading.intake import read_notebook
 from labkit.grading.slices import bound_by
 
 OF_THE_COURSE = {"_", "NF4", "lab", "model", "tokenizer"}  # which the text tells learners to use

@@ -1,0 +1,173 @@
+"""The process that grades: trusted, it holds the checks; learners' code runs in its zygote's jail.
+
+Takes one submission after another from a pipe, as a line of JSON and the notebook's bytes, and
+answers each with a line of JSON. One is started afresh where none can be forked from a warm
+process.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from functools import cache
+from importlib import import_module
+from typing import Any, BinaryIO
+
+from labkit.classroom.intake import Notebook, Unreadable, lesson_of, read_notebook
+from labkit.classroom.settings import Reply, Settings, known_lessons
+from labkit.grading import Challenge, cells, fingerprints
+from labkit.grading.launching import ZygoteError
+from labkit.grading.outcome import Outcome, Verdict
+from labkit.grading.plain_text import plain_lines, without_places
+from labkit.grading.remote import Limits, Work, Zygote
+from labkit.grading.tries import Tries
+from labkit.paths import PACKAGE, lessons_dir
+
+WARM = (
+    *("torch", "torch._dynamo"),
+    *("numpy", "transformers", "transformers.generation.logits_process"),
+)
+
+
+class Grader:
+    """Grades notebooks, one at a time."""
+
+    def __init__(self, settings: Settings, zygote: Zygote) -> None:
+        self.settings = settings
+        self.zygote = zygote
+        self.lessons = known_lessons()
+
+    def grade(self, data: bytes, file: str, seed: int) -> Reply:
+        """The marks of one notebook, or the problem for which it has none."""
+        try:
+            notebook = read_notebook(data)
+            lesson = self.settings.lesson or lesson_of(notebook, file, self.lessons)
+            if lesson is None:
+                raise Unreadable(
+                    "Nothing in it says which lesson it is: name the lesson with --lesson."
+                )
+        except Unreadable as error:
+            return {"problem": str(error)}
+        return self.mark(notebook, lesson, seed)
+
+    def mark(self, notebook: Notebook, lesson: str, seed: int) -> Reply:
+        """Every challenge of the lesson, each within limits of its own."""
+        from labkit.challenges import challenges_of
+
+        challenges = challenges_of(lesson)
+        seconds = max(challenge.limit_seconds for challenge in challenges.values())
+        work = Work(notebook.cells, notebook.prose, statements_of(lesson))
+        tries = Tries(self.zygote, work, list(challenges), Limits(seconds=seconds))
+        with closing(tries):
+            marks = [as_mark(tries.verdict(each, seed), each) for each in challenges.values()]
+        return {
+            "lesson": lesson,
+            "checks": checks_of(lesson),
+            "marks": marks,
+            "notes": list(tries.notes),
+        }
+
+
+@cache
+def statements_of(lesson: str) -> frozenset[str]:
+    """The fingerprints of the lesson's own statements, as learners get them."""
+    path = lessons_dir() / f"{lesson}.ipynb"
+    if not path.is_file():  # a lesson whose notebook is not built yet
+        return frozenset()
+    return cells.fingerprints(read_notebook(path.read_bytes()).cells)
+
+
+def as_mark(verdict: Verdict, challenge: Challenge) -> dict[str, Any]:
+    """What is kept of a verdict. The case may be shown: under another seed others are asked."""
+    return {
+        "challenge": challenge.name,
+        "title": challenge.title,
+        "outcome": str(verdict.outcome),
+        "points": challenge.points if verdict.outcome is Outcome.PASS else 0,
+        "worth": challenge.points,
+        "message": shown(verdict.message),
+        "line": shown(verdict.line or ""),
+        "case": shown(verdict.case or ""),
+        "seconds": round(verdict.seconds, 3),
+    }
+
+
+def shown(text: str) -> str:
+    """Words that a learner had a hand in, fit for any page; no folder of this machine in them."""
+    return plain_lines(without_places(text))
+
+
+def checks_of(lesson: str) -> str:
+    """The fingerprint of a lesson's checks: every file of its package of challenges."""
+    folder = PACKAGE / "challenges" / lesson.split("_", 1)[1]
+    return fingerprints.of_files(folder.glob("*.py"), folder)
+
+
+def hello_of(zygote: Zygote, settings: Settings) -> Reply:
+    """What every mark is written with: the isolation level, and the fingerprint of labkit."""
+    level = zygote.isolation.level
+    if settings.trusted and "trusted" not in level:
+        level = f"{level} (trusted)"
+    return {"isolation": level, "package": fingerprints.of_package()}
+
+
+# The process
+
+
+def serve(reader: BinaryIO, writer: BinaryIO, grader: Grader) -> None:
+    """Say hello, then answer one submission after another until the pipe ends, or a fault."""
+    with suppress(BrokenPipeError):  # whoever asked is gone
+        send(writer, hello_of(grader.zygote, grader.settings))
+        while header := reader.readline():
+            job = json.loads(header)
+            reply = in_any_case(grader, reader.read(job["size"]), job["file"], job["seed"])
+            send(writer, reply)
+            if "fault" in reply:
+                break
+
+
+def in_any_case(grader: Grader, data: bytes, file: str, seed: int) -> Reply:
+    """A reply, or the fault that prevents one; it ends this process, whose zygote may be lost.
+
+    No new zygote is forked here: it would inherit the checks.
+    """
+    try:
+        return grader.grade(data, file, seed)
+    except Exception as error:
+        return {"fault": f"{type(error).__name__}: {error}"}
+
+
+def send(writer: BinaryIO, message: Reply) -> None:
+    """One line of JSON."""
+    writer.write(json.dumps(message).encode() + b"\n")
+    writer.flush()
+
+
+def main(words: Sequence[str]) -> None:
+    """A worker on its own standard input and output; what else is printed goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
+    reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    settings = Settings(**json.loads(words[0]))
+    warm_up()
+    try:
+        with Zygote(trusted=settings.trusted, imports=WARM) as zygote:
+            serve(reader, writer, Grader(settings, zygote))
+    except ZygoteError as error:
+        send(writer, {"failed": str(error)})
+
+
+def warm_up() -> None:
+    """Load what learners' code and the checks will use, on one thread: what has more can't be
+    forked. No challenge is among it."""
+    for name in WARM:
+        import_module(name)
+    import_module("torch").set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # a forked process then shares these pages for good
