@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from labkit.grading import solutions
+from labkit.grading import slices, solutions
 from labkit.grading.mutants import function_from
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Spoiled:
     def source(self) -> str:
         """The changed source, with all that it needs.
 
-        Raises ValueError where an old text does not stand in the code exactly once.
+        Raises ValueError where an old text does not stand in the code exactly once, or where the
+        new ones use a name that nothing defines: a NameError is not what people do.
         """
         code = without_docstrings(solutions.source(solutions.lesson_of(self.topic), self.name))
         for old, new in self.changes:
@@ -44,6 +46,8 @@ class Spoiled:
                     f"{old!r} in its code, not once"
                 )
             code = code.replace(old, new)
+        if missing := undefined(code):
+            raise ValueError(f"{self.changes}: the reference {self.name} has no {missing}")
         return code
 
     def function(self) -> Callable[..., Any]:
@@ -56,6 +60,13 @@ def spoiled(*texts: str) -> Spoiled:
     if not texts or len(texts) % 2:
         raise ValueError(f"spoiled takes pairs of old and new, got {len(texts)} texts")
     return Spoiled(tuple(zip(texts[::2], texts[1::2], strict=True)))
+
+
+def undefined(source: str) -> list[str]:
+    """The names that a source uses, and neither it nor Python defines."""
+    statements = ast.parse(source).body
+    used = set[str]().union(*map(slices.used_by, statements))
+    return sorted(used.difference(dir(builtins), *map(slices.bound_by, statements)))
 
 
 def without_docstrings(source: str) -> str:

@@ -38,6 +38,13 @@ def test_what_stands_nowhere_or_twice_is_said():
             made.find_mistake("x").imitation  # noqa: B018
 
 
+def test_a_name_that_the_reference_does_not_have_is_said():
+    made = asked()
+    made.mistake("x", "Wrong.", hint="Right.", answer=spoiled("< 0", "< numpy.zeros(len([]))"))
+    with pytest.raises(ValueError, match=r"apply_temperature has no \['numpy'\]"):
+        made.find_mistake("x").imitation  # noqa: B018
+
+
 def test_texts_come_in_pairs():
     with pytest.raises(ValueError, match="pairs of old and new, got 1"):
         spoiled("old")
