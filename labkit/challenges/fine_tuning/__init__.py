@@ -1,1 +1,1 @@
-"""Lesson 08, Fine-tuning: what is right, the mistakes known by name, the hints."""
+"""Lesson 08, Fine-tuning: a batch, its loss and a step with it; and how much was forgotten."""

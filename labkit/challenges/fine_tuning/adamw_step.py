@@ -1,4 +1,8 @@
-"""Means, their correction, the step, and the decay apart from it."""
+"""One step of AdamW: Adam's moving means and their correction, and weight decay apart from them.
+
+Checked against algorithm 2 of the paper (arXiv:1711.05101) in float64 NumPy, and against
+torch.optim.AdamW with the same numbers in its state.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import torch
 from torch import Tensor
 
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
 
 State = dict[str, Tensor]
 
@@ -35,23 +40,14 @@ def torchs_step(
     parameter = torch.nn.Parameter(weight.clone())
     optimizer = torch.optim.AdamW([parameter], rate, betas, eps, decay)
     parameter.grad = gradient.clone()
-    optimizer.state[parameter] = {
-        "step": torch.tensor(float(step - 1)),
-        "exp_avg": first.clone(),
-        "exp_avg_sq": second.clone(),
-    }
+    means = {"exp_avg": first.clone(), "exp_avg_sq": second.clone()}
+    optimizer.state[parameter] = {"step": torch.tensor(float(step - 1)), **means}
     optimizer.step()
     state = optimizer.state[parameter]
-    return {
-        "weight": parameter.detach(),
-        "first": state["exp_avg"],
-        "second": state["exp_avg_sq"],
-    }
+    return {"weight": parameter.detach(), "first": state["exp_avg"], "second": state["exp_avg_sq"]}
 
 
 def check_adamw_step(s: Submission) -> None:
-    """Means, their correction, the step, and the decay apart from it."""
-
     def expect(
         shape: tuple[int, ...], step: int, rate: float, because: str, *,
         decay: float = 0.01, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
@@ -92,14 +88,11 @@ def check_adamw_step(s: Submission) -> None:
     expect((4,), 2, 0.1, place, decay=0.0, eps=0.01, scale=0.02)
     usual = "The usual settings."
     weight, gradient = (torch.randn(6, generator=s.generator) for _ in range(2))
-    expected = true_step(weight, gradient, torch.zeros(6), torch.zeros(6), 1, 0.1)
-    nothing = torch.zeros(6)
-    s.adamw_step(weight, gradient, nothing, nothing, 1, 0.1).close_to(expected, because=usual)
-    tiny = torch.full((3,), 1e-6)
-    expected = true_step(torch.ones(3), tiny, torch.zeros(3), torch.zeros(3), 1, 0.1, 0.4)
-    s.adamw_step(torch.ones(3), tiny, torch.zeros(3), torch.zeros(3), 1, 0.1, 0.4).close_to(
-        expected, because=usual, atol=1e-9, rtol=1e-5
-    )
+    fresh = (weight, gradient, torch.zeros(6), torch.zeros(6), 1, 0.1)
+    s.adamw_step(*fresh).close_to(true_step(*fresh), because=usual)
+    tiny = (torch.ones(3), torch.full((3,), 1e-6), torch.zeros(3), torch.zeros(3), 1, 0.1, 0.4)
+    expected = true_step(*tiny)
+    s.adamw_step(*tiny).close_to(expected, because=usual, atol=1e-9, rtol=1e-5)
     same = "torch.optim.AdamW does this with the same numbers."
     expect((2, 3, 2), 4, 0.2, same, decay=0.3, betas=(0.85, 0.95), truth=torchs_step)
 
@@ -122,276 +115,177 @@ challenge = Challenge(
     not_allowed=("torch.optim.AdamW", "torch.optim.Adam", "torch.optim.adamw.adamw"),
 )
 
-
-def stepping(
-    change: Callable[..., Tensor] | None = None,
-    means: Callable[..., tuple[Tensor, Tensor]] | None = None,
-    kept: Callable[..., State] = lambda weight, m, v, m_hat, v_hat: {
-        "weight": weight,
-        "first": m,
-        "second": v,
-    },
-    corrected: bool = True,
-    swapped: bool = False,
-    late: int = 0,
-) -> Callable[..., State]:
-    """A complete answer; `change` gives the new weight, `means` the two means."""
-
-    def adamw_step(
-        weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
-        learning_rate: float, weight_decay: float = 0.01,
-        betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-    ) -> State:  # fmt: skip
-        b1, b2 = betas[::-1] if swapped else betas
-        m, v = (means or usual_means)(gradient, first, second, b1, b2)
-        by = step - late
-        m_hat, v_hat = (m / (1 - b1**by), v / (1 - b2**by)) if corrected and by else (m, v)
-        new = (change or usual_change)(weight, m_hat, v_hat, learning_rate, weight_decay, eps)
-        return kept(new, m, v, m_hat, v_hat)
-
-    return adamw_step
+BETAS = "beta_1, beta_2 = betas"
+MOVED = "decayed - learning_rate * direction / size"
 
 
-def usual_means(
-    gradient: Tensor, first: Tensor, second: Tensor, b1: float, b2: float
-) -> tuple[Tensor, Tensor]:
-    return b1 * first + (1 - b1) * gradient, b2 * second + (1 - b2) * gradient * gradient
+# ---- the decay -----------------------------------------------------------------------------------
+
+DECAY = " - learning_rate * weight_decay * weight"
+
+challenge.mistake(
+    "decay-in-gradient",
+    "You added the decay to the gradient. That is Adam with L2: the decay is then divided by "
+    "the gradient's size too. AdamW keeps it apart, which is what the W says.",
+    hint="weight - learning_rate * weight_decay * weight, beside Adam's step.",
+    answer=spoiled(BETAS, f"{BETAS}\n    gradient = gradient + weight_decay * weight", DECAY, ""),
+)
+
+challenge.mistake(
+    "decay-without-rate",
+    "Your decay does not depend on the learning rate.",
+    hint="It takes learning_rate * weight_decay of the weight.",
+    answer=spoiled(DECAY, " - weight_decay * weight"),
+)
+
+challenge.mistake(
+    "no-decay",
+    "The weight decay is missing.",
+    hint="weight - learning_rate * weight_decay * weight, beside Adam's step.",
+    answer=spoiled(DECAY, ""),
+)
+
+challenge.mistake(
+    "decay-after",
+    "You let the new weight decay: a little of the step is lost with it.",
+    hint="The decay is a share of the old weight.",
+    answer=spoiled(DECAY, "", MOVED, f"({MOVED}) * (1 - learning_rate * weight_decay)"),
+)
 
 
-def usual_change(
-    weight: Tensor, m: Tensor, v: Tensor, rate: float, decay: float, eps: float
-) -> Tensor:
-    return weight - rate * m / (v.sqrt() + eps) - rate * decay * weight
-
+# ---- the correction ------------------------------------------------------------------------------
 
 challenge.mistake(
     "not-corrected",
     "You did not correct the means. They start at zero and are too small in the first steps: "
     "with the usual betas the first step comes out about three times too large.",
     hint="Divide them by 1 - beta ** step before you use them.",
-    answer=stepping(corrected=False),
+    answer=spoiled(" / (1 - beta_1**step)", "", " / (1 - beta_2**step)", ""),
 )
-
-
-@challenge.mistake(
-    "decay-in-gradient",
-    "You added the decay to the gradient. That is Adam with L2: the decay is then divided by "
-    "the gradient's size too. AdamW keeps it apart, which is what the W says.",
-    hint="weight - learning_rate * weight_decay * weight, beside Adam's step.",
-)
-def decay_in_gradient(
-    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
-    learning_rate: float, weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-) -> State:  # fmt: skip
-    """Adam with L2, as it was before AdamW."""
-    pulled = gradient + weight_decay * weight
-    return stepping()(weight, pulled, first, second, step, learning_rate, 0.0, betas, eps)
-
-
-challenge.mistake(
-    "decay-without-rate",
-    "Your decay does not depend on the learning rate.",
-    hint="It takes learning_rate * weight_decay of the weight.",
-    answer=stepping(
-        change=lambda w, m, v, rate, decay, eps: w - rate * m / (v.sqrt() + eps) - decay * w
-    ),
-)
-
-
-challenge.mistake(
-    "no-decay",
-    "The weight decay is missing.",
-    hint="weight - learning_rate * weight_decay * weight, beside Adam's step.",
-    answer=stepping(change=lambda w, m, v, rate, decay, eps: w - rate * m / (v.sqrt() + eps)),
-)
-
-
-challenge.mistake(
-    "decay-after",
-    "You let the new weight decay: a little of the step is lost with it.",
-    hint="The decay is a share of the old weight.",
-    answer=stepping(
-        change=lambda w, m, v, rate, decay, eps: (
-            (w - rate * m / (v.sqrt() + eps)) * (1 - rate * decay)
-        )
-    ),
-)
-
-
-challenge.mistake(
-    "eps-in-root",
-    "Your eps is under the root.",
-    hint="second.sqrt() + eps",
-    answer=stepping(
-        change=lambda w, m, v, rate, decay, eps: w - rate * m / (v + eps).sqrt() - rate * decay * w
-    ),
-)
-
-
-@challenge.mistake(
-    "eps-before-correction",
-    "You add eps to the root of the second mean before it is corrected, as the short form in "
-    "Adam's paper does. In the first steps eps then weighs far more.",
-    hint="Correct the second mean, take the root, add eps: in this order.",
-)
-def short_form(
-    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
-    learning_rate: float, weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-) -> State:  # fmt: skip
-    """Both corrections in the rate, so that eps meets the root before it is corrected."""
-    m, v = usual_means(gradient, first, second, *betas)
-    rate = learning_rate * math.sqrt(1 - betas[1] ** step) / (1 - betas[0] ** step)
-    new = weight - rate * m / (v.sqrt() + eps) - learning_rate * weight_decay * weight
-    return {"weight": new, "first": m, "second": v}
-
-
-challenge.mistake(
-    "no-eps",
-    "Without eps a weight whose gradient is zero becomes NaN: 0 / 0.",
-    hint="Divide by the root plus eps.",
-    answer=stepping(
-        change=lambda w, m, v, rate, decay, eps: w - rate * m / v.sqrt() - rate * decay * w
-    ),
-)
-
-
-challenge.mistake(
-    "no-root",
-    "You divided by the second mean itself, not by its root.",
-    hint="(second / (1 - beta_2 ** step)).sqrt() + eps",
-    answer=stepping(
-        change=lambda w, m, v, rate, decay, eps: w - rate * m / (v + eps) - rate * decay * w
-    ),
-)
-
-
-challenge.mistake(
-    "uphill",
-    "You step along the gradient: the loss rises.",
-    hint="Subtract.",
-    answer=stepping(
-        change=lambda w, m, v, rate, decay, eps: w + rate * m / (v.sqrt() + eps) - rate * decay * w
-    ),
-)
-
-
-challenge.mistake(
-    "betas-swapped",
-    "You swapped the betas: the first belongs to the gradient, the second to its square.",
-    hint="beta_1, beta_2 = betas",
-    answer=stepping(swapped=True),
-)
-
-
-@challenge.mistake(
-    "betas-not-used",
-    "You compute with 0.9 and 0.999 whatever `betas` says.",
-    hint="beta_1, beta_2 = betas",
-)
-def with_usual_betas(
-    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
-    learning_rate: float, weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-) -> State:  # fmt: skip
-    usual = (0.9, 0.999)
-    return stepping()(
-        weight, gradient, first, second, step, learning_rate, weight_decay, usual, eps
-    )
-
-
-@challenge.mistake(
-    "one-correction",
-    "You correct both means by the first beta. The second mean has a beta of its own.",
-    hint="1 - beta_1 ** step for the first, 1 - beta_2 ** step for the second.",
-)
-def one_correction(
-    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
-    learning_rate: float, weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-) -> State:  # fmt: skip
-    m, v = usual_means(gradient, first, second, *betas)
-    by = 1 - betas[0] ** step
-    new = usual_change(weight, m / by, v / by, learning_rate, weight_decay, eps)
-    return {"weight": new, "first": m, "second": v}
-
-
-@challenge.mistake(
-    "old-means-used",
-    "You move the weight by the means as they were before this gradient. From zero means the "
-    "first step then does not move at all.",
-    hint="Update the means first, then step by the new ones.",
-)
-def with_old_means(
-    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
-    learning_rate: float, weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-) -> State:  # fmt: skip
-    m, v = usual_means(gradient, first, second, *betas)
-    m_hat, v_hat = first / (1 - betas[0] ** step), second / (1 - betas[1] ** step)
-    new = usual_change(weight, m_hat, v_hat, learning_rate, weight_decay, eps)
-    return {"weight": new, "first": m, "second": v}
-
-
-challenge.mistake(
-    "shares-swapped",
-    "You keep 1 - beta of the old mean and take beta of the new gradient.",
-    hint="beta * old + (1 - beta) * new",
-    answer=stepping(means=lambda g, m, v, b1, b2: usual_means(g, m, v, 1 - b1, 1 - b2)),
-)
-
-
-challenge.mistake(
-    "square-missing",
-    "The second mean is of the squares. Yours is of the sizes.",
-    hint="beta_2 * second + (1 - beta_2) * gradient**2",
-    answer=stepping(
-        means=lambda g, m, v, b1, b2: (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g.abs())
-    ),
-)
-
-
-challenge.mistake(
-    "counted-from-zero",
-    "You count the steps from 0: the correction is one step late.",
-    hint="The first step is 1, so the exponent is `step` itself.",
-    answer=stepping(late=1),
-)
-
 
 challenge.mistake(
     "corrected-means-kept",
     "You keep the corrected means. In the next step they are corrected a second time.",
     hint="Return the means as they are; divide a copy.",
-    answer=stepping(
-        kept=lambda weight, m, v, m_hat, v_hat: {
-            "weight": weight,
-            "first": m_hat,
-            "second": v_hat,
-        }
+    answer=spoiled(
+        '"first": first', '"first": direction',
+        '"second": second', '"second": second / (1 - beta_2**step)',
+    ),
+)  # fmt: skip
+
+challenge.mistake(
+    "counted-from-zero",
+    "You count the steps from 0: the correction is one step late.",
+    hint="The first step is 1, so the exponent is `step` itself.",
+    answer=spoiled(
+        "1 - beta_1**step", "1 - beta_1 ** (step - 1) or 1",
+        "1 - beta_2**step", "1 - beta_2 ** (step - 1) or 1",
+    ),
+)  # fmt: skip
+
+challenge.mistake(
+    "one-correction",
+    "You correct both means by the first beta. The second mean has a beta of its own.",
+    hint="1 - beta_1 ** step for the first, 1 - beta_2 ** step for the second.",
+    answer=spoiled("beta_2**step", "beta_1**step"),
+)
+
+
+# ---- root and eps --------------------------------------------------------------------------------
+
+challenge.mistake(
+    "eps-in-root",
+    "Your eps is under the root.",
+    hint="second.sqrt() + eps",
+    answer=spoiled(").sqrt() + eps", " + eps).sqrt()"),
+)
+
+challenge.mistake(
+    "eps-before-correction",
+    "You add eps to the root of the second mean before it is corrected, as the short form in "
+    "Adam's paper does. In the first steps eps then weighs far more.",
+    hint="Correct the second mean, take the root, add eps: in this order.",
+    answer=spoiled(
+        "(second / (1 - beta_2**step)).sqrt() + eps",
+        "(second.sqrt() + eps) / (1 - beta_2**step) ** 0.5",
     ),
 )
 
+challenge.mistake(
+    "no-eps",
+    "Without eps a weight whose gradient is zero becomes NaN: 0 / 0.",
+    hint="Divide by the root plus eps.",
+    answer=spoiled(" + eps", ""),
+)
 
-@challenge.mistake(
+challenge.mistake(
+    "no-root",
+    "You divided by the second mean itself, not by its root.",
+    hint="(second / (1 - beta_2 ** step)).sqrt() + eps",
+    answer=spoiled(".sqrt()", ""),
+)
+
+
+# ---- the means -----------------------------------------------------------------------------------
+
+challenge.mistake(
+    "betas-swapped",
+    "You swapped the betas: the first belongs to the gradient, the second to its square.",
+    hint="beta_1, beta_2 = betas",
+    answer=spoiled(BETAS, "beta_2, beta_1 = betas"),
+)
+
+challenge.mistake(
+    "betas-not-used",
+    "You compute with 0.9 and 0.999 whatever `betas` says.",
+    hint="beta_1, beta_2 = betas",
+    answer=spoiled(BETAS, "beta_1, beta_2 = 0.9, 0.999"),
+)
+
+challenge.mistake(
+    "shares-swapped",
+    "You keep 1 - beta of the old mean and take beta of the new gradient.",
+    hint="beta * old + (1 - beta) * new",
+    answer=spoiled(
+        "beta_1 * first + (1 - beta_1) *", "(1 - beta_1) * first + beta_1 *",
+        "beta_2 * second + (1 - beta_2) *", "(1 - beta_2) * second + beta_2 *",
+    ),
+)  # fmt: skip
+
+challenge.mistake(
+    "square-missing",
+    "The second mean is of the squares. Yours is of the sizes.",
+    hint="beta_2 * second + (1 - beta_2) * gradient**2",
+    answer=spoiled("gradient**2", "gradient.abs()"),
+)
+
+challenge.mistake(
+    "old-means-used",
+    "You move the weight by the means as they were before this gradient. From zero means the "
+    "first step then does not move at all.",
+    hint="Update the means first, then step by the new ones.",
+    answer=spoiled(
+        " first = beta_1", " new_first = beta_1", '"first": first', '"first": new_first',
+        " second = beta_2", " new_second = beta_2", '"second": second', '"second": new_second',
+    ),
+)  # fmt: skip
+
+
+# ---- the step ------------------------------------------------------------------------------------
+
+challenge.mistake(
+    "uphill",
+    "You step along the gradient: the loss rises.",
+    hint="Subtract.",
+    answer=spoiled(MOVED, "decayed + learning_rate * direction / size"),
+)
+
+challenge.mistake(
     "in-place",
     "You wrote into the caller's weight.",
     hint="Return a new tensor in the dict.",
+    answer=spoiled(MOVED, f"weight.copy_(weight - learning_rate * direction / size{DECAY})"),
 )
-def updated_in_place(
-    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
-    learning_rate: float, weight_decay: float = 0.01,
-    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-) -> State:  # fmt: skip
-    found = stepping()(
-        weight, gradient, first, second, step, learning_rate, weight_decay, betas, eps
-    )
-    weight.copy_(found["weight"])
-    return {"weight": weight, "first": found["first"], "second": found["second"]}
-
-
-challenge.alternative(stepping())
 
 
 @challenge.alternative
@@ -400,7 +294,7 @@ def as_torch_does(
     learning_rate: float, weight_decay: float = 0.01,
     betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
 ) -> State:  # fmt: skip
-    """Another right answer: torch's order of things, corrections folded into the step size."""
+    """In torch's order of things, with the first correction folded into the step size."""
     weight = weight * (1 - learning_rate * weight_decay)
     first = torch.lerp(first, gradient, 1 - betas[0])
     second = torch.addcmul(second * betas[1], gradient, gradient, value=1 - betas[1])
@@ -409,3 +303,19 @@ def as_torch_does(
         weight, first, denominator, value=-learning_rate / (1 - betas[0] ** step)
     )
     return {"second": second, "first": first, "weight": weight}
+
+
+@challenge.alternative
+def as_the_short_form(
+    weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: int,
+    learning_rate: float, weight_decay: float = 0.01,
+    betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+) -> State:  # fmt: skip
+    """Both corrections in the rate, as at the end of section 2 of Adam's paper (arXiv:1412.6980);
+    eps is made smaller by as much as the root below it."""
+    root = (1 - betas[1] ** step) ** 0.5
+    m = first - (1 - betas[0]) * (first - gradient)
+    v = second - (1 - betas[1]) * (second - gradient.square())
+    rate = learning_rate * root / (1 - betas[0] ** step)
+    pull = learning_rate * weight_decay * weight
+    return {"weight": weight - pull - rate * m / (v**0.5 + eps * root), "first": m, "second": v}

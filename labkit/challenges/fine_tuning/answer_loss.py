@@ -1,17 +1,23 @@
-"""Mean of minus the log-probability of each label, by the logits of the place before."""
+"""The loss of an answer: mean cross entropy over the labels, by the logits of the place before.
+
+Checked against log-softmax and its gradient written out in float64 NumPy, and against the loss of
+transformers' causal models.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers.loss.loss_utils import ForCausalLMLoss
 
-from labkit.challenges.fine_tuning.shared import IGNORED
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
+
+IGNORED = -100  # the label that torch's cross entropy leaves out
 
 
 def true_loss(logits: Tensor, labels: Tensor) -> float:
@@ -45,15 +51,13 @@ def library_loss(logits: Tensor, labels: Tensor) -> float:
 
 
 def check_answer_loss(s: Submission) -> None:
-    """Mean of minus the log-probability of each label, by the logits of the place before."""
-
     def expect(
         logits: Tensor, labels: list[list[int]], because: str,
-        truth: Callable[[Tensor, Tensor], float] = true_loss, rtol: float = 1e-4,
+        truth: Callable[[Tensor, Tensor], float] = true_loss,
     ) -> None:  # fmt: skip
         wanted = torch.tensor(labels)
         answer = s.answer_loss(logits, wanted).is_tensor(shape=(), dtype=torch.float32)
-        answer.close_to(torch.tensor(truth(logits, wanted)), because=because, rtol=rtol)
+        answer.close_to(torch.tensor(truth(logits, wanted)), because=because, rtol=1e-4)
 
     def drawn(*shape: int) -> Tensor:
         return 2 * torch.randn(*shape, generator=s.generator)
@@ -113,79 +117,59 @@ challenge = Challenge(
 )
 
 
-def losing(
-    shift: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = lambda logits, labels: (
-        logits[:, :-1],
-        labels[:, 1:],
-    ),
-    reduce: Callable[[Tensor, Tensor], Tensor] = lambda losses, counted: losses[counted].mean(),
-    refuses: bool = True,
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """A complete answer; `reduce` gets the losses (0 where ignored) and which of them count."""
+# ---- which logits are about which label ----------------------------------------------------------
 
-    def answer_loss(logits: Tensor, labels: Tensor) -> Tensor:
-        logits, labels = shift(logits.float(), labels)
-        counted = labels != IGNORED
-        if refuses and not counted.any():
-            raise ValueError("no labels")
-        losses = torch.nn.functional.cross_entropy(
-            logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
-        )
-        return reduce(losses, counted)
-
-    return answer_loss
-
+TARGETS, SCORES = "labels[:, 1:]", "logits[:, :-1]"
 
 challenge.mistake(
     "not-shifted",
     "You compare the logits of a place with the token of the same place, which the model has "
     "just read. They are about the next one.",
     hint="logits[:, :-1] belong to labels[:, 1:].",
-    answer=losing(shift=lambda logits, labels: (logits, labels)),
+    answer=spoiled(TARGETS, "labels", SCORES, "logits"),
 )
-
 
 challenge.mistake(
     "shifted-backwards",
     "You shifted the wrong way: the logits of a place are compared with the token before it.",
     hint="logits[:, :-1] belong to labels[:, 1:].",
-    answer=losing(shift=lambda logits, labels: (logits[:, 1:], labels[:, :-1])),
+    answer=spoiled(TARGETS, "labels[:, :-1]", SCORES, "logits[:, 1:]"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "shifted-twice",
     "You shifted by two places.",
     hint="logits[:, :-1] belong to labels[:, 1:].",
-)
-def shifted_twice(logits: Tensor, labels: Tensor) -> Tensor:
-    if not (labels[:, 1:] != IGNORED).any():
-        raise ValueError("no labels")
-    scores, targets = logits[:, :-2].float().flatten(0, 1), labels[:, 2:].flatten()
-    return torch.nn.functional.cross_entropy(scores, targets)
+    answer=spoiled(
+        TARGETS, "labels[:, 2:]", SCORES, "logits[:, :-2]",
+        "counted.any()", "(labels[:, 1:] != -100).any()",
+    ),
+)  # fmt: skip
 
+
+# ---- what the mean is over -----------------------------------------------------------------------
 
 challenge.mistake(
     "mean-over-all",
     "You divide by all places, also those that are left out: a long prompt or much padding "
     "makes the loss smaller, and batches weigh unequally.",
     hint="Divide the sum by the number of labels that are not -100.",
-    answer=losing(reduce=lambda losses, counted: losses.mean()),
+    answer=spoiled(".mean()", ".sum() / targets.numel()"),
 )
 
 
-def mean_of_rows(losses: Tensor, counted: Tensor) -> Tensor:
-    rows = counted.any(dim=1)
-    return (losses.sum(1)[rows] / counted.sum(1)[rows]).mean()
-
-
-challenge.mistake(
+@challenge.mistake(
     "mean-of-rows",
     "You take the mean of each row, then the mean of those: a token in a short answer counts "
     "for more than one in a long answer.",
     hint="One mean over all labels of the batch.",
-    answer=losing(reduce=mean_of_rows),
 )
+def row_by_row(logits: Tensor, labels: Tensor) -> Tensor:
+    rows = zip(logits[:, :-1].float(), labels[:, 1:], strict=True)
+    losses = [F.cross_entropy(z, wanted) for z, wanted in rows if (wanted != IGNORED).any()]
+    if not losses:
+        raise ValueError("no labels")
+    return torch.stack(losses).mean()
 
 
 challenge.mistake(
@@ -193,124 +177,71 @@ challenge.mistake(
     "You added the losses up. Batches then weigh unequally, by how many labels they have, and "
     "two losses can't be compared.",
     hint="Divide by the number of labels.",
-    answer=losing(reduce=lambda losses, counted: losses.sum()),
+    answer=spoiled(".mean()", ".sum()"),
 )
-
 
 challenge.mistake(
     "divided-by-rows",
     "You divide the sum by the number of rows. Each label is to count the same, so the mean is "
     "over labels.",
     hint="Divide by the number of labels that are not -100.",
-    answer=losing(reduce=lambda losses, counted: losses.sum() / len(losses)),
+    answer=spoiled(".mean()", ".sum() / len(labels)"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "counted-before-the-shift",
     "You count the labels before the shift: the first of a row is counted, and has no loss.",
     hint="Count what is left of the labels after the shift.",
+    answer=spoiled(".mean()", ".sum() / (labels != -100).sum()"),
 )
-def counted_before_shift(logits: Tensor, labels: Tensor) -> Tensor:
-    total: Tensor = losing(reduce=lambda losses, counted: losses.sum())(logits, labels)
-    return total / (labels != IGNORED).sum()
 
 
-@challenge.mistake(
+# ---- which labels count --------------------------------------------------------------------------
+
+challenge.mistake(
     "token-0-left-out",
     "You leave out every label that is 0 or below. 0 is a token; only -100 is left out.",
     hint="Compare with -100.",
+    answer=spoiled("targets != -100", "targets > 0"),
 )
-def token_0_left_out(logits: Tensor, labels: Tensor) -> Tensor:
-    if not (labels[:, 1:] != IGNORED).any():
-        raise ValueError("no labels")
-    return losing(refuses=False)(logits, labels.masked_fill(labels == 0, IGNORED))
 
+challenge.mistake(
+    "ignored-as-token",
+    "You count -100 as if it were token 0.",
+    hint="Leave those places out: pick the others with a boolean mask.",
+    answer=spoiled(
+        "[counted].float()", ".float()",
+        "targets[counted][:, None]", "targets.clamp(min=0)[..., None]",
+    ),
+)  # fmt: skip
+
+challenge.mistake(
+    "nan-for-nothing",
+    "Without any label you return NaN. One such batch makes every weight NaN.",
+    hint="If no label but -100 is left after the shift: raise ValueError(...).",
+    answer=spoiled("not counted.any()", "False"),
+)
+
+
+# ---- the loss of one label -----------------------------------------------------------------------
 
 challenge.mistake(
     "softmax-twice",
     "You give probabilities to something that takes the softmax itself: it is taken twice.",
     hint="cross_entropy and log_softmax take the logits as they are.",
-    answer=lambda logits, labels: losing()(logits.float().softmax(-1), labels),
+    answer=spoiled(".float()", ".float().softmax(dim=-1)"),
 )
-
-
-@challenge.mistake(
-    "ignored-as-token",
-    "You count -100 as if it were token 0.",
-    hint="Leave those places out: pick the others with a boolean mask.",
-)
-def ignored_as_token(logits: Tensor, labels: Tensor) -> Tensor:
-    if not (labels[:, 1:] != IGNORED).any():
-        raise ValueError("no labels")
-    return losing()(logits, labels.clamp(min=0))
-
 
 challenge.mistake(
-    "bits",
-    "Your loss is in bits. In nats the logarithm is the natural one.",
-    hint="torch.log and log_softmax are natural.",
-    answer=losing(reduce=lambda losses, counted: losses[counted].mean() / math.log(2)),
-)
-
-
-challenge.mistake(
-    "sign",
-    "The sign is wrong: a step that makes this smaller makes the right tokens less likely.",
-    hint="The loss is minus the log-probability.",
-    answer=losing(reduce=lambda losses, counted: -losses[counted].mean()),
-)
-
-
-challenge.mistake(
-    "perplexity",
-    "That is the perplexity, the exponential of the loss.",
-    hint="Leave exp out.",
-    answer=losing(reduce=lambda losses, counted: losses[counted].mean().exp()),
-)
-
-
-@challenge.mistake(
-    "not-a-log",
-    "You take 1 minus the probability. A token that is nearly impossible then costs hardly "
-    "more than an unlikely one.",
-    hint="Minus the logarithm of the probability.",
-)
-def probability_lost(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 - p in place of -log p."""
-    targets = labels[:, 1:]
-    counted = targets != IGNORED
-    if not counted.any():
-        raise ValueError("no labels")
-    p = logits[:, :-1].float()[counted].softmax(-1).gather(-1, targets[counted][:, None])
-    return 1 - p.mean()
-
-
-@challenge.mistake(
-    "no-gradient",
-    "The number is right, but no gradient leads from it back to the logits: nothing could be "
-    "trained with it.",
-    hint="float(), .item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way "
-    "off: stay with operations on tensors from the logits to the loss.",
-)
-def cut_off(logits: Tensor, labels: Tensor) -> Tensor:
-    """The right number, with no way back to the logits."""
-    return losing()(logits.detach(), labels)
-
-
-@challenge.mistake(
     "overflow",
     "exp overflows: exp(10000) is inf in float32.",
     hint="Use log_softmax, which subtracts the largest logit first, or cross_entropy.",
-)
-def by_plain_exp(logits: Tensor, labels: Tensor) -> Tensor:
-    targets = labels[:, 1:]
-    counted = targets != IGNORED
-    if not counted.any():
-        raise ValueError("no labels")
-    weights = logits[:, :-1].float()[counted].exp()
-    chosen = weights.gather(-1, targets[counted][:, None])[:, 0]
-    return -(chosen / weights.sum(-1)).log().mean()
+    answer=spoiled(
+        "log_probabilities = ", "powers = ",
+        ".log_softmax(dim=-1)",
+        ".exp()\n    log_probabilities = (powers / powers.sum(-1)[:, None]).log()",
+    ),
+)  # fmt: skip
 
 
 @challenge.mistake(
@@ -322,32 +253,60 @@ def in_its_own_dtype(logits: Tensor, labels: Tensor) -> Tensor:
     targets = labels[:, 1:]
     if not (targets != IGNORED).any():
         raise ValueError("no labels")
-    return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten())
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), targets.flatten())
 
 
 challenge.mistake(
-    "nan-for-nothing",
-    "Without any label you return NaN. One such batch makes every weight NaN.",
-    hint="If no label but -100 is left after the shift: raise ValueError(...).",
-    answer=losing(refuses=False),
+    "no-gradient",
+    "The number is right, but no gradient leads from it back to the logits: nothing could be "
+    "trained with it.",
+    hint="float(), .item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way "
+    "off: stay with operations on tensors from the logits to the loss.",
+    answer=spoiled(".float()", ".detach().float()"),
+)
+
+challenge.mistake(
+    "sign",
+    "The sign is wrong: a step that makes this smaller makes the right tokens less likely.",
+    hint="The loss is minus the log-probability.",
+    answer=spoiled("return -", "return "),
+)
+
+challenge.mistake(
+    "not-a-log",
+    "You take 1 minus the probability. A token that is nearly impossible then costs hardly "
+    "more than an unlikely one.",
+    hint="Minus the logarithm of the probability.",
+    answer=spoiled(".log_softmax", ".softmax", "return -", "return 1 - "),
+)
+
+challenge.mistake(
+    "bits",
+    "Your loss is in bits. In nats the logarithm is the natural one.",
+    hint="torch.log and log_softmax are natural.",
+    answer=spoiled(".log_softmax(dim=-1)", ".softmax(dim=-1).log2()"),
+)
+
+challenge.mistake(
+    "perplexity",
+    "That is the perplexity, the exponential of the loss.",
+    hint="Leave exp out.",
+    answer=spoiled("return -log", "return (-log", ".mean()", ".mean()).exp()"),
 )
 
 
-challenge.alternative(losing())
-
-
 @challenge.alternative
-def by_flattening(logits: Tensor, labels: Tensor) -> Tensor:
-    """Another right answer: everything in one row."""
+def by_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """All places in one row; torch leaves -100 out."""
     if int((labels[:, 1:] >= 0).sum()) == 0:
         raise ValueError("no labels")
     flat = logits[:, :-1].reshape(-1, logits.shape[-1]).to(torch.float32)
-    return torch.nn.functional.cross_entropy(flat, labels[:, 1:].reshape(-1), ignore_index=-100)
+    return F.cross_entropy(flat, labels[:, 1:].reshape(-1), ignore_index=IGNORED)
 
 
 @challenge.alternative
 def by_logsumexp(logits: Tensor, labels: Tensor) -> Tensor:
-    """Another right answer: row by row, with logsumexp."""
+    """Token by token: the logarithm of all there is, less the label's own logit."""
     losses = []
     for row, wanted in zip(logits.double(), labels.tolist(), strict=True):
         for scores, label in zip(row[:-1], wanted[1:], strict=True):
@@ -358,19 +317,23 @@ def by_logsumexp(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack(losses).mean().float()
 
 
+@challenge.alternative
+def by_one_hot_rows(logits: Tensor, labels: Tensor) -> Tensor:
+    """The definition of cross entropy: minus p log q, where p is 1 at the label, or nowhere."""
+    targets = labels[:, 1:]
+    counted = (targets != IGNORED).float()
+    if counted.sum() == 0:
+        raise ValueError("no labels")
+    p = F.one_hot(targets.clamp(min=0), logits.shape[-1]) * counted[..., None]
+    return -(p * logits[:, :-1].float().log_softmax(-1)).sum() / counted.sum()
+
+
 challenge.equivalent(
     "NotEq->Gt | counted = targets != -100",
     because="No label is below -100.",
 )
-
-
 challenge.equivalent(
     "dim=-1->1 | log_probabilities = logits[:, :-1][counted].float().log_softmax(dim=-1)",
-    because="What the mask picks has two dimensions: the last is 1.",
-)
-
-
-challenge.equivalent(
     "-1->1 | return -log_probabilities.gather(-1, targets[counted][:, None]).mean()",
-    because="Two dimensions again: the last is 1.",
+    because="What the mask picks has two dimensions: the last is 1.",
 )

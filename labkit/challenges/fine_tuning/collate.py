@@ -1,48 +1,40 @@
-"""Prompt, answer, end; padding on the right; labels for answer and end only."""
+"""A batch for supervised fine-tuning: prompt, answer, end; labels for the answer and the end only.
+
+Checked against the three tensors written out place by place. transformers' collator makes the same
+of rows with labels (tests/challenges/test_fine_tuning.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from labkit.challenges.fine_tuning.shared import IGNORED
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
+
+IGNORED = -100  # the label that torch's cross entropy leaves out
 
 Ids = list[list[int]]
-
-
 Batch = dict[str, Tensor]
 
 
 def true_batch(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
     """Written out place by place."""
     rows = [prompt + answer + [end] for prompt, answer in zip(prompts, answers, strict=True)]
-    width = max(map(len, rows))
-    places = range(width)
+    places = range(max(map(len, rows)))
+    labels = [
+        [row[t] if len(prompt) <= t < len(row) else IGNORED for t in places]
+        for row, prompt in zip(rows, prompts, strict=True)
+    ]
     return {
         "input_ids": torch.tensor([[r[t] if t < len(r) else pad for t in places] for r in rows]),
         "attention_mask": torch.tensor([[int(t < len(r)) for t in places] for r in rows]),
-        "labels": torch.tensor(
-            [
-                [r[t] if len(p) <= t < len(r) else IGNORED for t in places]
-                for r, p in zip(rows, prompts, strict=True)
-            ]
-        ),
+        "labels": torch.tensor(labels),
     }
 
 
-def drawn_ids(s: Submission, least: int, *lengths: int, below: int = 99) -> Ids:
-    """Rows of random token ids from `least` up."""
-    return [
-        torch.randint(least, below, (length,), generator=s.generator).tolist() for length in lengths
-    ]
-
-
 def check_collate(s: Submission) -> None:
-    """Prompt, answer, end; padding on the right; labels for answer and end only."""
-
     def expect(prompts: Ids, answers: Ids, end: int, pad: int, because: str) -> None:
         expected = true_batch(prompts, answers, end, pad)
         answer = s.collate(prompts, answers, end, pad).equals(expected, because=because)
@@ -77,6 +69,13 @@ def check_collate(s: Submission) -> None:
     s.collate.raises(ValueError, drawn_ids(s, 5, 3), drawn_ids(s, 5, 2, 4), 1, 0, because=every)
 
 
+def drawn_ids(s: Submission, least: int, *lengths: int, below: int = 99) -> Ids:
+    """Rows of random token ids from `least` up."""
+    return [
+        torch.randint(least, below, (length,), generator=s.generator).tolist() for length in lengths
+    ]
+
+
 def other_than_int64(batch: Batch) -> str | None:
     """What is wrong with the types of a batch."""
     kinds = {name: str(tensor.dtype) for name, tensor in batch.items()}
@@ -101,225 +100,180 @@ challenge = Challenge(
 )
 
 
-def collating(
-    row: Callable[[list[int], list[int], int], list[int]] = lambda p, a, end: [*p, *a, end],
-    label: Callable[[list[int], list[int], int], list[int]] = lambda row, p, pad: (
-        [IGNORED] * len(p) + row[len(p) :]
-    ),
-    fill: Callable[[int], int] = lambda pad: IGNORED,
-    mask: Callable[[list[int], int, int], list[int]] = lambda row, pad, prompt: [1] * len(row),
-    masked_fill: int = 0,
-    left: bool = False,
-    refuses: bool = True,
-) -> Callable[..., Batch]:
-    """A complete answer; each part may be another."""
+# ---- padding -------------------------------------------------------------------------------------
 
-    def padded(rows: Ids, value: int) -> Tensor:
-        width = max(map(len, rows))
-        return torch.tensor(
-            [
-                [value] * (width - len(r)) + r if left else r + [value] * (width - len(r))
-                for r in rows
-            ]
-        )
-
-    def collate(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
-        if refuses and (len(prompts) != len(answers) or not all(answers)):
-            raise ValueError("as many answers as prompts, none of them empty")
-        rows = [row(p, a, end) for p, a in zip(prompts, answers, strict=False)]
-        pairs = list(zip(rows, prompts, strict=False))
-        return {
-            "input_ids": padded(rows, pad),
-            "attention_mask": padded([mask(r, pad, len(p)) for r, p in pairs], masked_fill),
-            "labels": padded([label(r, p, pad) for r, p in pairs], fill(pad)),
-        }
-
-    return collate
-
+MASK, LABELS = '"attention_mask": attention_mask', '"labels": labels'
+LABELS_BY_VALUE = '"labels": labels.masked_fill(input_ids == pad, -100)'
+MASK_BY_VALUE = '"attention_mask": (input_ids != pad).long()'
 
 challenge.mistake(
-    "prompt-learned",
-    "You let the model learn the prompt too: its labels are the tokens themselves.",
-    hint="The first len(prompt) labels of a row are -100.",
-    answer=collating(label=lambda row, p, pad: row),
+    "padding-by-value",
+    "You find the padding by its id. Where it is the same as `end`, which it is in many "
+    "models, the end is not learned, and the tuned model never stops.",
+    hint="Padding is what lies beyond a row's own length: count, don't compare ids.",
+    answer=spoiled(LABELS, LABELS_BY_VALUE),
 )
 
+challenge.mistake(
+    "mask-by-value",
+    "Your attention mask hides every token whose id is `pad`, real ones too.",
+    hint="The mask is 1 in the first len(row) places and 0 after them, whatever stands there.",
+    answer=spoiled(MASK, MASK_BY_VALUE),
+)
+
+challenge.mistake(
+    "all-by-value",
+    "You find the padding by its id, for the mask and for the labels. A real token of that id "
+    "is then neither read nor learned; in many models `pad` is the same id as `end`.",
+    hint="Padding is what lies beyond a row's own length: count, don't compare ids.",
+    answer=spoiled(MASK, MASK_BY_VALUE, LABELS, LABELS_BY_VALUE),
+)
 
 challenge.mistake(
     "padding-learned",
     "Your padding has labels: the model learns to write padding.",
     hint="Fill the labels up with -100, not with `pad`.",
-    answer=collating(fill=lambda pad: pad),
+    answer=spoiled(LABELS, '"labels": torch.where(attention_mask == 0, pad, labels)'),
 )
-
-
-@challenge.mistake(
-    "padding-by-value",
-    "You find the padding by its id. Where it is the same as `end`, which it is in many "
-    "models, the end is not learned, and the tuned model never stops.",
-    hint="Padding is what lies beyond a row's own length: count, don't compare ids.",
-)
-def by_value(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
-    """Padding found by its id, as many a tutorial does it."""
-    found = collating()(prompts, answers, end, pad)
-    return found | {"labels": found["labels"].masked_fill(found["input_ids"] == pad, IGNORED)}
-
-
-@challenge.mistake(
-    "mask-by-value",
-    "Your attention mask hides every token whose id is `pad`, real ones too.",
-    hint="The mask is 1 in the first len(row) places and 0 after them, whatever stands there.",
-)
-def mask_by_value(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
-    found = collating()(prompts, answers, end, pad)
-    return found | {"attention_mask": (found["input_ids"] != pad).long()}
-
-
-@challenge.mistake(
-    "all-by-value",
-    "You find the padding by its id, for the mask and for the labels. A real token of that id "
-    "is then neither read nor learned; in many models `pad` is the same id as `end`.",
-    hint="Padding is what lies beyond a row's own length: count, don't compare ids.",
-)
-def all_by_value(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
-    found = by_value(prompts, answers, end, pad)
-    return found | {"attention_mask": (found["input_ids"] != pad).long()}
-
-
-@challenge.mistake(
-    "end-after-padding",
-    "Your end stands at the edge, after the padding. The model is to learn that it comes right "
-    "after the answer.",
-    hint="Put the end to each row before you fill the rows up.",
-)
-def end_after_padding(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
-    found = collating()(prompts, answers, end, pad)
-    for row in range(len(prompts)):
-        last = int(found["attention_mask"][row].sum()) - 1
-        for tensor in found.values():  # the place of the end goes to the edge of its row
-            tensor[row, last:] = tensor[row, last:].roll(-1)
-    return found
-
-
-challenge.mistake(
-    "no-end",
-    "The end is missing: a model tuned on this has never seen where an answer stops.",
-    hint="A row is prompt + answer + [end].",
-    answer=collating(row=lambda p, a, end: [*p, *a]),
-)
-
-
-challenge.mistake(
-    "end-not-learned",
-    "The end is there and has no label: the model does not learn to stop.",
-    hint="The labels of a row are -100 for the prompt, then the answer, then `end`.",
-    answer=collating(label=lambda row, p, pad: [IGNORED] * len(p) + row[len(p) : -1] + [IGNORED]),
-)
-
-
-challenge.mistake(
-    "answer-masked",
-    "The wrong way round: you mask the answer and let the prompt be learned.",
-    hint="-100 stands where the prompt is.",
-    answer=collating(label=lambda row, p, pad: row[: len(p)] + [IGNORED] * (len(row) - len(p))),
-)
-
-
-@challenge.mistake(
-    "shifted",
-    "You shifted the labels by one. The loss does that itself: here each label stands in its "
-    "own token's place.",
-    hint="labels[t] is input_ids[t] wherever it is learned.",
-)
-def shifted_labels(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
-    found = collating()(prompts, answers, end, pad)
-    labels = found["labels"].roll(-1, dims=1)
-    labels[:, -1] = IGNORED
-    return found | {"labels": labels}
-
-
-challenge.mistake(
-    "one-too-many",
-    "The answer's first token is masked as well.",
-    hint="Exactly len(prompt) labels are -100; the next one is the answer's first token.",
-    answer=collating(
-        label=lambda row, p, pad: [IGNORED] * (len(p) + 1) + row[len(p) + 1 :],
-    ),
-)
-
-
-challenge.mistake(
-    "one-too-few",
-    "The prompt's last token is learned.",
-    hint="Exactly len(prompt) labels are -100.",
-    answer=collating(
-        label=lambda row, p, pad: [IGNORED] * max(0, len(p) - 1) + row[max(0, len(p) - 1) :],
-    ),
-)
-
 
 challenge.mistake(
     "masked-with-pad",
     "Where nothing is to be learned you wrote an id, `pad` or 0. To the loss that is a token "
     "like any other; only -100 is left out.",
     hint="-100 is the label that cross entropy ignores.",
-    answer=collating(
-        label=lambda row, p, pad: [pad] * len(p) + row[len(p) :], fill=lambda pad: pad
-    ),
+    answer=spoiled("-100", "pad"),
 )
-
-
-challenge.mistake(
-    "padded-left",
-    "You padded on the left. That is right for writing; for training rows begin at 0.",
-    hint="row + [pad] * (width - len(row))",
-    answer=collating(left=True),
-)
-
 
 challenge.mistake(
     "mask-all-ones",
     "Your attention mask is 1 for padding too.",
     hint="0 where a row has ended.",
-    answer=collating(masked_fill=1),
+    answer=spoiled("zeros_like", "ones_like"),
 )
 
+challenge.mistake(
+    "padded-left",
+    "You padded on the left. That is right for writing; for training rows begin at 0.",
+    hint="row + [pad] * (width - len(row))",
+    answer=spoiled(
+        "input_ids[i, : len(row)]", "input_ids[i, -len(row) :]",
+        "attention_mask[i, : len(row)]", "attention_mask[i, -len(row) :]",
+        "labels[i, answer]", "labels[i, -len(row) :][answer]",
+    ),
+)  # fmt: skip
+
+
+# ---- the end -------------------------------------------------------------------------------------
+
+challenge.mistake(
+    "no-end",
+    "The end is missing: a model tuned on this has never seen where an answer stops.",
+    hint="A row is prompt + answer + [end].",
+    answer=spoiled(" + [end]", ""),
+)
+
+challenge.mistake(
+    "end-not-learned",
+    "The end is there and has no label: the model does not learn to stop.",
+    hint="The labels of a row are -100 for the prompt, then the answer, then `end`.",
+    answer=spoiled("]), len(row))", "]), len(row) - 1)"),
+)
+
+challenge.mistake(
+    "end-after-padding",
+    "Your end stands at the edge, after the padding. The model is to learn that it comes right "
+    "after the answer.",
+    hint="Put the end to each row before you fill the rows up.",
+    answer=spoiled(
+        " + [end]", "",
+        "for row in rows)", "for row in rows) + 1",
+        "return {",
+        "input_ids[:, -1], attention_mask[:, -1], labels[:, -1] = end, 1, end\n    return {",
+    ),
+)  # fmt: skip
+
+
+# ---- what is learned, and what is read -----------------------------------------------------------
+
+challenge.mistake(
+    "prompt-learned",
+    "You let the model learn the prompt too: its labels are the tokens themselves.",
+    hint="The first len(prompt) labels of a row are -100.",
+    answer=spoiled("slice(len(prompts[i]), ", "slice("),
+)
+
+challenge.mistake(
+    "answer-masked",
+    "The wrong way round: you mask the answer and let the prompt be learned.",
+    hint="-100 stands where the prompt is.",
+    answer=spoiled("slice(len(prompts[i]), len(row))", "slice(len(prompts[i]))"),
+)
+
+challenge.mistake(
+    "one-too-many",
+    "The answer's first token is masked as well.",
+    hint="Exactly len(prompt) labels are -100; the next one is the answer's first token.",
+    answer=spoiled("len(prompts[i])", "len(prompts[i]) + 1"),
+)
+
+challenge.mistake(
+    "one-too-few",
+    "The prompt's last token is learned.",
+    hint="Exactly len(prompt) labels are -100.",
+    answer=spoiled("len(prompts[i])", "max(0, len(prompts[i]) - 1)"),
+)
+
+challenge.mistake(
+    "shifted",
+    "You shifted the labels by one. The loss does that itself: here each label stands in its "
+    "own token's place.",
+    hint="labels[t] is input_ids[t] wherever it is learned.",
+    answer=spoiled(LABELS, '"labels": torch.nn.functional.pad(labels[:, 1:], (0, 1), value=-100)'),
+)
 
 challenge.mistake(
     "prompt-unseen",
     "Your attention mask is 0 for the prompt: the model is to read it, only not to learn it.",
     hint="The mask is about reading, the labels are about learning. Only padding has mask 0.",
-    answer=collating(mask=lambda row, pad, prompt: [0] * prompt + [1] * (len(row) - prompt)),
+    answer=spoiled("attention_mask[i, : len(row)]", "attention_mask[i, answer]"),
 )
-
 
 challenge.mistake(
     "nothing-refused",
     "You take an empty answer, or prompts and answers of different number.",
     hint="Begin with: if len(prompts) != len(answers) or not all(answers): raise ValueError(...).",
-    answer=collating(refuses=False),
+    answer=spoiled("not all(answers)", "False", "strict=True", "strict=False"),
 )
-
-
-challenge.alternative(collating())
 
 
 @challenge.alternative
 def by_pad_sequence(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
-    """Another right answer: with torch's own padding."""
+    """With torch's own padding."""
     if len(prompts) != len(answers) or any(len(a) == 0 for a in answers):
         raise ValueError("prompts and answers")
     rows = [torch.tensor(p + a + [end]) for p, a in zip(prompts, answers, strict=True)]
     labels = [row.clone() for row in rows]
     for row, prompt in zip(labels, prompts, strict=True):
         row[: len(prompt)] = IGNORED
-
-    def padded(some: Sequence[Tensor], value: int) -> Tensor:
-        return torch.nn.utils.rnn.pad_sequence(list(some), True, value)
-
-    ones = [torch.ones_like(row) for row in rows]
     return {
-        "input_ids": padded(rows, pad),
-        "attention_mask": padded(ones, 0),
-        "labels": padded(labels, IGNORED),
+        "input_ids": pad_sequence(rows, batch_first=True, padding_value=pad),
+        "attention_mask": pad_sequence([torch.ones_like(row) for row in rows], batch_first=True),
+        "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
     }
+
+
+@challenge.alternative
+def by_lengths(prompts: Ids, answers: Ids, end: int, pad: int) -> Batch:
+    """All rows at once: each place is compared with where a row's answer begins and ends."""
+    if len(prompts) != len(answers) or [] in answers:
+        raise ValueError("as many answers as prompts, none of them empty")
+    begins = torch.tensor([[len(prompt)] for prompt in prompts])
+    ends = begins + torch.tensor([[len(answer) + 1] for answer in answers])
+    place = torch.arange(int(ends.max()))
+    input_ids = torch.full((len(prompts), len(place)), pad)
+    input_ids[place < ends] = torch.tensor(
+        [token for p, a in zip(prompts, answers, strict=True) for token in (*p, *a, end)]
+    )
+    learned = (begins <= place) & (place < ends)
+    labels = torch.where(learned, input_ids, IGNORED)
+    return {"input_ids": input_ids, "attention_mask": (place < ends).long(), "labels": labels}

@@ -1,14 +1,15 @@
-"""Of what was known, how much is gone."""
+"""Forgetting: of the questions that were answered rightly before tuning, the share that is not now.
+
+Checked against sets of positions in plain Python.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 
 def true_forgotten(before: list[bool], after: list[bool]) -> float:
@@ -18,8 +19,6 @@ def true_forgotten(before: list[bool], after: list[bool]) -> float:
 
 
 def check_share_forgotten(s: Submission) -> None:
-    """Of what was known, how much is gone."""
-
     def expect(before: list[bool], after: list[bool], because: str) -> None:
         expected = true_forgotten(before, after)
         s.share_forgotten(before, after).close_to(expected, because=because)
@@ -66,39 +65,17 @@ challenge = Challenge(
     ),
 )
 
-
-def forgetting(
-    formula: Callable[[list[bool], list[bool]], Any],
-) -> Callable[[list[bool], list[bool]], Any]:
-    """A complete answer; the formula is asked only where there is an answer."""
-
-    def share_forgotten(before: list[bool], after: list[bool]) -> Any:
-        if len(before) != len(after) or not any(before):
-            raise ValueError("as many answers after as before, and something known before")
-        return formula(before, after)
-
-    return share_forgotten
+LOST, KNOWN = "still_known.count(False)", "len(still_known)"
 
 
-def lost(before: list[bool], after: list[bool]) -> int:
-    return sum(was and not now for was, now in zip(before, after, strict=False))
-
-
-challenge.mistake(
-    "of-all",
-    "You divide by all questions. What was never known can't be forgotten.",
-    hint="Divide by how many were right before.",
-    answer=forgetting(lambda before, after: lost(before, after) / len(before)),
-)
-
+# ---- two totals, where questions are meant -------------------------------------------------------
 
 challenge.mistake(
     "net",
     "You compare the two totals: what was learned in between hides what was lost.",
     hint="Look at the questions that were right before, and only at those.",
-    answer=forgetting(lambda before, after: (sum(before) - sum(after)) / sum(before)),
+    answer=spoiled(LOST, "(sum(before) - sum(after))"),
 )
-
 
 challenge.mistake(
     "net-never-negative",
@@ -106,103 +83,102 @@ challenge.mistake(
     "between still makes up for what was lost. Forgotten is what was right before and is "
     "wrong now.",
     hint="Look at the questions one by one, and only at those that were right before.",
-    answer=forgetting(lambda before, after: max(0, sum(before) - sum(after)) / sum(before)),
+    answer=spoiled(LOST, "max(0, sum(before) - sum(after))"),
 )
-
-
-challenge.mistake(
-    "net-points-never-negative",
-    "You take the fall in accuracy, or 0 where it has risen: what was learned in between makes "
-    "up for what was lost, and questions count that were never known.",
-    hint="Look at the questions one by one, and only at those that were right before.",
-    answer=forgetting(lambda before, after: max(0, sum(before) - sum(after)) / len(before)),
-)
-
 
 challenge.mistake(
     "net-points",
     "You subtract one share from the other: that is the change in accuracy, and what was "
     "learned in between hides what was lost.",
     hint="Look at the questions that were right before, and only at those.",
-    answer=forgetting(lambda before, after: (sum(before) - sum(after)) / len(before)),
+    answer=spoiled(LOST, "(sum(before) - sum(after))", KNOWN, "len(before)"),
 )
 
+challenge.mistake(
+    "net-points-never-negative",
+    "You take the fall in accuracy, or 0 where it has risen: what was learned in between makes "
+    "up for what was lost, and questions count that were never known.",
+    hint="Look at the questions one by one, and only at those that were right before.",
+    answer=spoiled(LOST, "max(0, sum(before) - sum(after))", KNOWN, "len(before)"),
+)
+
+
+# ---- the part ------------------------------------------------------------------------------------
 
 challenge.mistake(
     "kept",
     "That is the share that is still known.",
     hint="Count those that are wrong now.",
-    answer=forgetting(lambda before, after: 1 - lost(before, after) / sum(before)),
+    answer=spoiled("count(False)", "count(True)"),
 )
-
 
 challenge.mistake(
     "wrong-after",
     "You count everything that is wrong now, also what was wrong before.",
     hint="Look at the questions that were right before, and only at those.",
-    answer=forgetting(lambda before, after: 1 - sum(after) / len(after)),
+    answer=spoiled(LOST, "after.count(False)", KNOWN, "len(after)"),
 )
-
 
 challenge.mistake(
     "changed",
     "You count every answer that changed, also from wrong to right.",
     hint="Lost means right before and wrong now.",
-    answer=forgetting(
-        lambda before, after: sum(a != b for a, b in zip(before, after, strict=True)) / len(before)
+    answer=spoiled(
+        LOST, "sum(was != now for was, now in zip(before, after))", KNOWN, "len(before)"
     ),
 )
-
 
 challenge.mistake(
     "learned",
     "You count what is right now and was wrong before: that is what was learned.",
     hint="Lost means right before and wrong now.",
-    answer=forgetting(lambda before, after: lost(after, before) / sum(before)),
+    answer=spoiled(LOST, "sum(now and not was for was, now in zip(before, after))"),
 )
 
+
+# ---- the whole -----------------------------------------------------------------------------------
+
+challenge.mistake(
+    "of-all",
+    "You divide by all questions. What was never known can't be forgotten.",
+    hint="Divide by how many were right before.",
+    answer=spoiled(KNOWN, "len(before)"),
+)
 
 challenge.mistake(
     "of-what-is-known-now",
     "You divide by how many are right now.",
     hint="Divide by how many were right before.",
-    answer=forgetting(lambda before, after: lost(before, after) / max(1, sum(after))),
+    answer=spoiled(KNOWN, "max(1, sum(after))"),
 )
-
 
 challenge.mistake(
     "count",
     "You return how many were lost. Out of how many?",
     hint="Divide by how many were right before.",
-    answer=forgetting(lambda before, after: float(lost(before, after))),
+    answer=spoiled(f" / {KNOWN}", ""),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "nothing-is-zero",
     "Where nothing was known you say that nothing was forgotten. There was nothing to measure.",
     hint="Raise a ValueError when no answer was right before.",
+    answer=spoiled(
+        'raise ValueError("nothing was known before, so nothing can be forgotten")', "return 0.0"
+    ),
 )
-def nothing_known_is_zero(before: list[bool], after: list[bool]) -> float:
-    if len(before) != len(after):
-        raise ValueError("lengths")
-    return lost(before, after) / sum(before) if any(before) else 0.0
 
-
-@challenge.mistake(
+challenge.mistake(
     "lengths-unchecked",
     "You compare lists of different lengths: some question was asked only once.",
     hint="if len(before) != len(after): raise ValueError(...)",
+    answer=spoiled("strict=True", "strict=False", KNOWN, "sum(before)"),
 )
-def lengths_unchecked(before: list[bool], after: list[bool]) -> float:
-    if not any(before):
-        raise ValueError("nothing known")
-    return lost(before, after) / sum(before)
 
 
 @challenge.alternative
 def by_tensors(before: list[bool], after: list[bool]) -> float:
-    """Another right answer: with boolean tensors."""
+    """With boolean tensors."""
     known, now = torch.tensor(before, dtype=torch.bool), torch.tensor(after, dtype=torch.bool)
     if known.shape != now.shape or not known.any():
         raise ValueError("before and after")
@@ -210,8 +186,8 @@ def by_tensors(before: list[bool], after: list[bool]) -> float:
 
 
 @challenge.alternative
-def kept_from_one(before: list[bool], after: list[bool]) -> float:
-    """Another right answer: one minus what is kept."""
+def less_what_is_kept(before: list[bool], after: list[bool]) -> float:
+    """One minus the share that is still known."""
     if len(before) != len(after):
         raise ValueError("lengths")
     if sum(before) == 0:
