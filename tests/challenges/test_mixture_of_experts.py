@@ -16,10 +16,10 @@ from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 from labkit.challenges.mixture_of_experts import (
     count_parameters,
     load_balancing_loss,
-    shared,
     sparse_experts,
     top_k_router,
 )
+from labkit.challenges.mixture_of_experts.drawing import GAP, spread
 from labkit.grading.solutions import names, reference
 
 LESSON = "15_mixture_of_experts"
@@ -100,9 +100,8 @@ def test_the_loss_equals_the_librarys_and_teaches_the_same(
     ours = REFERENCE["load_balancing_loss"](logits, k, mask)
     theirs = load_balancing_loss.library_balance(logits, k, mask)
     torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(
-        load_balancing_loss.true_balance(logits, k, mask).float(), ours.detach()
-    )
+    truth = load_balancing_loss.true_balance(logits, k, mask)
+    torch.testing.assert_close(truth.float(), ours.detach())
     pulls = load_balancing_loss.true_pull(logits, k, mask)
     for a, b, c in zip(
         torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits), pulls, strict=True
@@ -115,10 +114,10 @@ def test_the_loss_equals_the_librarys_and_teaches_the_same(
 @given(st.integers(1, 9), st.integers(1, 16), seeds)
 def test_no_choice_hangs_on_rounding(tokens: int, experts: int, seed: int) -> None:
     scores = drawn(seed, tokens, experts).round(decimals=1)
-    ordered = shared.spread(scores).sort(dim=-1)
-    assert (ordered.values.diff(dim=-1) >= 0.99 * shared.GAP).all()
+    ordered = spread(scores).sort(dim=-1)
+    assert (ordered.values.diff(dim=-1) >= 0.99 * GAP).all()
     assert (scores.gather(-1, ordered.indices).diff(dim=-1) >= 0).all()
-    assert (shared.spread(scores).bfloat16().sort(dim=-1).values.diff(dim=-1) > 0).all()
+    assert (spread(scores).bfloat16().sort(dim=-1).values.diff(dim=-1) > 0).all()
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -160,9 +159,8 @@ def test_constants_are_those_of_the_real_models() -> None:
 
 @pytest.mark.parametrize("name", count_parameters.TINY)
 def test_the_checks_counts_are_those_of_the_real_models(name: str) -> None:
-    assert count_parameters.true_counts(count_parameters.TINY[name][1]) == count_parameters.counted(
-        *count_parameters.TINY[name]
-    )
+    kind, config = count_parameters.TINY[name]
+    assert count_parameters.true_counts(config) == count_parameters.counted(kind, config)
 
 
 def test_a_finely_grained_one_of_many_small_experts() -> None:

@@ -20,16 +20,7 @@ from tests.gallery.answers import Gallery
 
 gallery = Gallery()
 
-# ---------------------------------------------------------------- top_k_router
-
-
-@gallery.refused("top_k_router")
-def r_transformers(router_logits, k, norm_topk_prob):
-    n = router_logits.shape[-1]
-    config = MixtralConfig(hidden_size=n, num_local_experts=n, num_experts_per_tok=k)
-    router = MixtralTopKRouter(config)
-    router.weight.data = torch.eye(n)
-    return router(router_logits.float())[1:]
+# ---------------------------------------------------------------- top_k_router, right
 
 
 def check_k(k, n):
@@ -82,6 +73,21 @@ def r_lists_of_pairs(router_logits, k, norm_topk_prob):
         for j, (p, e) in enumerate(best):
             weights[t, j], numbers[t, j] = p / whole, e
     return weights, numbers
+
+
+# ---------------------------------------------------------------- top_k_router, refused
+
+
+@gallery.refused("top_k_router")
+def r_transformers(router_logits, k, norm_topk_prob):
+    n = router_logits.shape[-1]
+    config = MixtralConfig(hidden_size=n, num_local_experts=n, num_experts_per_tok=k)
+    router = MixtralTopKRouter(config)
+    router.weight.data = torch.eye(n)
+    return router(router_logits.float())[1:]
+
+
+# ---------------------------------------------------------------- top_k_router, wrong
 
 
 @gallery.wrong("top_k_router", "softmax-after-top-k")
@@ -206,7 +212,7 @@ def r_lists(router_logits, k, norm_topk_prob):
     return weights.tolist(), indices.tolist()
 
 
-# ---------------------------------------------------------------- load_balancing_loss
+# ---------------------------------------------------------------- load_balancing_loss, right
 
 
 def rows_of(router_logits, attention_mask):
@@ -261,11 +267,17 @@ def b_loops(router_logits, k, attention_mask=None):
     return n * sum(c / tokens * p / tokens for c, p in zip(counted, likely, strict=True))
 
 
+# ---------------------------------------------------------------- load_balancing_loss, refused
+
+
 @gallery.refused("load_balancing_loss")
 def b_transformers(router_logits, k, attention_mask=None):
     return load_balancing_loss_func(
         tuple(router_logits), len(router_logits[0][0]), k, attention_mask
     )
+
+
+# ---------------------------------------------------------------- load_balancing_loss, wrong
 
 
 def b_custom(router_logits, k, attention_mask, loss):
@@ -387,7 +399,7 @@ def b_float(router_logits, k, attention_mask=None):
     return b_hf(router_logits, k, attention_mask).item()
 
 
-# ---------------------------------------------------------------- sparse_experts
+# ---------------------------------------------------------------- sparse_experts, right
 
 
 def mlp(x, gate_up, down):
@@ -457,6 +469,9 @@ def e_dict(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     return out
 
 
+# ---------------------------------------------------------------- sparse_experts, refused
+
+
 @gallery.refused("sparse_experts")
 def e_transformers(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
     n, hidden, inner = down_proj.shape
@@ -466,18 +481,20 @@ def e_transformers(hidden_states, top_k_index, top_k_weights, gate_up_proj, down
     return layer(hidden_states, top_k_index, top_k_weights).detach()
 
 
-def grouped(arguments, expert=mlp, weights=None, add=True, weighted=True, index=None):
-    hidden, top, w, gate_up, down = arguments
-    check_index(top, len(down))
-    top = top if index is None else index
-    w = w if weights is None else weights
-    out = torch.zeros_like(hidden)
-    for e in range(len(down)):
-        rows, slot = torch.where(top == e)
+# ---------------------------------------------------------------- sparse_experts, wrong
+
+
+def grouped(
+    hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, expert=mlp, add=True
+):
+    check_index(top_k_index, len(down_proj))
+    out = torch.zeros_like(hidden_states)
+    for e in range(len(down_proj)):
+        rows, slot = torch.where(top_k_index == e)
         if not len(rows):
             continue
-        y = expert(hidden[rows], gate_up[e], down[e])
-        y = y * w[rows, slot].unsqueeze(1) if weighted else y
+        y = expert(hidden_states[rows], gate_up_proj[e], down_proj[e])
+        y = y * top_k_weights[rows, slot].unsqueeze(1)
         out[rows] = out[rows] + y if add else y
     return out
 
@@ -494,47 +511,46 @@ def e_dense(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
 
 @gallery.wrong("sparse_experts", "overwritten")
 def e_assigned(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, add=False)
+    return grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, add=False)
 
 
 @gallery.wrong("sparse_experts", "unweighted")
 def e_plain_sum(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, weighted=False)
+    ones = torch.ones_like(top_k_weights)
+    return grouped(hidden_states, top_k_index, ones, gate_up_proj, down_proj)
 
 
 @gallery.wrong("sparse_experts", "mean-of-experts")
 def e_mean(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments) / top_k_index.shape[1]
+    return (
+        grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+        / top_k_index.shape[1]
+    )
 
 
 @gallery.wrong("sparse_experts", "scaled-again")
 def e_normed(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, weights=top_k_weights / top_k_weights.sum(1, keepdim=True))
+    shares = top_k_weights / top_k_weights.sum(1, keepdim=True)
+    return grouped(hidden_states, top_k_index, shares, gate_up_proj, down_proj)
 
 
 @gallery.wrong("sparse_experts", "first-weight-for-all")
 def e_slot_zero(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     same = top_k_weights[:, [0] * top_k_weights.shape[1]]
-    return grouped(arguments, weights=same)
+    return grouped(hidden_states, top_k_index, same, gate_up_proj, down_proj)
 
 
 @gallery.wrong("sparse_experts", "weights-by-number")
 def e_order_lost(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, index=top_k_index.sort(dim=1).values)
+    index = top_k_index.sort(dim=1).values
+    return grouped(hidden_states, index, top_k_weights, gate_up_proj, down_proj)
 
 
 @gallery.wrong("sparse_experts", "first-choice-only")
 def e_top_one(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
     weights = top_k_weights.clone()
     weights[:, 1:] = 0
-    return grouped(arguments, weights=weights)
+    return grouped(hidden_states, top_k_index, weights, gate_up_proj, down_proj)
 
 
 @gallery.wrong("sparse_experts", "gate-and-up-swapped")
@@ -544,8 +560,7 @@ def e_up_gate(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj
         both = x @ gate_up.T
         return (both[:, :inner] * F.silu(both[:, inner:])) @ down.T
 
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, expert)
+    return grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, expert)
 
 
 @gallery.wrong("sparse_experts", "interleaved")
@@ -553,8 +568,7 @@ def e_every_other(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_
     def expert(x, gate_up, down):
         return (F.silu(x @ gate_up[::2].T) * (x @ gate_up[1::2].T)) @ down.T
 
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, expert)
+    return grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, expert)
 
 
 @gallery.wrong("sparse_experts", "no-silu")
@@ -563,8 +577,7 @@ def e_linear(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
         gate, up = (x @ gate_up.T).chunk(2, 1)
         return gate * up @ down.T
 
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, expert)
+    return grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, expert)
 
 
 @gallery.wrong("sparse_experts", "gelu")
@@ -573,8 +586,7 @@ def e_gelu(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
         gate, up = (x @ gate_up.T).chunk(2, 1)
         return (torch.nn.GELU()(gate) * up) @ down.T
 
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, expert)
+    return grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, expert)
 
 
 @gallery.wrong("sparse_experts", "gate-added")
@@ -583,14 +595,14 @@ def e_plus(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
         gate, up = (x @ gate_up.T).chunk(2, 1)
         return (up + gate * gate.sigmoid()) @ down.T
 
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, expert)
+    return grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, expert)
 
 
 @gallery.wrong("sparse_experts", "input-added")
 def e_residual(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments) + hidden_states
+    return (
+        grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj) + hidden_states
+    )
 
 
 @gallery.wrong("sparse_experts", "numbers-unchecked")
@@ -610,11 +622,10 @@ def e_relu(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
         gate, up = (x @ gate_up.T).chunk(2, 1)
         return (gate.relu() * up) @ down.T
 
-    arguments = (hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    return grouped(arguments, expert)
+    return grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj, expert)
 
 
-# ---------------------------------------------------------------- count_parameters
+# ---------------------------------------------------------------- count_parameters, right
 
 
 def count(c, **other):
@@ -672,6 +683,9 @@ def c_shapes(config):
             numbers += [h * q, h * kv, h * kv, q * h, h * n] + [h * ffn, h * ffn, ffn * h] * working
         counts[key] = sum(numbers)
     return counts
+
+
+# ---------------------------------------------------------------- count_parameters, wrong
 
 
 @gallery.wrong("count_parameters", "eight-whole-models")
@@ -736,11 +750,6 @@ def c_norms(config):
     return {name: weights + norms for name, weights in count(config).items()}
 
 
-@gallery.wrong("count_parameters")
-def c_index(config):
-    return count(config, ends=1 if config["tie_word_embeddings"] else 2)
-
-
 @gallery.wrong("count_parameters", "dense-size-taken")
 def c_dense_size(config):
     return count(config, inner=config["intermediate_size"])
@@ -772,6 +781,11 @@ def c_single_layer(config):
 @gallery.wrong("count_parameters", "k-unchecked")
 def c_unchecked(config):
     return count(config, check=False)
+
+
+@gallery.wrong("count_parameters")
+def c_index(config):
+    return count(config, ends=1 if config["tie_word_embeddings"] else 2)
 
 
 @gallery.wrong("count_parameters")

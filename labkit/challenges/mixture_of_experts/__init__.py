@@ -1,1 +1,1 @@
-"""Lesson 15, mixture of experts: what is right, the mistakes known by name, the hints."""
+"""Lesson 15, mixture of experts: the router, its balance, the experts' layer, and its weights."""

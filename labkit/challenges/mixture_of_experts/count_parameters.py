@@ -1,9 +1,12 @@
-"""All matrices, and those of a token's experts, as the real models have them."""
+"""All weights of a mixture, and those that one token uses, from its config.json.
+
+Checked matrix by matrix, and against what models of transformers have, built without memory:
+tiny ones, and Mixtral 8x7B, Phi-3.5-MoE and Qwen3-30B-A3B.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,12 +18,12 @@ from transformers import (
     Qwen3MoeConfig,
 )
 
-from labkit.challenges.mixture_of_experts.shared import K_TOO_LARGE, K_TOO_SMALL, refused
+from labkit.challenges.mixture_of_experts.experts_per_token import K_TOO_LARGE, K_TOO_SMALL, refuse
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 Counts = dict[str, int]
-
 
 CONFIG_CLASSES = {
     "mixtral": MixtralConfig,
@@ -28,13 +31,8 @@ CONFIG_CLASSES = {
     "phimoe": PhimoeConfig,
     "qwen3_moe": Qwen3MoeConfig,
 }
-
-
 COMMON = {"hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 20}
-
-
 UNTIED = COMMON | {"tie_word_embeddings": False}
-
 
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "two experts": ("mixtral", UNTIED | {
@@ -60,18 +58,15 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
         "num_experts": 16, "num_experts_per_tok": 4, "head_dim": 4}),
 }  # fmt: skip
 
-
 MIXTRAL_8X7B = {
     "vocab_size": 32_000, "hidden_size": 4096, "intermediate_size": 14_336,
     "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
     "num_local_experts": 8, "num_experts_per_tok": 2, "tie_word_embeddings": False,
 }  # fmt: skip
 
-
 PHI_3_5_MOE = MIXTRAL_8X7B | {
     "vocab_size": 32_064, "intermediate_size": 6400, "num_local_experts": 16
 }  # fmt: skip
-
 
 QWEN3_30B_A3B = {
     "vocab_size": 151_936, "hidden_size": 2048, "intermediate_size": 6144,
@@ -83,11 +78,7 @@ QWEN3_30B_A3B = {
 
 # Counted from the models of transformers on the meta device (tests/challenges).
 MIXTRAL_COUNTS = {"total": 46_702_526_464, "active": 12_879_659_008}
-
-
 PHI_COUNTS = {"total": 41_872_261_120, "active": 6_640_107_520}
-
-
 QWEN3_COUNTS = {"total": 30_531_911_680, "active": 3_352_821_760}
 
 
@@ -121,14 +112,14 @@ def true_counts(config: dict[str, Any]) -> Counts:
     return {"total": with_experts(experts), "active": with_experts(config["num_experts_per_tok"])}
 
 
-@lru_cache
-def tiny_counts(name: str) -> tuple[int, int]:
-    found = counted(*TINY[name])
-    return found["total"], found["active"]
+@cache
+def tiny_counts(name: str) -> Counts:
+    """What a TINY model has, built once."""
+    return counted(*TINY[name])
 
 
 def check_count_parameters(s: Submission) -> None:
-    """All matrices, and those of a token's experts, as the real models have them."""
+    """Tiny models of transformers, drawn configs, and three real models."""
 
     def expect(config: dict[str, Any], counts: Counts, because: str) -> None:
         answer = s.count_parameters(config)
@@ -136,8 +127,7 @@ def check_count_parameters(s: Submission) -> None:
         answer.holds(are_whole, because="Weights are counted: ints.")
 
     def expect_tiny(name: str, because: str) -> None:
-        total, active = tiny_counts(name)
-        expect(TINY[name][1], {"total": total, "active": active}, because)
+        expect(TINY[name][1], tiny_counts(name), because)
 
     def expect_drawn(because: str, **changes: Any) -> None:
         config = drawn_config(s) | changes
@@ -188,6 +178,7 @@ def drawn_config(s: Submission) -> dict[str, Any]:
 
 
 def are_whole(value: Any) -> str | None:
+    """What is wrong with the types of the counts."""
     return None if all(type(n) is int for n in value.values()) else f"{value} holds another type"
 
 
@@ -208,224 +199,180 @@ challenge = Challenge(
     ),
 )
 
-
-def parts(config: dict[str, Any]) -> dict[str, int]:
-    """The sizes in the formula."""
-    heads, hidden = config["num_attention_heads"], config["hidden_size"]
-    return {
-        "vocab": config["vocab_size"],
-        "hidden": hidden,
-        "layers": config["num_hidden_layers"],
-        "heads": heads,
-        "kv_heads": config["num_key_value_heads"],
-        "head_dim": config.get("head_dim", hidden // heads),
-        "experts": config.get("num_local_experts", config.get("num_experts")),
-        "chosen": config["num_experts_per_tok"],
-        "inner": config.get("moe_intermediate_size", config.get("intermediate_size")),
-        "ends": 1 if config.get("tie_word_embeddings", False) else 2,
-    }
+ACTIVE = "shared + layers * chosen * expert"
+TOTAL = "shared + layers * experts * expert"
+TIED = 'config.get("tie_word_embeddings")'
 
 
-def true_count(n: dict[str, int], experts: int) -> int:
-    """All weights with so many experts in each layer; the router has a row for each there is."""
-    attention = n["hidden"] * n["head_dim"] * (2 * n["heads"] + 2 * n["kv_heads"])
-    router = n["hidden"] * n["experts"]
-    layer = attention + router + experts * 3 * n["hidden"] * n["inner"]
-    return n["ends"] * n["vocab"] * n["hidden"] + n["layers"] * layer
+# ---- what is active ------------------------------------------------------------------------------
 
-
-@challenge.mistake(
+challenge.mistake(
     "eight-whole-models",
     "You took the mixture for so many whole models: 8x7B would be 57 billion. Only the "
     "feed-forward layers are there eight times; embedding and attention are shared.",
     hint="Multiply the experts alone by their number.",
-)
-def named_seven(config: dict[str, Any]) -> Counts:
-    n = parts(config)
-    refused(n["chosen"], n["experts"])
-    one = true_count(n, 1) - n["layers"] * n["hidden"] * n["experts"]
-    return {"total": n["experts"] * one, "active": n["chosen"] * one}
-
-
-def counts_with(
-    change: Callable[[dict[str, Any], dict[str, int]], dict[str, int]] = lambda config, n: {},
-    finish: Callable[[dict[str, int], Counts], Counts] = lambda n, counts: counts,
-) -> Callable[[dict[str, Any]], Counts]:
-    """A complete answer; `change` gives other sizes, `finish` other counts."""
-
-    def count_parameters(config: dict[str, Any]) -> Counts:
-        n = parts(config)
-        refused(n["chosen"], n["experts"])
-        n |= change(config, n)
-        counts = {k: true_count(n, n[v]) for k, v in (("total", "experts"), ("active", "chosen"))}
-        return finish(n, counts)
-
-    return count_parameters
-
+    answer=spoiled(
+        TOTAL, "experts * (shared + layers * expert)",
+        ACTIVE, "chosen * (shared + layers * expert)",
+        " + hidden * experts", "",
+    ),
+)  # fmt: skip
 
 challenge.mistake(
     "share-of-the-total",
     "You took k / experts of the total as active. Embedding, attention and router work for "
     "every token.",
     hint="Only the experts' part depends on k.",
-    answer=counts_with(
-        finish=lambda n, c: c | {"active": c["total"] * n["chosen"] // n["experts"]}
-    ),
+    answer=spoiled(ACTIVE, f"({TOTAL}) * chosen // experts"),
 )
-
-
-challenge.mistake(
-    "router-by-k",
-    "You counted the router's rows for the chosen experts only. To choose, it has to score "
-    "them all.",
-    hint="The router is hidden x experts, always.",
-    answer=counts_with(
-        finish=lambda n, c: (
-            c | {"active": c["active"] - n["layers"] * n["hidden"] * (n["experts"] - n["chosen"])}
-        )
-    ),
-)
-
-
-def without(size: Callable[[dict[str, int]], int]) -> Callable[[dict[str, Any]], Counts]:
-    """Both counts less something."""
-    return counts_with(
-        finish=lambda n, counts: {key: value - size(n) for key, value in counts.items()}
-    )
-
-
-challenge.mistake(
-    "router-forgotten",
-    "You forgot the routers: hidden x experts in each layer.",
-    hint="Add num_hidden_layers * hidden_size * experts to both.",
-    answer=without(lambda n: n["layers"] * n["hidden"] * n["experts"]),
-)
-
-
-challenge.mistake(
-    "two-matrices",
-    "You gave each expert two matrices. With a gate there are three: gate, up, down.",
-    hint="3 * hidden_size * the inner size",
-    answer=counts_with(
-        finish=lambda n, c: {
-            "total": c["total"] - n["layers"] * n["experts"] * n["hidden"] * n["inner"],
-            "active": c["active"] - n["layers"] * n["chosen"] * n["hidden"] * n["inner"],
-        }
-    ),
-)
-
-
-challenge.mistake(
-    "all-heads-alike",
-    "You counted as many key and value heads as query heads.",
-    hint="Key and value have num_key_value_heads.",
-    answer=counts_with(lambda config, n: {"kv_heads": n["heads"]}),
-)
-
-
-challenge.mistake(
-    "head-dim-computed",
-    "You computed head_dim where the config gives it. heads times head_dim need not be "
-    "hidden_size.",
-    hint="config.get('head_dim') or hidden_size // num_attention_heads",
-    answer=counts_with(lambda config, n: {"head_dim": n["hidden"] // n["heads"]}),
-)
-
-
-challenge.mistake(
-    "head-dim-of-key-value-heads",
-    "You divided hidden_size by the key-value heads. The attention heads share it; a "
-    "key-value head is as long as one of those.",
-    hint="hidden_size // num_attention_heads",
-    answer=counts_with(
-        lambda config, n: {"head_dim": config.get("head_dim", n["hidden"] // n["kv_heads"])}
-    ),
-)
-
-
-challenge.mistake(
-    "dense-size-taken",
-    "You took intermediate_size for an expert's inner size where the config has "
-    "moe_intermediate_size: Qwen3-30B-A3B's experts would be eight times as large.",
-    hint="config.get('moe_intermediate_size') or config['intermediate_size']",
-    answer=counts_with(lambda config, n: {"inner": config["intermediate_size"]}),
-)
-
-
-challenge.mistake(
-    "tied-counted-twice",
-    "You counted a tied output head a second time.",
-    hint="With tie_word_embeddings there is one matrix of vocab_size x hidden_size.",
-    answer=counts_with(lambda config, n: {"ends": 2}),
-)
-
-
-challenge.mistake(
-    "tied-where-not-said",
-    "You take the output head for tied where the config does not say so. tie_word_embeddings "
-    "that is absent is False.",
-    hint="config.get('tie_word_embeddings', False)",
-    answer=counts_with(
-        lambda config, n: {"ends": 1 if config.get("tie_word_embeddings", True) else 2}
-    ),
-)
-
-
-challenge.mistake(
-    "head-forgotten",
-    "You forgot the output head: where it is not tied, it is as large as the embedding.",
-    hint="Twice vocab_size x hidden_size, unless tie_word_embeddings.",
-    answer=counts_with(lambda config, n: {"ends": 1}),
-)
-
 
 challenge.mistake(
     "embedding-inactive",
     "You left embedding and output head out of the active weights. By the usual count, which "
     "gives Mixtral its 12.9 billion, they are in.",
     hint="Leave out nothing but the experts that are not chosen.",
-    answer=counts_with(
-        finish=lambda n, c: c | {"active": c["active"] - n["ends"] * n["vocab"] * n["hidden"]}
-    ),
+    answer=spoiled(ACTIVE, f"{ACTIVE} - vocabularies * config['vocab_size'] * hidden"),
 )
 
+challenge.mistake(
+    "router-by-k",
+    "You counted the router's rows for the chosen experts only. To choose, it has to score "
+    "them all.",
+    hint="The router is hidden x experts, always.",
+    answer=spoiled(ACTIVE, f"{ACTIVE} - layers * hidden * (experts - chosen)"),
+)
+
+challenge.mistake(
+    "k-unchecked",
+    "You accept more experts per token than there are, or none: more active than total.",
+    hint="if not 1 <= num_experts_per_tok <= experts: raise ValueError(...)",
+    answer=spoiled("not 1 <= chosen <= experts", "False"),
+)
+
+# ---- what is counted -----------------------------------------------------------------------------
+
+challenge.mistake(
+    "router-forgotten",
+    "You forgot the routers: hidden x experts in each layer.",
+    hint="Add num_hidden_layers * hidden_size * experts to both.",
+    answer=spoiled(" + hidden * experts", ""),
+)
+
+challenge.mistake(
+    "two-matrices",
+    "You gave each expert two matrices. With a gate there are three: gate, up, down.",
+    hint="3 * hidden_size * the inner size",
+    answer=spoiled("3 * hidden * inner", "2 * hidden * inner"),
+)
+
+challenge.mistake(
+    "one-layer",
+    "You counted one layer.",
+    hint="Attention, router and experts come num_hidden_layers times.",
+    answer=spoiled('config["num_hidden_layers"]', "1"),
+)
 
 challenge.mistake(
     "norms-counted",
     "You counted the norms: two of hidden_size weights in each layer, and one at the end. By "
     "the count that is asked for they are left out.",
     hint="Matrices only.",
-    answer=without(lambda n: -n["hidden"] * (2 * n["layers"] + 1)),
+    answer=spoiled(
+        "(attention + hidden * experts)", "(attention + hidden * experts + 2 * hidden) + hidden"
+    ),
 )
-
 
 challenge.mistake(
-    "one-layer",
-    "You counted one layer.",
-    hint="Attention, router and experts come num_hidden_layers times.",
-    answer=counts_with(lambda config, n: {"layers": 1}),
+    "head-forgotten",
+    "You forgot the output head: where it is not tied, it is as large as the embedding.",
+    hint="Twice vocab_size x hidden_size, unless tie_word_embeddings.",
+    answer=spoiled(f"1 if {TIED} else 2", "1"),
 )
 
-
-@challenge.mistake(
-    "k-unchecked",
-    "You accept more experts per token than there are, or none: more active than total.",
-    hint="if not 1 <= num_experts_per_tok <= experts: raise ValueError(...)",
+challenge.mistake(
+    "tied-counted-twice",
+    "You counted a tied output head a second time.",
+    hint="With tie_word_embeddings there is one matrix of vocab_size x hidden_size.",
+    answer=spoiled(f"1 if {TIED} else 2", "2"),
 )
-def count_k_unchecked(config: dict[str, Any]) -> Counts:
-    n = parts(config)
-    return {"total": true_count(n, n["experts"]), "active": true_count(n, n["chosen"])}
 
+challenge.mistake(
+    "tied-where-not-said",
+    "You take the output head for tied where the config does not say so. tie_word_embeddings "
+    "that is absent is False.",
+    hint="config.get('tie_word_embeddings', False)",
+    answer=spoiled(TIED, 'config.get("tie_word_embeddings", True)'),
+)
 
-challenge.alternative(counts_with())
+# ---- the sizes of heads and experts --------------------------------------------------------------
+
+challenge.mistake(
+    "all-heads-alike",
+    "You counted as many key and value heads as query heads.",
+    hint="Key and value have num_key_value_heads.",
+    answer=spoiled('heads + config["num_key_value_heads"]', "heads + heads"),
+)
+
+challenge.mistake(
+    "head-dim-computed",
+    "You computed head_dim where the config gives it. heads times head_dim need not be "
+    "hidden_size.",
+    hint="config.get('head_dim') or hidden_size // num_attention_heads",
+    answer=spoiled('config.get("head_dim") or ', ""),
+)
+
+challenge.mistake(
+    "head-dim-of-key-value-heads",
+    "You divided hidden_size by the key-value heads. The attention heads share it; a "
+    "key-value head is as long as one of those.",
+    hint="hidden_size // num_attention_heads",
+    answer=spoiled("hidden // heads", 'hidden // config["num_key_value_heads"]'),
+)
+
+challenge.mistake(
+    "dense-size-taken",
+    "You took intermediate_size for an expert's inner size where the config has "
+    "moe_intermediate_size: Qwen3-30B-A3B's experts would be eight times as large.",
+    hint="config.get('moe_intermediate_size') or config['intermediate_size']",
+    answer=spoiled('config.get("moe_intermediate_size") or ', ""),
+)
+
+# ---- other right answers -------------------------------------------------------------------------
 
 
 @challenge.alternative
 def less_the_idle(config: dict[str, Any]) -> Counts:
-    """Another right answer: all weights, and all but those that rest."""
-    n = parts(config)
-    if not 0 < n["chosen"] <= n["experts"]:
-        raise ValueError("experts per token")
-    total = true_count(n, n["experts"])
-    resting = n["layers"] * (n["experts"] - n["chosen"])
-    return {"total": total, "active": total - 3 * resting * n["hidden"] * n["inner"]}
+    """All weights, and all but those that rest."""
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    experts = config["num_experts" if "num_experts" in config else "num_local_experts"]
+    refuse(config["num_experts_per_tok"], experts)
+    head_dim = config.get("head_dim", hidden // config["num_attention_heads"])
+    attention = 2 * head_dim * (config["num_attention_heads"] + config["num_key_value_heads"])
+    expert = 3 * config.get("moe_intermediate_size", config["intermediate_size"])
+    ends = (2 - config.get("tie_word_embeddings", False)) * config["vocab_size"]
+    total = hidden * (ends + layers * (attention + experts * (1 + expert)))
+    idle = layers * (experts - config["num_experts_per_tok"])
+    return {"total": total, "active": total - hidden * idle * expert}
+
+
+@challenge.alternative
+def from_a_table(config: dict[str, Any]) -> Counts:
+    """For each kind of matrix its size, how often it is there, and how often it works."""
+    experts, chosen = config.get("num_local_experts"), config["num_experts_per_tok"]
+    experts = experts or config["num_experts"]
+    refuse(chosen, experts)
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    long = config.get("head_dim") or hidden // config["num_attention_heads"]
+    inner = config.get("moe_intermediate_size") or config["intermediate_size"]
+    ends = 1 if config.get("tie_word_embeddings") else 2
+    table = [
+        (config["vocab_size"], ends, ends),
+        (config["num_attention_heads"] * long, 2 * layers, 2 * layers),
+        (config["num_key_value_heads"] * long, 2 * layers, 2 * layers),
+        (experts, layers, layers),
+        (inner, 3 * layers * experts, 3 * layers * chosen),
+    ]
+    return {
+        "total": sum(hidden * size * there for size, there, _ in table),
+        "active": sum(hidden * size * working for size, _, working in table),
+    }

@@ -1,29 +1,25 @@
-"""Experts times the sum of choices times chances, over all layers, without padding."""
+"""The load-balancing loss of Switch Transformers (arXiv:2101.03961) with k choices for a token, as
+Mixtral is trained with it: the tokens of all layers together, without padding.
+
+Checked against float64, token by token, its gradient written out by hand, and against
+load_balancing_loss_func of transformers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.models.mixtral.modeling_mixtral import (
-    load_balancing_loss_func,
-)
+from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
-from labkit.challenges.mixture_of_experts.shared import (
-    K_TOO_LARGE,
-    K_TOO_SMALL,
-    MIXTRAL,
-    OLMOE,
-    exact,
-    normal,
-    refused,
-    softmax,
-    spread,
-)
+from labkit.challenges.mixture_of_experts.drawing import normal, spread
+from labkit.challenges.mixture_of_experts.experts_per_token import K_TOO_LARGE, K_TOO_SMALL, refuse
+from labkit.challenges.mixture_of_experts.not_allowed import MIXTRAL, OLMOE
+from labkit.challenges.mixture_of_experts.truths import exact, softmax
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
 
 
 def true_balance(logits: list[Tensor], k: int, mask: Tensor | None = None) -> Tensor:
@@ -58,7 +54,7 @@ def library_balance(logits: list[Tensor], k: int, mask: Tensor | None = None) ->
 
 
 def check_load_balancing_loss(s: Submission) -> None:
-    """Experts times the sum of choices times chances, over all layers, without padding."""
+    """Even and uneven batches, several layers, padding, and the gradient."""
 
     def drawn(layers: int, tokens: int, experts: int, lean: float) -> list[Tensor]:
         favoured = torch.arange(experts).float()
@@ -127,126 +123,90 @@ challenge = Challenge(
     not_allowed=(f"{MIXTRAL}.load_balancing_loss_func", f"{OLMOE}.load_balancing_loss_func"),
 )
 
-
-def chosen_by(probabilities: Tensor, k: int) -> Tensor:
-    """(tokens, experts): 1 where a token goes."""
-    places = probabilities.topk(k, dim=-1).indices
-    return torch.zeros_like(probabilities).scatter(1, places, 1.0)
+ROWS = "torch.cat(router_logits)"
+CHOSEN = "chosen = probabilities.topk(k, dim=-1).indices"
+CHOICES = "choices = F.one_hot(chosen, experts).sum(dim=1).float().mean(dim=0)"
 
 
-def balance_of(probabilities: Tensor, chosen: Tensor) -> Tensor:
-    """The loss of tokens that count all."""
-    return probabilities.shape[-1] * (chosen.mean(0) * probabilities.mean(0)).sum()
-
-
-def kept(logits: list[Tensor], mask: Tensor | None) -> list[Tensor]:
-    return logits if mask is None else [layer[mask.bool()] for layer in logits]
-
-
-def balance_with(
-    loss: Callable[[Tensor, Tensor, int], Tensor],
-    keep: Callable[[list[Tensor], Tensor | None], list[Tensor]] = kept,
-) -> Callable[..., Any]:
-    """A complete answer: which rows are kept, and what comes of probabilities and choices."""
-
-    def load_balancing_loss(
-        router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
-    ) -> Any:
-        rows = torch.cat(keep(router_logits, attention_mask))
-        if attention_mask is not None and not attention_mask.any():
-            raise ValueError("padding only")
-        refused(k, rows.shape[-1])
-        if not len(rows):
-            raise ValueError("no token")
-        probabilities = rows.softmax(-1)
-        return loss(probabilities, chosen_by(probabilities, k), k)
-
-    return load_balancing_loss
-
+# ---- the formula ---------------------------------------------------------------------------------
 
 challenge.mistake(
     "experts-forgotten",
     "You left out the number of experts: the loss would shrink with every expert that is added.",
     hint="Multiply the sum by the number of experts.",
-    answer=balance_with(lambda p, chosen, k: balance_of(p, chosen) / p.shape[-1]),
+    answer=spoiled("return experts * ", "return "),
 )
-
 
 challenge.mistake(
     "divided-by-k",
     "Your f are shares of all choices, so an even spread gives 1. Here f counts choices for "
     "each token, k in sum, and an even spread gives k.",
     hint="Divide the choices by the number of tokens, not by tokens times k.",
-    answer=balance_with(lambda p, chosen, k: balance_of(p, chosen) / k),
+    answer=spoiled("return experts * ", "return experts / k * "),
 )
 
+challenge.mistake(
+    "mean-over-experts",
+    "You took the mean over experts. The formula multiplies the sum by their number.",
+    hint="experts * (f * p).sum()",
+    answer=spoiled("return experts * ", "return ", ".sum()", ".mean()"),
+)
 
 challenge.mistake(
     "first-choice-only",
     "You counted each token's first choice only. That is Switch, with k 1.",
     hint="Count all k experts of a token: topk(k), not argmax.",
-    answer=balance_with(lambda p, chosen, k: balance_of(p, chosen_by(p, 1))),
+    answer=spoiled("topk(k, dim=-1)", "topk(1, dim=-1)"),
 )
-
 
 challenge.mistake(
     "chances-squared",
     "You multiplied the probabilities by themselves. What is to be even is where tokens really "
     "go: f counts choices.",
     hint="f is counted from topk, p is the mean probability.",
-    answer=balance_with(lambda p, chosen, k: k * balance_of(p, p)),
+    answer=spoiled("choices * probabilities.mean(dim=0)", "k * probabilities.mean(dim=0) ** 2"),
 )
-
 
 challenge.mistake(
     "choices-squared",
     "You multiplied the choices by themselves. A count has no gradient: the router could not "
     "learn from it.",
     hint="One factor is the mean probability, which has a gradient.",
-    answer=balance_with(lambda p, chosen, k: balance_of(chosen, chosen) / k),
+    answer=spoiled("choices * probabilities.mean(dim=0)", "choices**2 / k"),
 )
-
-
-right_balance = balance_with(lambda p, chosen, k: balance_of(p, chosen))
-
-
-@challenge.mistake(
-    "no-gradient",
-    "The number is right, but no gradient leads from it back to the logits: the routers could "
-    "not learn from it.",
-    hint="Only the choices are counted; p has to stay what torch has made of the logits. float(), "
-    ".item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way off.",
-)
-def balance_detached(
-    router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
-) -> Tensor:
-    result: Tensor = right_balance([layer.detach() for layer in router_logits], k, attention_mask)
-    return result
-
 
 challenge.mistake(
     "token-by-token",
     "You multiplied for each token and took the mean of that. One token is always uneven: "
     "the batch is to be even.",
     hint="First both means over the tokens, then the product.",
-    answer=balance_with(lambda p, chosen, k: p.shape[-1] * (p * chosen).sum(-1).mean()),
-)
-
+    answer=spoiled(
+        ".float().mean(dim=0)", "",
+        "(choices * probabilities.mean(dim=0)).sum()", "(choices * probabilities).sum(1).mean()",
+    ),
+)  # fmt: skip
 
 challenge.mistake(
     "sums",
     "You summed over the tokens. The loss would grow with the batch.",
     hint="f and p are means over the tokens.",
-    answer=balance_with(lambda p, chosen, k: balance_of(p, chosen) * len(p) ** 2),
-)
-
+    answer=spoiled(
+        "float().mean(dim=0)", "float().sum(dim=0)",
+        "probabilities.mean(dim=0)", "probabilities.sum(dim=0)",
+    ),
+)  # fmt: skip
 
 challenge.mistake(
-    "mean-over-experts",
-    "You took the mean over experts. The formula multiplies the sum by their number.",
-    hint="experts * (f * p).sum()",
-    answer=balance_with(lambda p, chosen, k: balance_of(p, chosen) / p.shape[-1] ** 2),
+    "no-gradient",
+    "The number is right, but no gradient leads from it back to the logits: the routers could "
+    "not learn from it.",
+    hint="Only the choices are counted; p has to stay what torch has made of the logits. float(), "
+    ".item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way off.",
+    answer=spoiled(ROWS, "torch.cat(router_logits).detach()"),
 )
+
+
+# ---- layers and padding --------------------------------------------------------------------------
 
 
 @challenge.mistake(
@@ -256,110 +216,104 @@ challenge.mistake(
     "3 of one layer and of the next count as one.",
     hint="torch.cat(router_logits) first.",
 )
-def layer_by_layer(
+def mean_of_layers(
     router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
 ) -> Tensor:
-    each = [right_balance([layer], k, attention_mask) for layer in router_logits]
-    return torch.stack(each).mean()
+    losses = [by_bincount([layer], k, attention_mask) for layer in router_logits]
+    return torch.stack(losses).mean()
 
 
-@challenge.mistake(
+challenge.mistake(
     "last-layer-only",
     "You used one layer. Every layer has a router of its own.",
     hint="torch.cat(router_logits)",
+    answer=spoiled(ROWS, "router_logits[-1]", ".repeat(len(router_logits))", ""),
 )
-def last_layer(router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None) -> Tensor:
-    result: Tensor = right_balance(router_logits[-1:], k, attention_mask)
-    return result
-
 
 challenge.mistake(
     "padding-counted",
     "You counted padding. It all goes the same way, and the router would spread it for nothing.",
     hint="Keep only the rows whose mask is 1; the mask holds for every layer.",
-    answer=balance_with(lambda p, chosen, k: balance_of(p, chosen), lambda logits, mask: logits),
+    answer=spoiled("[attention_mask.bool().repeat(len(router_logits))]", ""),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "padding-in-the-count",
     "You left padding out of the sums and divided by the number of all rows.",
     hint="Divide by the number of tokens: the sum of the mask.",
-)
-def padded_count(
-    router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
-) -> Tensor:
-    whole: Tensor = right_balance(router_logits, k, attention_mask)
-    share = 1.0 if attention_mask is None else float(attention_mask.float().mean())
-    return whole * share**2
+    answer=spoiled(
+        "float().mean(dim=0)", f"float().sum(dim=0) / len({ROWS})",
+        "probabilities.mean(dim=0)", f"probabilities.sum(dim=0) / len({ROWS})",
+    ),
+)  # fmt: skip
 
 
-@challenge.mistake(
+# ---- what is refused -----------------------------------------------------------------------------
+
+challenge.mistake(
     "empty-unchecked",
     "Of a batch without a token you make NaN, which would spoil every weight at the next step.",
     hint="raise ValueError when no row is left.",
+    answer=spoiled("not tokens", "False"),
 )
-def empty_unchecked(
-    router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
-) -> Tensor:
-    rows = torch.cat(kept(router_logits, attention_mask))
-    refused(k, rows.shape[-1])
-    p = rows.softmax(-1)
-    return balance_of(p, chosen_by(p, k))
 
-
-@challenge.mistake(
+challenge.mistake(
     "k-unchecked",
     "You leave it to torch to refuse k. It takes 0.",
     hint="if not 1 <= k <= experts: raise ValueError(...)",
+    answer=spoiled("not 1 <= k <= experts", "False"),
 )
-def balance_k_unchecked(
-    router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
-) -> Tensor:
-    rows = torch.cat(kept(router_logits, attention_mask))
-    if not len(rows):
-        raise ValueError("no tokens")
-    p = rows.softmax(-1)
-    return balance_of(p, chosen_by(p, k))
 
-
-challenge.alternative(right_balance)
+# ---- other right answers -------------------------------------------------------------------------
 
 
 @challenge.alternative
-def by_counting(
+def by_bincount(
     router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None
 ) -> Tensor:
-    """Another right answer: layer by layer as transformers does, divided at the end."""
+    """Choices counted as whole numbers, and the logits chosen from, which have the same order."""
+    real = slice(None) if attention_mask is None else attention_mask.bool()
+    rows = torch.cat([layer[real] for layer in router_logits])
+    refuse(k, rows.shape[-1])
+    if not len(rows):
+        raise ValueError("no tokens")
+    choices = rows.topk(k).indices.flatten().bincount(minlength=rows.shape[-1])
+    return choices / len(rows) @ rows.softmax(-1).mean(0) * rows.shape[-1]
+
+
+@challenge.alternative
+def by_summing(router_logits: list[Tensor], k: int, attention_mask: Tensor | None = None) -> Tensor:
+    """Layer by layer, padding weighed with 0 as in transformers, divided at the end."""
     experts = router_logits[0].shape[-1]
-    refused(k, experts)
+    refuse(k, experts)
     ones = torch.ones(len(router_logits[0]))
-    keep = (ones if attention_mask is None else attention_mask.float())[:, None]
-    if keep.sum() == 0:
+    real = (ones if attention_mask is None else attention_mask.float())[:, None]
+    if real.sum() == 0:
         raise ValueError("no tokens")
     choices, chances = torch.zeros(experts), torch.zeros(experts)
     for layer in router_logits:
         p = torch.softmax(layer, dim=1)
-        choices = choices + (chosen_by(p, k) * keep).sum(0)
-        chances = chances + (p * keep).sum(0)
-    tokens = keep.sum() * len(router_logits)
+        chosen = torch.zeros_like(p).scatter(1, p.topk(k).indices, 1.0)
+        choices = choices + (chosen * real).sum(0)
+        chances = chances + (p * real).sum(0)
+    tokens = real.sum() * len(router_logits)
     return (choices / tokens) @ (chances / tokens) * experts
 
 
+# ---- mutants that are as right as the reference --------------------------------------------------
+
 challenge.equivalent(
-    "dim=-1->1 | probabilities = torch.cat(router_logits).softmax(dim=-1)",
-    "dim=-1->1 | chosen = probabilities.topk(k, dim=-1).indices",
+    f"dim=-1->1 | probabilities = {ROWS}.softmax(dim=-1)",
+    f"dim=-1->1 | {CHOSEN}",
     because="Logits and hidden states have two dimensions: the last is number 1.",
 )
 
-
 challenge.equivalent(
-    "dim= dropped | chosen = probabilities.topk(k, dim=-1).indices",
+    f"dim= dropped | {CHOSEN}",
     because="topk's own choice is the last dimension.",
 )
 
-
 challenge.equivalent(
-    "sum() left out | choices = F.one_hot(chosen, experts).sum(dim=1).float().mean(dim=0)",
+    f"sum() left out | {CHOICES}",
     because="The k choices are added up at the end, with all else.",
 )

@@ -1,23 +1,25 @@
-"""Weighted sum of what each token's experts say; experts without a token stay unused."""
+"""The weighted sum of what each token's experts say, where experts without a token stay unused:
+the layer of Mixtral (arXiv:2401.04088).
+
+Checked against float64, token by token, and against MixtralExperts of transformers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import (
-    MixtralConfig,
-)
-from transformers.models.mixtral.modeling_mixtral import (
-    MixtralExperts,
-)
+from transformers import MixtralConfig
+from transformers.models.mixtral.modeling_mixtral import MixtralExperts
 
-from labkit.challenges.mixture_of_experts.shared import BLOCKS, MIXTRAL, OLMOE, exact, normal
+from labkit.challenges.mixture_of_experts.drawing import normal
+from labkit.challenges.mixture_of_experts.not_allowed import BLOCKS, MIXTRAL, OLMOE
+from labkit.challenges.mixture_of_experts.truths import exact
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
 
 
 def silu(x: np.ndarray) -> np.ndarray:
@@ -53,7 +55,7 @@ def library_experts(
 
 
 def check_sparse_experts(s: Submission) -> None:
-    """Weighted sum of what each token's experts say; experts without a token stay unused."""
+    """Layers of many sizes, experts that nobody chose, and numbers that are no expert's."""
 
     def layer(experts: int, hidden: int, inner: int) -> tuple[Tensor, Tensor]:
         return normal(s, experts, 2 * inner, hidden), normal(s, experts, hidden, inner)
@@ -105,9 +107,6 @@ def check_sparse_experts(s: Submission) -> None:
         )  # fmt: skip
 
 
-LAYERS = (f"{MIXTRAL}.MixtralExperts", f"{OLMOE}.OlmoeExperts")
-
-
 challenge = Challenge(
     name="sparse_experts",
     title="Experts that work on their own tokens",
@@ -121,18 +120,26 @@ challenge = Challenge(
         "x = [1, 2], gate [0, 1] gives 2, up [1, 1] gives 3. silu(2) = 2 / (1 + e^-2) = 1.7616; "
         "times 3 is 5.2848; down [[1], [0]] gives [5.2848, 0]; weight 0.5: [2.6424, 0].",
     ),
-    not_allowed=(*LAYERS, *BLOCKS),
+    not_allowed=(f"{MIXTRAL}.MixtralExperts", f"{OLMOE}.OlmoeExperts", *BLOCKS),
 )
+
+WHERE = "torch.where(top_k_index == expert)"
+WEIGHT = "top_k_weights[token, choice, None]"
 
 
 def one_expert(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """What an expert says on tokens (…, hidden)."""
     gate, up = (x @ gate_up.T).chunk(2, -1)
     return (F.silu(gate) * up) @ down.T
 
 
-def numbered(index: Tensor, experts: int) -> None:
+def refuse(index: Tensor, experts: int) -> None:
+    """What a right answer begins with."""
     if bool(((index < 0) | (index >= experts)).any()):
         raise ValueError("no such expert")
+
+
+# ---- who works, and how it is put together -------------------------------------------------------
 
 
 @challenge.mistake(
@@ -146,50 +153,11 @@ def every_expert(
     hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
     gate_up_proj: Tensor, down_proj: Tensor,
 ) -> Tensor:  # fmt: skip
-    numbered(top_k_index, len(down_proj))
+    refuse(top_k_index, len(down_proj))
     shares = torch.zeros(len(hidden_states), len(down_proj))
     shares = shares.scatter(1, top_k_index, top_k_weights)
     said = [one_expert(hidden_states, g, d) for g, d in zip(gate_up_proj, down_proj, strict=True)]
     return torch.einsum("te,eth->th", shares, torch.stack(said))
-
-
-Expert = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-Put = Callable[[Tensor, Tensor, Tensor, Tensor], None]
-
-
-def added(mixed: Tensor, token: Tensor, said: Tensor, weight: Tensor) -> None:
-    mixed.index_add_(0, token, said * weight)
-
-
-def put(mixed: Tensor, token: Tensor, said: Tensor, weight: Tensor) -> None:
-    mixed[token] = said * weight
-
-
-def experts_with(
-    expert: Expert = one_expert,
-    put: Put = added,
-    weigh: Callable[[Tensor], Tensor] = lambda weights: weights,
-    finish: Callable[[Tensor, int], Tensor] = lambda mixed, k: mixed,
-) -> Callable[..., Any]:
-    """A complete answer by grouping, each part of which can be another."""
-
-    def sparse_experts(
-        hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
-        gate_up_proj: Tensor, down_proj: Tensor,
-    ) -> Any:  # fmt: skip
-        numbered(top_k_index, len(down_proj))
-        weights = weigh(top_k_weights)
-        mixed = torch.zeros_like(hidden_states)
-        for number in range(len(down_proj)):
-            token, choice = (top_k_index == number).nonzero(as_tuple=True)
-            if len(token):
-                said = expert(hidden_states[token], gate_up_proj[number], down_proj[number])
-                put(mixed, token, said, weights[token, choice, None])
-        return finish(mixed, top_k_index.shape[-1])
-
-    return sparse_experts
 
 
 challenge.mistake(
@@ -197,182 +165,110 @@ challenge.mistake(
     "An expert's answer takes the place of what another has said on the same token. Only the "
     "expert of the highest number is heard.",
     hint="Add: mixed[token] += …, or index_add_.",
-    answer=experts_with(put=put),
+    answer=spoiled("+=", "="),
 )
 
+challenge.mistake(
+    "first-choice-only",
+    "You use each token's first expert only.",
+    hint="All k choices count: look for the expert in every column of top_k_index.",
+    answer=spoiled(WHERE, "torch.where(top_k_index[:, :1] == expert)"),
+)
 
-def unweighted(mixed: Tensor, token: Tensor, said: Tensor, weight: Tensor) -> None:
-    mixed.index_add_(0, token, said)
+challenge.mistake(
+    "input-added",
+    "You added the input. The block around the experts does that, once.",
+    hint="Start from zeros.",
+    answer=spoiled("torch.zeros_like(hidden_states)", "hidden_states.clone()"),
+)
 
+challenge.mistake(
+    "numbers-unchecked",
+    "A token that goes to an expert there is not comes back as if nothing had been wrong, "
+    "short of what that expert should have said.",
+    hint="raise ValueError for numbers below 0, or not below the number of experts.",
+    answer=spoiled(
+        "top_k_index.numel()", "False", "top_k_index.unique().tolist()", "range(experts)"
+    ),
+)
+
+# ---- weights -------------------------------------------------------------------------------------
 
 challenge.mistake(
     "unweighted",
     "You added the experts' answers without their weights.",
     hint="Multiply by top_k_weights[token, choice, None].",
-    answer=experts_with(put=unweighted),
+    answer=spoiled(f" * {WEIGHT}", ""),
 )
-
 
 challenge.mistake(
     "mean-of-experts",
     "You divided by k. The weights say already what each expert counts.",
     hint="A plain weighted sum.",
-    answer=experts_with(finish=lambda mixed, k: mixed / k),
+    answer=spoiled("return mixed", "return mixed / top_k_index.shape[1]"),
 )
-
 
 challenge.mistake(
     "scaled-again",
     "You scaled the weights to sum to 1. Whether they do is the router's affair.",
     hint="Use top_k_weights as they are.",
-    answer=experts_with(weigh=lambda w: w / w.sum(-1, keepdim=True)),
+    answer=spoiled(WEIGHT, f"{WEIGHT} / top_k_weights.sum(dim=-1)[token, None]"),
 )
 
-
-right_experts = experts_with()
-
-
-@challenge.mistake(
+challenge.mistake(
     "first-weight-for-all",
     "All experts of a token count like its first.",
     hint="torch.where gives two answers: the token, and which of its choices it was.",
+    answer=spoiled(WEIGHT, "top_k_weights[token, 0, None]"),
 )
-def first_weight(
-    hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
-    gate_up_proj: Tensor, down_proj: Tensor,
-) -> Any:  # fmt: skip
-    same = top_k_weights[:, :1].expand_as(top_k_weights)
-    return right_experts(hidden_states, top_k_index, same, gate_up_proj, down_proj)
 
-
-@challenge.mistake(
+challenge.mistake(
     "weights-by-number",
     "You give the first weight to the expert with the smallest number. It belongs to the "
     "expert that stands first.",
     hint="Weight and expert share their place: top_k_weights[token, choice].",
+    answer=spoiled(WHERE, "torch.where(top_k_index.sort(dim=-1).values == expert)"),
 )
-def weight_by_number(
-    hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
-    gate_up_proj: Tensor, down_proj: Tensor,
-) -> Any:  # fmt: skip
-    order = top_k_index.argsort(-1).argsort(-1)
-    return right_experts(
-        hidden_states, top_k_index, top_k_weights.gather(1, order), gate_up_proj, down_proj
-    )
 
-
-@challenge.mistake(
-    "first-choice-only",
-    "You use each token's first expert only.",
-    hint="All k choices count: look for the expert in every column of top_k_index.",
-)
-def first_choice(
-    hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
-    gate_up_proj: Tensor, down_proj: Tensor,
-) -> Any:  # fmt: skip
-    numbered(top_k_index, len(down_proj))
-    return right_experts(
-        hidden_states, top_k_index[:, :1], top_k_weights[:, :1], gate_up_proj, down_proj
-    )
-
-
-def up_gated(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    up, gate = (x @ gate_up.T).chunk(2, -1)
-    return (F.silu(gate) * up) @ down.T
-
+# ---- inside an expert ----------------------------------------------------------------------------
 
 challenge.mistake(
     "gate-and-up-swapped",
     "You put the up projection through silu. The first half of the rows is the gate.",
     hint="gate, up = (...).chunk(2, dim=-1)",
-    answer=experts_with(up_gated),
+    answer=spoiled("gate, up =", "up, gate ="),
 )
-
-
-def interleaved(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    both = x @ gate_up.T
-    return (F.silu(both[:, ::2]) * both[:, 1::2]) @ down.T
-
 
 challenge.mistake(
     "interleaved",
     "You read gate and up from every other row, as gpt-oss stores them. Mixtral has all rows "
     "of the gate first.",
     hint="gate, up = (...).chunk(2, dim=-1)",
-    answer=experts_with(interleaved),
+    answer=spoiled("chunk(2, dim=-1)", "unflatten(-1, (-1, 2)).unbind(dim=-1)"),
 )
-
-
-def no_silu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    gate, up = (x @ gate_up.T).chunk(2, -1)
-    return (gate * up) @ down.T
-
 
 challenge.mistake(
     "no-silu",
     "You multiplied gate and up as they are.",
     hint="silu(gate) * up",
-    answer=experts_with(no_silu),
+    answer=spoiled("F.silu(gate)", "gate"),
 )
-
-
-def gelu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    gate, up = (x @ gate_up.T).chunk(2, -1)
-    return (F.gelu(gate) * up) @ down.T
-
 
 challenge.mistake(
     "gelu",
     "You put the gate through GELU. Mixtral's is SiLU: x times its sigmoid.",
     hint="torch.nn.functional.silu(gate)",
-    answer=experts_with(gelu),
+    answer=spoiled("F.silu", "F.gelu"),
 )
-
-
-def summed_gate(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
-    gate, up = (x @ gate_up.T).chunk(2, -1)
-    return (F.silu(gate) + up) @ down.T
-
 
 challenge.mistake(
     "gate-added",
     "You added gate and up. A gate multiplies.",
     hint="silu(gate) * up",
-    answer=experts_with(summed_gate),
+    answer=spoiled("F.silu(gate) * up", "F.silu(gate) + up"),
 )
 
-
-challenge.mistake(
-    "input-added",
-    "You added the input. The block around the experts does that, once.",
-    hint="Start from zeros.",
-    answer=lambda hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj: (
-        hidden_states
-        + right_experts(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-    ),
-)
-
-
-@challenge.mistake(
-    "numbers-unchecked",
-    "A token that goes to an expert there is not comes back as if nothing had been wrong, "
-    "short of what that expert should have said.",
-    hint="raise ValueError for numbers below 0, or not below the number of experts.",
-)
-def numbers_unchecked(
-    hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
-    gate_up_proj: Tensor, down_proj: Tensor,
-) -> Tensor:  # fmt: skip
-    mixed = torch.zeros_like(hidden_states)
-    for number in range(len(down_proj)):
-        token, choice = torch.where(top_k_index == number)
-        if len(token):
-            said = one_expert(hidden_states[token], gate_up_proj[number], down_proj[number])
-            mixed[token] += said * top_k_weights[token, choice, None]
-    return mixed
-
-
-challenge.alternative(right_experts)
+# ---- other right answers -------------------------------------------------------------------------
 
 
 @challenge.alternative
@@ -380,8 +276,8 @@ def token_by_token(
     hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
     gate_up_proj: Tensor, down_proj: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Another right answer, if a slow one."""
-    numbered(top_k_index, len(down_proj))
+    """Slow, and in the words of the task."""
+    refuse(top_k_index, len(down_proj))
     mixed = torch.zeros(hidden_states.shape)
     for t in range(len(hidden_states)):
         for j, e in enumerate(top_k_index[t].tolist()):
@@ -395,8 +291,8 @@ def by_sorted_choices(
     hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
     gate_up_proj: Tensor, down_proj: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Another right answer: choices sorted by expert, one run for each."""
-    numbered(top_k_index, len(down_proj))
+    """Choices sorted by expert, one run for each."""
+    refuse(top_k_index, len(down_proj))
     order = top_k_index.flatten().argsort(stable=True)
     token = order // top_k_index.shape[1]
     runs = top_k_index.flatten().bincount(minlength=len(down_proj)).tolist()
@@ -410,35 +306,40 @@ def by_sorted_choices(
     return mixed.index_add(0, token, weighted)
 
 
+@challenge.alternative
+def by_gathering(
+    hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor,
+    gate_up_proj: Tensor, down_proj: Tensor,
+) -> Tensor:  # fmt: skip
+    """A copy of its experts' matrices for each token: batched_mm of transformers."""
+    refuse(top_k_index, len(down_proj))
+    both = torch.einsum("th,tkih->tki", hidden_states, gate_up_proj[top_k_index])
+    gate, up = both.chunk(2, dim=-1)
+    said = torch.einsum("tki,tkhi->tkh", F.silu(gate) * up, down_proj[top_k_index])
+    return torch.einsum("tkh,tk->th", said, top_k_weights)
+
+
+# ---- mutants that are as right as the reference --------------------------------------------------
+
+NUMBERS = "if top_k_index.numel() and not 0 <= top_k_index.min() <= top_k_index.max() < experts:"
+
 challenge.equivalent(
     "gate_up_proj->down_proj | experts = len(gate_up_proj)",
     because="Both have one matrix for each expert.",
 )
 
-
 challenge.equivalent(
-    (
-        "top_k_index->hidden_states | if top_k_index.numel() and not 0 <= top_k_index.min() <= "
-        "top_k_index.max() < experts:"
-    ),
-    (
-        "top_k_index->top_k_weights | if top_k_index.numel() and not 0 <= top_k_index.min() <= "
-        "top_k_index.max() < experts:"
-    ),
+    f"top_k_index->hidden_states | {NUMBERS}",
+    f"top_k_index->top_k_weights | {NUMBERS}",
     because="Without a token all three are empty.",
 )
-
 
 challenge.equivalent(
     "tolist() left out | for expert in top_k_index.unique().tolist():",
     because="A tensor of one number is an index as well.",
 )
 
-
 challenge.equivalent(
-    (
-        "dim=-1->1 | gate, up = F.linear(hidden_states[token], gate_up_proj[expert]).chunk(2, "
-        "dim=-1)"
-    ),
+    "dim=-1->1 | gate, up = F.linear(hidden_states[token], gate_up_proj[expert]).chunk(2, dim=-1)",
     because="Logits and hidden states have two dimensions: the last is number 1.",
 )

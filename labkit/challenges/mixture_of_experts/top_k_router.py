@@ -1,35 +1,26 @@
-"""Softmax over all, the k largest, and the scale where it is asked for."""
+"""The k most probable experts of each token, and their weights: scaled to sum to 1 as in Mixtral
+(arXiv:2401.04088), or not, as in OLMoE (arXiv:2409.02060).
+
+Checked against float64, token by token, and against the routers of transformers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import (
-    MixtralConfig,
-    OlmoeConfig,
-)
-from transformers.models.mixtral.modeling_mixtral import (
-    MixtralTopKRouter,
-)
+from transformers import MixtralConfig, OlmoeConfig
+from transformers.models.mixtral.modeling_mixtral import MixtralTopKRouter
 from transformers.models.olmoe.modeling_olmoe import OlmoeTopKRouter
 
-from labkit.challenges.mixture_of_experts.shared import (
-    BLOCKS,
-    K_TOO_LARGE,
-    K_TOO_SMALL,
-    MIXTRAL,
-    OLMOE,
-    exact,
-    normal,
-    refused,
-    softmax,
-    spread,
-)
+from labkit.challenges.mixture_of_experts.drawing import normal, spread
+from labkit.challenges.mixture_of_experts.experts_per_token import K_TOO_LARGE, K_TOO_SMALL, refuse
+from labkit.challenges.mixture_of_experts.not_allowed import BLOCKS, MIXTRAL, OLMOE
+from labkit.challenges.mixture_of_experts.truths import exact, softmax
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
 
 Routed = tuple[Tensor, Tensor]
 
@@ -62,7 +53,7 @@ def library_routes(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Route
 
 
 def check_top_k_router(s: Submission) -> None:
-    """Softmax over all, the k largest, and the scale where it is asked for."""
+    """With and without the scale, for every k, in bfloat16, and without a token."""
 
     def expect(logits: Tensor, k: int, norm: bool, because: str) -> None:
         answer = s.top_k_router(logits, k, norm)
@@ -96,11 +87,9 @@ def check_top_k_router(s: Submission) -> None:
 
 
 def kinds_of_route(value: Any) -> str | None:
+    """What is wrong with the dtypes of weights and experts."""
     found = [part.dtype for part in value]
     return None if found == [torch.float32, torch.int64] else f"they are {found}"
-
-
-ROUTERS = (f"{MIXTRAL}.MixtralTopKRouter", f"{OLMOE}.OlmoeTopKRouter")
 
 
 challenge = Challenge(
@@ -117,42 +106,26 @@ challenge = Challenge(
         "Probabilities 0.5, 0.2, 0.3 and k 2: chosen are 0.5 and 0.3, experts 0 and 2. Scaled: "
         "0.5 / 0.8 = 0.625 and 0.3 / 0.8 = 0.375.",
     ),
-    not_allowed=(*ROUTERS, *BLOCKS),
+    not_allowed=(f"{MIXTRAL}.MixtralTopKRouter", f"{OLMOE}.OlmoeTopKRouter", *BLOCKS),
 )
 
-
-def router_with(weigh: Callable[[Tensor, int, bool], Routed]) -> Callable[..., Any]:
-    """A complete answer; `weigh` gets float32 logits."""
-
-    def top_k_router(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Any:
-        refused(k, router_logits.shape[-1])
-        return weigh(router_logits.float(), k, norm_topk_prob)
-
-    return top_k_router
+RETURNED = "return weights, chosen"
 
 
-def softmax_after(logits: Tensor, k: int, norm: bool) -> Routed:
-    best, experts = logits.topk(k)
-    return best.softmax(-1), experts
+# ---- softmax, choice and scale -------------------------------------------------------------------
 
 
-challenge.mistake(
+@challenge.mistake(
     "softmax-after-top-k",
     "You chose first and took the softmax of the chosen logits. That is Mixtral's answer, by "
     "another way, but without norm_topk_prob (OLMoE's way) the weights must be shares of all "
     "experts: what went to the others is lost.",
     hint="softmax over all experts, then topk; divide by their sum only where norm_topk_prob asks.",
-    answer=router_with(softmax_after),
 )
-
-
-def scaled_if(weights: Tensor, wanted: bool) -> Tensor:
-    return weights / weights.sum(-1, keepdim=True) if wanted else weights
-
-
-def softmax_first(logits: Tensor, k: int, norm: bool) -> Routed:
-    weights, experts = torch.softmax(logits, -1).topk(k)
-    return scaled_if(weights, norm), experts
+def softmax_of_the_chosen(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Routed:
+    refuse(k, router_logits.shape[-1])
+    best, experts = router_logits.float().topk(k)
+    return best.softmax(-1), experts
 
 
 challenge.mistake(
@@ -160,197 +133,164 @@ challenge.mistake(
     "You took the softmax over all experts and left it at that. That is OLMoE's way; Mixtral's "
     "(norm_topk_prob) scales the weights that are left, so that they sum to 1.",
     hint="if norm_topk_prob: weights = weights / weights.sum(dim=-1, keepdim=True)",
-    answer=router_with(lambda logits, k, norm: softmax_first(logits, k, False)),
+    answer=spoiled(" / weights.sum(dim=-1, keepdim=True)", ""),
 )
-
 
 challenge.mistake(
     "turned-round",
     "You scale the weights where norm_topk_prob is False, and not where it is True.",
     hint="Scale if norm_topk_prob.",
-    answer=router_with(lambda logits, k, norm: softmax_first(logits, k, not norm)),
+    answer=spoiled("if norm_topk_prob", "if not norm_topk_prob"),
 )
-
-
-def softmax_twice(logits: Tensor, k: int, norm: bool) -> Routed:
-    best, experts = logits.softmax(-1).topk(k)
-    return (best.softmax(-1) if norm else best), experts
-
 
 challenge.mistake(
     "softmax-twice",
     "You took the softmax of probabilities. They lie between 0 and 1, so the result is nearly "
     "even whatever the router says.",
     hint="Scaling is a division by the sum.",
-    answer=router_with(softmax_twice),
+    answer=spoiled("weights / weights.sum(dim=-1, keepdim=True)", "weights.softmax(dim=-1)"),
 )
-
-
-def logits_scaled(logits: Tensor, k: int, norm: bool) -> Routed:
-    best, experts = logits.topk(k)
-    return scaled_if(best, norm), experts
-
 
 challenge.mistake(
     "no-softmax",
     "You weigh by the logits themselves: a weight can then be negative.",
     hint="Take the softmax first.",
-    answer=router_with(logits_scaled),
+    answer=spoiled(".softmax(dim=-1)", ""),
 )
-
-
-def sigmoids(logits: Tensor, k: int, norm: bool) -> Routed:
-    best, experts = logits.sigmoid().topk(k)
-    return scaled_if(best, norm), experts
-
 
 challenge.mistake(
     "sigmoid",
     "You took a sigmoid of each logit, as DeepSeek-V3 does. Mixtral's experts compete: softmax.",
     hint="router_logits.float().softmax(dim=-1)",
-    answer=router_with(sigmoids),
+    answer=spoiled("softmax(dim=-1)", "sigmoid()"),
 )
 
-
-def over_tokens(logits: Tensor, k: int, norm: bool) -> Routed:
-    best, experts = logits.softmax(0).topk(k)
-    return scaled_if(best, norm), experts
-
+challenge.mistake(
+    "in-the-logits-dtype",
+    "You took the softmax in the dtype of the logits. In bfloat16 a weight has three digits at "
+    "best; Mixtral goes to float32 for it.",
+    hint="router_logits.float().softmax(dim=-1)",
+    answer=spoiled(".float()", ""),
+)
 
 challenge.mistake(
     "softmax-over-tokens",
     "Your softmax runs over the tokens: what one token gets depends on the others in the batch.",
     hint="dim=-1: over the experts.",
-    answer=router_with(over_tokens),
+    answer=spoiled("softmax(dim=-1)", "softmax(dim=0)"),
 )
-
-
-def scaled_over_tokens(logits: Tensor, k: int, norm: bool) -> Routed:
-    weights, experts = logits.softmax(-1).topk(k)
-    return (weights / weights.sum(0, keepdim=True) if norm else weights), experts
-
 
 challenge.mistake(
     "scaled-over-tokens",
     "You divided by the sum over tokens. Each token's own weights must sum to 1.",
     hint="weights.sum(dim=-1, keepdim=True)",
-    answer=router_with(scaled_over_tokens),
+    answer=spoiled("sum(dim=-1, keepdim=True)", "sum(dim=0, keepdim=True)"),
 )
-
-
-def smallest(logits: Tensor, k: int, norm: bool) -> Routed:
-    best, experts = logits.softmax(-1).topk(k, largest=False)
-    return scaled_if(best, norm), experts
-
 
 challenge.mistake(
     "smallest",
     "You chose the k experts that the router likes least.",
     hint="topk takes the largest unless told otherwise.",
-    answer=router_with(smallest),
+    answer=spoiled("topk(k, dim=-1)", "topk(k, dim=-1, largest=False)"),
 )
 
 
-def by_number(logits: Tensor, k: int, norm: bool) -> Routed:
-    weights, experts = softmax_first(logits, k, norm)
-    experts, order = experts.sort(-1)
-    return weights.gather(1, order), experts
-
+# ---- what comes back, and what is refused --------------------------------------------------------
 
 challenge.mistake(
     "ordered-by-number",
     "Your experts stand in the order of their numbers. The first is the one that counts most.",
     hint="topk gives them largest first: leave them so.",
-    answer=router_with(by_number),
+    answer=spoiled(
+        RETURNED, "return weights.gather(1, chosen.argsort(dim=-1)), chosen.sort(dim=-1).values"
+    ),
 )
-
-
-def whole_rows(logits: Tensor, k: int, norm: bool) -> Routed:
-    weights, experts = softmax_first(logits, k, norm)
-    return torch.zeros_like(logits).scatter(1, experts, weights), experts
-
 
 challenge.mistake(
     "whole-rows",
     "Your weights have a place for every expert. Only the k that were chosen come back.",
     hint="Return what topk gives: (tokens, k).",
-    answer=router_with(whole_rows),
+    answer=spoiled(
+        RETURNED,
+        "return weights.new_zeros(router_logits.shape).scatter(1, chosen, weights), chosen",
+    ),
 )
-
 
 challenge.mistake(
     "other-order",
     "You return the experts before the weights.",
     hint="return weights, experts",
-    answer=router_with(lambda logits, k, norm: softmax_first(logits, k, norm)[::-1]),
+    answer=spoiled(RETURNED, "return chosen, weights"),
 )
 
-
-@challenge.mistake(
-    "in-the-logits-dtype",
-    "You took the softmax in the dtype of the logits. In bfloat16 a weight has three digits at "
-    "best; Mixtral goes to float32 for it.",
-    hint="router_logits.float().softmax(dim=-1)",
-)
-def in_logits_dtype(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Routed:
-    refused(k, router_logits.shape[-1])
-    weights, experts = router_logits.softmax(-1).topk(k)
-    return scaled_if(weights, norm_topk_prob), experts
-
-
-@challenge.mistake(
+challenge.mistake(
     "k-cut-to-fit",
     "You quietly take as many experts as there are. Whoever asked for more has made a mistake, "
     "and should hear of it.",
     hint="if not 1 <= k <= experts: raise ValueError(...)",
+    answer=spoiled(
+        'raise ValueError(f"k is {k}: give 1 to {experts}, the number of experts")',
+        "k = min(max(k, 1), experts)",
+    ),
 )
-def k_cut(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Routed:
-    k = min(max(k, 1), router_logits.shape[-1])
-    return softmax_first(router_logits.float(), k, norm_topk_prob)
 
-
-@challenge.mistake(
+challenge.mistake(
     "k-unchecked",
     "You leave it to torch to refuse k. It takes 0, and too large a k it refuses with another "
     "exception and no word of experts.",
     hint="if not 1 <= k <= experts: raise ValueError(...)",
+    answer=spoiled("not 1 <= k <= experts", "False"),
 )
-def k_unchecked(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Routed:
-    return softmax_first(router_logits.float(), k, norm_topk_prob)
+
+# ---- other right answers -------------------------------------------------------------------------
 
 
-challenge.alternative(router_with(softmax_first))
-
-
-def softmax_where_it_belongs(logits: Tensor, k: int, norm: bool) -> Routed:
-    """Another right answer: scaled weights are the softmax of the chosen logits."""
+@challenge.alternative
+def softmax_where_it_belongs(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Routed:
+    """The scaled weights are the softmax of the chosen logits, the others one of all logits."""
+    refuse(k, router_logits.shape[-1])
+    logits = router_logits.float()
     best, experts = logits.topk(k)
-    whole = best if norm else logits
-    return (best - whole.logsumexp(-1, keepdim=True)).exp(), experts
+    compared_with = best if norm_topk_prob else logits
+    return (best - compared_with.logsumexp(-1, keepdim=True)).exp(), experts
 
 
-challenge.alternative(router_with(softmax_where_it_belongs))
+@challenge.alternative
+def by_sorting(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Routed:
+    """Sorted, then cut."""
+    refuse(k, router_logits.shape[-1])
+    experts = router_logits.argsort(dim=-1, descending=True)[:, :k]
+    weights = F.softmax(router_logits, dim=-1, dtype=torch.float32).gather(1, experts)
+    return F.normalize(weights, p=1, dim=-1) if norm_topk_prob else weights, experts
 
 
-def by_sorting(logits: Tensor, k: int, norm: bool) -> Routed:
-    """Another right answer: sorted, then cut."""
-    experts = logits.argsort(dim=-1, descending=True)[:, :k]
-    return scaled_if(F.softmax(logits, dim=-1).gather(1, experts), norm), experts
+@challenge.alternative
+def one_after_the_other(router_logits: Tensor, k: int, norm_topk_prob: bool) -> Routed:
+    """The best, then the best of the others, and so on."""
+    refuse(k, router_logits.shape[-1])
+    chances = left = router_logits.float().softmax(-1)
+    experts = torch.empty(len(left), 0, dtype=torch.int64)
+    for _ in range(k):
+        best = left.argmax(-1, keepdim=True)
+        experts = torch.cat([experts, best], 1)
+        left = left.scatter(1, best, -1.0)
+    weights = chances.gather(1, experts)
+    return weights / weights.sum(1, keepdim=True) if norm_topk_prob else weights, experts
 
 
-challenge.alternative(router_with(by_sorting))
+# ---- mutants that are as right as the reference --------------------------------------------------
 
+CHOICE = "weights, chosen = router_logits.float().softmax(dim=-1).topk(k, dim=-1)"
 
 challenge.equivalent(
     "-1->1 | experts = router_logits.shape[-1]",
-    "dim=-1->1 | weights, chosen = router_logits.float().softmax(dim=-1).topk(k, dim=-1)",
-    "dim=-1->1 | weights, chosen = router_logits.float().softmax(dim=-1).topk(k, dim=-1) #2",
+    f"dim=-1->1 | {CHOICE}",
+    f"dim=-1->1 | {CHOICE} #2",
     "dim=-1->1 | weights = weights / weights.sum(dim=-1, keepdim=True)",
     because="Logits and hidden states have two dimensions: the last is number 1.",
 )
 
-
 challenge.equivalent(
-    "dim= dropped | weights, chosen = router_logits.float().softmax(dim=-1).topk(k, dim=-1)",
+    f"dim= dropped | {CHOICE}",
     because="topk's own choice is the last dimension.",
 )
