@@ -1,1 +1,1 @@
-"""Lesson 02, The context window: what is right, the mistakes known by name, the hints."""
+"""Lesson 02: a chat cut to a budget, the bytes of a KV cache, passages packed by relevance."""

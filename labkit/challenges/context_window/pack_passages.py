@@ -1,15 +1,21 @@
-"""Within budget, no copies, ordered, nothing left that fits, and as relevant as must be."""
+"""Passages packed into a window: within budget, no copies, by relevance per token, the best last.
+
+More than one choice is right, so a check holds each against the promises. What there is to be had
+is the better of two sums: filling by relevance per token, in exact fractions, and the best alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 import torch
 
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw, draw_text
+from labkit.grading.spoiling import spoiled
 
 TextCounter = Callable[[str], int]
 
@@ -30,18 +36,14 @@ def text_of(words: int, name: str) -> str:
 
 
 def normal(text: str) -> str:
+    """What copies have in common."""
     return " ".join(text.lower().split())
 
 
-def true_costs(passages: Sequence[str], count: TextCounter) -> list[int]:
-    return [count(text) + 1 for text in passages]
-
-
-def true_greedy_sum(
-    passages: Sequence[str], relevance: Sequence[float], budget: int, count: TextCounter
+def greedy_sum(
+    passages: Sequence[str], relevance: Sequence[float], costs: Sequence[int], budget: int
 ) -> float:
     """What taking by relevance per token gives, in exact fractions; no copies."""
-    costs = true_costs(passages, count)
     order = sorted(range(len(passages)), key=lambda i: -Fraction(relevance[i]) / costs[i])
     total, seen = 0.0, set()
     for i in order:
@@ -51,11 +53,8 @@ def true_greedy_sum(
     return total
 
 
-def true_best_alone(
-    passages: Sequence[str], relevance: Sequence[float], budget: int, count: TextCounter
-) -> float:
+def best_alone(relevance: Sequence[float], costs: Sequence[int], budget: int) -> float:
     """The relevance of the best passage that fits alone."""
-    costs = true_costs(passages, count)
     fitting = (value for value, cost in zip(relevance, costs, strict=True) if cost <= budget)
     return max(fitting, default=0.0)
 
@@ -63,45 +62,37 @@ def true_best_alone(
 def is_packing(
     passages: Sequence[str], relevance: Sequence[float], budget: int, count: TextCounter
 ) -> Callable[[Any], str | None]:
-    """Says what the contract is broken by, if anything."""
-    costs = true_costs(passages, count)
+    """Says which promise a choice breaks, if any."""
+    costs, texts = [count(text) + 1 for text in passages], [normal(text) for text in passages]
     bound = max(
-        true_greedy_sum(passages, relevance, budget, count),
-        true_best_alone(passages, relevance, budget, count),
+        greedy_sum(passages, relevance, costs, budget), best_alone(relevance, costs, budget)
     )
 
     def problem(chosen: Any) -> str | None:
-        stray = not_indices(chosen, len(passages))
-        if stray:
+        if stray := not_positions(chosen, len(passages)):
             return stray
-        texts = [normal(passages[i]) for i in chosen]
-        if len(set(texts)) < len(texts):
+        taken, values = {texts[i] for i in chosen}, [relevance[i] for i in chosen]
+        left = budget - sum(costs[i] for i in chosen)
+        if len(taken) < len(chosen):
             return "the same text is taken twice"
-        if any(relevance[i] == 0 for i in chosen):
+        if 0 in values:
             return "a passage of relevance 0 is taken"
-        spent = sum(costs[i] for i in chosen)
-        if spent > budget:
-            return f"the chosen take {spent} tokens, and the budget is {budget}"
-        values = [relevance[i] for i in chosen]
+        if left < 0:
+            return f"the chosen take {budget - left} tokens, and the budget is {budget}"
         if values != sorted(values):
             return f"their relevance in this order is {values}; it must never fall"
-        return too_little(chosen, texts, budget - spent) or short_of(sum(values))
-
-    def too_little(chosen: list[int], texts: list[str], left: int) -> str | None:
-        for i, text in enumerate(passages):
-            if relevance[i] > 0 and costs[i] <= left and normal(text) not in texts:
+        for i, text in enumerate(texts):
+            if relevance[i] > 0 and costs[i] <= left and text not in taken:
                 return f"{left} tokens are left, and passage {i} would still fit with {costs[i]}"
+        if sum(values) < bound - 1e-9:
+            return f"their relevance adds up to {sum(values):g}, and {bound:g} is to be had"
         return None
-
-    def short_of(total: float) -> str | None:
-        if total >= bound - 1e-9:
-            return None
-        return f"their relevance adds up to {total:g}, and {bound:g} is to be had"
 
     return problem
 
 
-def not_indices(chosen: Any, count: int) -> str | None:
+def not_positions(chosen: Any, count: int) -> str | None:
+    """What is wrong with a list of different positions below `count`."""
     if type(chosen) is not list or any(type(i) is not int for i in chosen):
         return "a list of indices (int) was expected"
     if any(not 0 <= i < count for i in chosen):
@@ -110,28 +101,16 @@ def not_indices(chosen: Any, count: int) -> str | None:
 
 
 def check_pack_passages(s: Submission) -> None:
-    """Within budget, no copies, ordered, nothing left that fits, and as relevant as must be."""
-
-    def expect(
-        sizes: Sequence[int],
-        relevance: Sequence[float],
-        budget: int,
-        because: str,
-        count: TextCounter = words_in,
-    ) -> None:
-        texts = [text_of(size, f"p{i}") for i, size in enumerate(sizes)]
-        expect_texts(texts, relevance, budget, because, count)
-
     def expect_texts(
-        texts: Sequence[str],
-        relevance: Sequence[float],
-        budget: int,
-        because: str,
+        texts: Sequence[str], relevance: Sequence[float], budget: int, because: str,
         count: TextCounter = words_in,
-    ) -> None:
-        given = [float(value) for value in relevance]
-        answer = s.pack_passages(list(texts), given, budget, count)
-        answer.holds(is_packing(texts, given, budget, count), because=because)
+    ) -> None:  # fmt: skip
+        values = [float(value) for value in relevance]
+        answer = s.pack_passages(list(texts), values, budget, count)
+        answer.holds(is_packing(texts, values, budget, count), because=because)
+
+    def expect(sizes: Sequence[int], *more: Any) -> None:
+        expect_texts([text_of(size, f"p{i}") for i, size in enumerate(sizes)], *more)
 
     simple = "Everything fits: all are taken, the most relevant last."
     expect([3], [1], 9, simple)
@@ -202,124 +181,13 @@ challenge = Challenge(
     ),
 )
 
-
-Picker = Callable[[list[str], list[float], int, TextCounter], list[int]]
-
-
-def filled(order: Sequence[int], costs: Sequence[int], budget: int) -> list[int]:
-    """Takes what still fits, in this order."""
-    chosen: list[int] = []
-    for i in order:
-        if costs[i] <= budget:
-            chosen.append(i)
-            budget -= costs[i]
-    return chosen
+NORMAL = '" ".join(passages[i].lower().split())'
+ORDERS = "(by_density, best_alone + by_density)"
+FITS = "if costs[i] <= left and text not in seen:"
+LAST = "sorted(best, key=lambda i: relevance[i])"
 
 
-def firsts_by(key: Callable[[str], str]) -> Callable[[Sequence[str]], list[int]]:
-    """The first of each group of texts that have the same key."""
-
-    def dedup(passages: Sequence[str]) -> list[int]:
-        found: dict[str, int] = {}
-        for i, text in enumerate(passages):
-            found.setdefault(key(text), i)
-        return list(found.values())
-
-    return dedup
-
-
-firsts = firsts_by(normal)
-
-
-def picker(
-    choose: Callable[[list[int], list[float], list[int], int], list[int]],
-    *,
-    dedup: Callable[[Sequence[str]], list[int]] = firsts,
-    cost: Callable[[str, TextCounter], int] = lambda text, count: count(text) + 1,
-    useful: Callable[[float], bool] = lambda value: value > 0,
-    order: Callable[[list[int], list[float]], list[int]] = lambda chosen, values: sorted(
-        chosen, key=lambda i: values[i]
-    ),
-) -> Picker:
-    """A complete packer of pieces: the right ones, unless another is given."""
-
-    def pack_passages(
-        passages: list[str], relevance: list[float], budget: int, count_tokens: TextCounter
-    ) -> list[int]:
-        costs = [cost(text, count_tokens) for text in passages]
-        candidates = [i for i in dedup(passages) if useful(relevance[i]) and costs[i] <= budget]
-        return order(choose(candidates, relevance, costs, budget), relevance)
-
-    return pack_passages
-
-
-def as_they_came(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    return filled(sorted(candidates), costs, budget)
-
-
-challenge.mistake(
-    "first-come",
-    "You take passages in the order in which they came. Whoever comes first fills the window, "
-    "relevant or not.",
-    hint="Sort by relevance divided by tokens, largest first, and take what fits.",
-    answer=picker(as_they_came),
-)
-
-
-def relevance_first(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    return filled(sorted(candidates, key=lambda i: -relevance[i]), costs, budget)
-
-
-challenge.mistake(
-    "by-relevance",
-    "You take the most relevant first, however long they are. One long passage can cost as "
-    "much as three short ones that are worth more together.",
-    hint="What a token buys is relevance per token: sort by relevance[i] / cost[i].",
-    answer=picker(relevance_first),
-)
-
-
-def shortest_first(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    return filled(sorted(candidates, key=lambda i: costs[i]), costs, budget)
-
-
-challenge.mistake(
-    "shortest-first",
-    "You take the shortest first: many passages, but not the relevant ones.",
-    hint="Divide relevance by tokens, and take the largest quotient first.",
-    answer=picker(shortest_first),
-)
-
-
-def best_one_only(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    return sorted(candidates, key=lambda i: -relevance[i])[:1]
-
-
-challenge.mistake(
-    "best-one-only",
-    "You take one passage and leave the rest of the budget unused.",
-    hint="Go on with what still fits.",
-    answer=picker(best_one_only),
-)
-
-
-def dense(candidates: list[int], relevance: list[float], costs: list[int]) -> list[int]:
-    return sorted(candidates, key=lambda i: -relevance[i] / costs[i])
-
-
-def density_only(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    return filled(dense(candidates, relevance, costs), costs, budget)
-
+# ---- in which order it is taken ------------------------------------------------------------------
 
 challenge.mistake(
     "density-only",
@@ -327,216 +195,209 @@ challenge.mistake(
     "a long one that is worth ten times as much.",
     hint="Make a second packing that begins with the most relevant passage that fits, and keep the "
     "better of the two.",
-    answer=picker(density_only),
+    answer=spoiled(ORDERS, "(by_density,)"),
 )
 
+challenge.mistake(
+    "by-relevance",
+    "You take the most relevant first, however long they are. One long passage can cost as "
+    "much as three short ones that are worth more together.",
+    hint="What a token buys is relevance per token: sort by relevance[i] / cost[i].",
+    answer=spoiled(ORDERS, "(sorted(useful, key=lambda i: -relevance[i]),)"),
+)
 
-def stops_at_the_first(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    chosen: list[int] = []
-    for i in dense(candidates, relevance, costs):
-        if costs[i] > budget:
-            break
-        chosen.append(i)
-        budget -= costs[i]
-    return chosen
+challenge.mistake(
+    "first-come",
+    "You take passages in the order in which they came. Whoever comes first fills the window, "
+    "relevant or not.",
+    hint="Sort by relevance divided by tokens, largest first, and take what fits.",
+    answer=spoiled(ORDERS, "(useful,)"),
+)
 
+challenge.mistake(
+    "shortest-first",
+    "You take the shortest first: many passages, but not the relevant ones.",
+    hint="Divide relevance by tokens, and take the largest quotient first.",
+    answer=spoiled(ORDERS, "(sorted(useful, key=lambda i: costs[i]),)"),
+)
+
+challenge.mistake(
+    "best-one-only",
+    "You take one passage and leave the rest of the budget unused.",
+    hint="Go on with what still fits.",
+    answer=spoiled(ORDERS, "(best_alone,)"),
+)
 
 challenge.mistake(
     "stops-at-the-first",
     "You stop at the first passage that does not fit. A shorter one further down may.",
     hint="`continue` in place of `break`.",
-    answer=picker(stops_at_the_first),
+    answer=spoiled(
+        ORDERS,
+        "(by_density,)",
+        FITS,
+        "if costs[i] > left:\n                break\n            if text not in seen:",
+    ),
 )
 
 
-def better_of_two(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    """The right choice: by density, or the best alone and then by density."""
-    order = dense(candidates, relevance, costs)
-    best = max(candidates, key=lambda i: relevance[i], default=None)
-    rest = [] if best is None else [best, *(i for i in order if i != best)]
-    first, second = filled(order, costs, budget), filled(rest, costs, budget)
-    return max(first, second, key=lambda chosen: sum(relevance[i] for i in chosen))
-
-
-def everything(passages: Sequence[str]) -> list[int]:
-    return list(range(len(passages)))
-
+# ---- copies --------------------------------------------------------------------------------------
 
 challenge.mistake(
     "copies-kept",
     "You take copies: the same text twice costs twice and says nothing new.",
     hint="Keep a set of the texts that you have taken, in lower case and with white space evened "
     "out, and pass over what is in it.",
-    answer=picker(better_of_two, dedup=everything),
+    answer=spoiled(NORMAL, "i"),
 )
-
 
 challenge.mistake(
     "copies-by-exact-text",
     "You find copies only when they are equal letter by letter. Case and white space make no "
     "new passage.",
     hint='" ".join(text.lower().split()) is the same for all of them.',
-    answer=picker(better_of_two, dedup=firsts_by(str)),
+    answer=spoiled(NORMAL, "passages[i]"),
 )
-
 
 challenge.mistake(
     "copies-but-for-case",
     "You even out upper and lower case, and not the white space: two spaces or a line end "
     "between the same words make no new passage.",
     hint="Compare the words: text.lower().split().",
-    answer=picker(better_of_two, dedup=firsts_by(str.lower)),
+    answer=spoiled(NORMAL, "passages[i].lower()"),
 )
-
 
 challenge.mistake(
     "copies-but-for-ends",
     "You take white space away at the ends only. Between two words one space and two, or a "
     "line end, are the same too.",
     hint="Compare the words: text.lower().split().",
-    answer=picker(better_of_two, dedup=firsts_by(lambda text: text.strip().lower())),
+    answer=spoiled(NORMAL, "passages[i].strip().lower()"),
 )
-
 
 challenge.mistake(
     "copies-only-stripped",
     "You take white space away at the ends and compare the rest letter by letter. Case, and "
     "white space between words, make no new passage either.",
     hint="Compare the words: text.lower().split().",
-    answer=picker(better_of_two, dedup=firsts_by(str.strip)),
+    answer=spoiled(NORMAL, "passages[i].strip()"),
 )
-
 
 challenge.mistake(
     "copies-but-for-space",
     "You even out the white space, and not the case: The cat and the CAT are the same words.",
     hint="Compare in lower case: text.lower().split().",
-    answer=picker(better_of_two, dedup=firsts_by(lambda text: " ".join(text.split()))),
+    answer=spoiled(".lower()", ""),
 )
-
 
 challenge.mistake(
     "copies-without-space",
     "You take all white space out before you compare: `an other` and `another` become one, "
     "and they are different words.",
     hint="Compare the words: text.lower().split().",
-    answer=picker(better_of_two, dedup=firsts_by(lambda text: "".join(text.lower().split()))),
+    answer=spoiled('" ".join', '"".join'),
 )
 
+
+# ---- what it costs, and what it is worth ---------------------------------------------------------
 
 challenge.mistake(
     "irrelevant-kept",
     "You fill the window up with passages of relevance 0. They cost tokens, and each one more "
     "is a distractor.",
     hint="Leave out what has relevance 0 before you begin.",
-    answer=picker(better_of_two, useful=lambda value: value >= 0),
+    answer=spoiled("value > 0", "value >= 0"),
 )
-
 
 challenge.mistake(
     "line-end-forgotten",
     "You did not count the line end of each passage: the result is over the budget.",
     hint="A passage costs count_tokens(text) + 1.",
-    answer=picker(better_of_two, cost=lambda text, count: count(text)),
+    answer=spoiled("count_tokens(text) + 1", "count_tokens(text)"),
 )
-
-
-def budget_full_at(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
-) -> list[int]:
-    return better_of_two([i for i in candidates if costs[i] < budget], relevance, costs, budget - 1)
-
 
 challenge.mistake(
     "exact-fit-refused",
     "You refuse a passage that fills the budget exactly.",
     hint="Compare with <=: 9 tokens fit into 9.",
-    answer=picker(budget_full_at),
+    answer=spoiled(
+        "costs[i] <= budget", "costs[i] < budget", "costs[i] <= left", "costs[i] < left"
+    ),
 )
-
 
 challenge.mistake(
     "words-counted",
     "You counted words. Only count_tokens knows how many tokens a text takes.",
     hint="Call count_tokens(text) for each passage.",
-    answer=picker(better_of_two, cost=lambda text, count: len(text.split()) + 1),
+    answer=spoiled("count_tokens(text)", "len(text.split())"),
 )
 
 
-def best_first(chosen: list[int], relevance: list[float]) -> list[int]:
-    return sorted(chosen, key=lambda i: -relevance[i])
-
+# ---- what comes back -----------------------------------------------------------------------------
 
 challenge.mistake(
     "best-first",
     "You put the most relevant passage first. It was asked for last, next to the question.",
     hint="Sort the chosen by relevance, smallest first.",
-    answer=picker(better_of_two, order=best_first),
+    answer=spoiled(LAST, "sorted(best, key=lambda i: relevance[i], reverse=True)"),
 )
-
-
-def order_of_arrival(chosen: list[int], relevance: list[float]) -> list[int]:
-    return sorted(chosen)
-
 
 challenge.mistake(
     "order-of-arrival",
     "You chose well, and left the chosen in the order in which they came. The most relevant "
     "belongs last.",
     hint="Sort the chosen by relevance, smallest first.",
-    answer=picker(better_of_two, order=order_of_arrival),
+    answer=spoiled(LAST, "sorted(best)"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "texts-returned",
     "You returned the texts. Indices were asked for.",
     hint="Collect i, not passages[i].",
+    answer=spoiled(LAST, f"[passages[i] for i in {LAST}]"),
 )
-def texts_returned(
+
+
+@challenge.alternative
+def by_steps(
     passages: list[str], relevance: list[float], budget: int, count_tokens: TextCounter
-) -> list[str]:
-    chosen = picker(better_of_two)(passages, relevance, budget, count_tokens)
-    return [passages[i] for i in chosen]
-
-
-challenge.alternative(picker(better_of_two))
-
-
-def best_sum(
-    candidates: list[int], relevance: list[float], costs: list[int], budget: int
 ) -> list[int]:
-    """The best choice there is: the knapsack problem, solved token by token."""
-    best: list[tuple[float, list[int]]] = [(0.0, [])] * (budget + 1)
-    for i in candidates:
-        for room in range(budget, costs[i] - 1, -1):
-            value, chosen = best[room - costs[i]]
-            if value + relevance[i] > best[room][0]:
-                best[room] = (value + relevance[i], [*chosen, i])
-    return best[budget][1]
+    """Begun with nothing and with each passage; then the densest that fits, as long as one does."""
+    costs, words = [count_tokens(t) + 1 for t in passages], [t.casefold().split() for t in passages]
+    useful = [i for i, value in enumerate(relevance) if value > 0 and costs[i] <= budget]
+
+    def filled(chosen: list[int]) -> list[int]:
+        left, taken = budget - sum(costs[i] for i in chosen), [words[i] for i in chosen]
+        fits = [i for i in useful if costs[i] <= left and words[i] not in taken]
+        densest = max(fits, key=lambda i: relevance[i] / costs[i], default=None)
+        return chosen if densest is None else filled([*chosen, densest])
+
+    packings = [filled(begun) for begun in [[], *([i] for i in useful)]]
+    best = max(packings, key=lambda chosen: sum(relevance[i] for i in chosen))
+    return sorted(best, key=relevance.__getitem__)
 
 
-challenge.alternative(picker(best_sum))
+@challenge.alternative
+def by_trying_all(
+    passages: list[str], relevance: list[float], budget: int, count_tokens: TextCounter
+) -> list[int]:
+    """More than was asked for: the largest sum that there is, among all choices."""
+    costs = [count_tokens(text) + 1 for text in passages]
+    unique = {tuple(text.upper().split()): i for i, text in enumerate(passages) if relevance[i] > 0}
+    choices = [c for size in range(len(unique) + 1) for c in combinations(unique.values(), size)]
+    fitting = [chosen for chosen in choices if sum(costs[i] for i in chosen) <= budget]
+    best = max(fitting, key=lambda chosen: sum(relevance[i] for i in chosen))
+    return sorted(best, key=relevance.__getitem__)
 
 
+BEST_ALONE = "best_alone = sorted(useful, key=lambda i: relevance[i], reverse=True)[:1]"
 challenge.equivalent(
-    (
-        "slice without upper | best_alone = sorted(useful, key=lambda i: relevance[i], "
-        "reverse=True)[:1]"
-    ),
-    "1->2 | best_alone = sorted(useful, key=lambda i: relevance[i], reverse=True)[:1]",
-    "1->-1 | best_alone = sorted(useful, key=lambda i: relevance[i], reverse=True)[:1]",
-    because=(
-        "The second packing begins with the most relevant passage all the same, and may "
-        "then go on by relevance: the better of the two keeps every promise."
-    ),
+    f"slice without upper | {BEST_ALONE}",
+    f"1->2 | {BEST_ALONE}",
+    f"1->-1 | {BEST_ALONE}",
+    because="The second packing begins with the most relevant passage all the same, and may then "
+    "go on by relevance: the better of the two keeps every promise.",
 )
-
-
 challenge.equivalent(
     'lower->upper | text = " ".join(passages[i].lower().split())',
     because="Capitals even out case as well.",
