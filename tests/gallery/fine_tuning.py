@@ -7,6 +7,7 @@ diagnosed; where it names none, the general message has to do.
 from __future__ import annotations
 
 import math
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -544,6 +545,23 @@ def a_on_clones(
     return {"weight": w, "first": m, "second": v}
 
 
+@gallery.refused("adamw_step")
+def a_by_torch(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    """Lets the library do it."""
+    p = weight.clone().requires_grad_(True)
+    p.grad = gradient.clone()
+    adam = torch.optim.AdamW([p], lr=learning_rate, betas=betas, eps=eps, weight_decay=weight_decay)
+    adam.state[p] = {
+        "step": torch.tensor(step - 1.0), "exp_avg": first.clone(), "exp_avg_sq": second.clone(),
+    }  # fmt: skip
+    adam.step()
+    state = adam.state[p]
+    return {"weight": p.detach(), "first": state["exp_avg"], "second": state["exp_avg_sq"]}
+
+
 @gallery.wrong("adamw_step", "eps-before-correction")
 def a_short_form(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
@@ -612,52 +630,6 @@ def a_means_in_place(
     return {"weight": w, "first": first, "second": second}
 
 
-@gallery.refused("adamw_step")
-def a_by_torch(
-    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
-    betas=(0.9, 0.999), eps=1e-8,
-):  # fmt: skip
-    """Lets the library do it."""
-    p = weight.clone().requires_grad_(True)
-    p.grad = gradient.clone()
-    adam = torch.optim.AdamW([p], lr=learning_rate, betas=betas, eps=eps, weight_decay=weight_decay)
-    adam.state[p] = {
-        "step": torch.tensor(step - 1.0), "exp_avg": first.clone(), "exp_avg_sq": second.clone(),
-    }  # fmt: skip
-    adam.step()
-    state = adam.state[p]
-    return {"weight": p.detach(), "first": state["exp_avg"], "second": state["exp_avg_sq"]}
-
-
-def spoiled(name, move=None, means=None, corrected=True, keep=None):
-    """A step written out with one part other than it should be."""
-
-    def adamw_step(
-        weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
-        betas=(0.9, 0.999), eps=1e-8,
-    ):  # fmt: skip
-        update = means or (
-            lambda: (
-                betas[0] * first + (1 - betas[0]) * gradient,
-                betas[1] * second + (1 - betas[1]) * gradient**2,
-            )
-        )
-        m, v = update(gradient, first, second, betas) if means else update()
-        m_hat, v_hat = m, v
-        if corrected:
-            m_hat, v_hat = m / (1 - betas[0] ** step), v / (1 - betas[1] ** step)
-        w, lr, wd = weight, learning_rate, weight_decay
-        new = move(w, m_hat, v_hat, lr, wd, eps) if move else (
-            w - lr * (m_hat / (v_hat**0.5 + eps) + wd * w)
-        )  # fmt: skip
-        if keep:
-            m, v = m_hat, v_hat
-        return {"weight": new, "first": m, "second": v}
-
-    adamw_step.__name__ = name
-    return adamw_step
-
-
 @gallery.wrong("adamw_step", "decay-in-gradient")
 def a_l2(
     weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
@@ -703,35 +675,40 @@ def a_writes(
     return {"weight": weight, "first": m, "second": v}
 
 
-a_raw = spoiled("a_raw", corrected=False)
-gallery.wrong("adamw_step", "not-corrected")(a_raw)
-a_decay_alone = spoiled(
-    "a_decay_alone", lambda w, m, v, lr, wd, eps: (1 - wd) * w - lr * m / (v.sqrt() + eps)
-)
-gallery.wrong("adamw_step", "decay-without-rate")(a_decay_alone)
-a_plain_adam = spoiled("a_plain_adam", lambda w, m, v, lr, wd, eps: w - lr * m / (v.sqrt() + eps))
-gallery.wrong("adamw_step", "no-decay")(a_plain_adam)
-a_decay_last = spoiled(
-    "a_decay_last", lambda w, m, v, lr, wd, eps: (w - lr * m / (v.sqrt() + eps)) * (1 - lr * wd)
-)
-gallery.wrong("adamw_step", "decay-after")(a_decay_last)
-a_eps_inside = spoiled(
-    "a_eps_inside", lambda w, m, v, lr, wd, eps: w - lr * (m / torch.sqrt(v + eps) + wd * w)
-)
-gallery.wrong("adamw_step", "eps-in-root")(a_eps_inside)
-a_no_eps = spoiled("a_no_eps", lambda w, m, v, lr, wd, eps: w - lr * (m / v.sqrt() + wd * w))
-gallery.wrong("adamw_step", "no-eps")(a_no_eps)
-a_no_root = spoiled("a_no_root", lambda w, m, v, lr, wd, eps: w - lr * (m / (v + eps) + wd * w))
-gallery.wrong("adamw_step", "no-root")(a_no_root)
-a_up = spoiled("a_up", lambda w, m, v, lr, wd, eps: w + lr * m / (v.sqrt() + eps) - lr * wd * w)
-gallery.wrong("adamw_step", "uphill")(a_up)
-a_abs = spoiled(
-    "a_abs",
-    means=lambda g, m, v, b: (b[0] * m + (1 - b[0]) * g, b[1] * v + (1 - b[1]) * g.abs()),
-)
-gallery.wrong("adamw_step", "square-missing")(a_abs)
-a_keeps_corrected = spoiled("a_keeps_corrected", keep=True)
-gallery.wrong("adamw_step", "corrected-means-kept")(a_keeps_corrected)
+@gallery.wrong("adamw_step", "not-corrected")
+def a_raw(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    m = betas[0] * first + (1 - betas[0]) * gradient
+    v = betas[1] * second + (1 - betas[1]) * gradient**2
+    w = weight - learning_rate * (m / (v**0.5 + eps) + weight_decay * weight)
+    return {"weight": w, "first": m, "second": v}
+
+
+@gallery.wrong("adamw_step", "square-missing")
+def a_abs(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    m = betas[0] * first + (1 - betas[0]) * gradient
+    v = betas[1] * second + (1 - betas[1]) * gradient.abs()
+    m_hat, v_hat = m / (1 - betas[0] ** step), v / (1 - betas[1] ** step)
+    w = weight - learning_rate * (m_hat / (v_hat**0.5 + eps) + weight_decay * weight)
+    return {"weight": w, "first": m, "second": v}
+
+
+@gallery.wrong("adamw_step", "corrected-means-kept")
+def a_keeps_corrected(
+    weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+    betas=(0.9, 0.999), eps=1e-8,
+):  # fmt: skip
+    found = a_like_torch(
+        weight, gradient, first, second, step, learning_rate, weight_decay, betas, eps
+    )
+    found["first"] /= 1 - betas[0] ** step
+    found["second"] /= 1 - betas[1] ** step
+    return found
 
 
 @gallery.wrong("adamw_step", "betas-swapped")
@@ -768,6 +745,65 @@ def a_tuple(
     return found["weight"], found["first"], found["second"]
 
 
+def moved_by(move):
+    """A step whose means and corrections are right, and that moves the weight by `move`."""
+
+    def adamw_step(
+        weight, gradient, first, second, step, learning_rate, weight_decay=0.01,
+        betas=(0.9, 0.999), eps=1e-8,
+    ):  # fmt: skip
+        m = betas[0] * first + (1 - betas[0]) * gradient
+        v = betas[1] * second + (1 - betas[1]) * gradient**2
+        m_hat, v_hat = m / (1 - betas[0] ** step), v / (1 - betas[1] ** step)
+        new = move(weight, m_hat, v_hat, learning_rate, weight_decay, eps)
+        return {"weight": new, "first": m, "second": v}
+
+    adamw_step.__name__ = move.__name__
+    return adamw_step
+
+
+@gallery.wrong("adamw_step", "decay-without-rate")
+@moved_by
+def a_decay_alone(w, m, v, lr, wd, eps):
+    return (1 - wd) * w - lr * m / (v.sqrt() + eps)
+
+
+@gallery.wrong("adamw_step", "no-decay")
+@moved_by
+def a_plain_adam(w, m, v, lr, wd, eps):
+    return w - lr * m / (v.sqrt() + eps)
+
+
+@gallery.wrong("adamw_step", "decay-after")
+@moved_by
+def a_decay_last(w, m, v, lr, wd, eps):
+    return (w - lr * m / (v.sqrt() + eps)) * (1 - lr * wd)
+
+
+@gallery.wrong("adamw_step", "eps-in-root")
+@moved_by
+def a_eps_inside(w, m, v, lr, wd, eps):
+    return w - lr * (m / torch.sqrt(v + eps) + wd * w)
+
+
+@gallery.wrong("adamw_step", "no-eps")
+@moved_by
+def a_no_eps(w, m, v, lr, wd, eps):
+    return w - lr * (m / v.sqrt() + wd * w)
+
+
+@gallery.wrong("adamw_step", "no-root")
+@moved_by
+def a_no_root(w, m, v, lr, wd, eps):
+    return w - lr * (m / (v + eps) + wd * w)
+
+
+@gallery.wrong("adamw_step", "uphill")
+@moved_by
+def a_up(w, m, v, lr, wd, eps):
+    return w + lr * m / (v.sqrt() + eps) - lr * wd * w
+
+
 # ---------------------------------------------------------------- share_forgotten
 
 
@@ -789,8 +825,6 @@ def f_loop(before, after):
 @gallery.right("share_forgotten")
 def f_mean(before, after):
     """A mean over the answers to what was known."""
-    from statistics import fmean
-
     pairs = [(b, a) for b, a in zip(before, after, strict=True) if b]
     if not pairs:
         raise ValueError
@@ -832,57 +866,88 @@ def f_recursive(before, after):
     return gone / known
 
 
-def checked(formula, name):
+def of_pairs(formula):
+    """An answer that refuses what it must, and gives the formula the pairs of before and after."""
+
     def share_forgotten(before, after):
         if len(before) != len(after) or sum(before) == 0:
             raise ValueError
-        both = list(zip(before, after, strict=True))
-        return formula(both)
+        return formula(list(zip(before, after, strict=True)))
 
-    share_forgotten.__name__ = name
+    share_forgotten.__name__ = formula.__name__
     return share_forgotten
 
 
-f_of_all = checked(lambda both: sum(b > a for b, a in both) / len(both), "f_of_all")
-gallery.wrong("share_forgotten", "of-all")(f_of_all)
-f_net = checked(
-    lambda both: (sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both),
-    "f_net",
-)
-gallery.wrong("share_forgotten", "net")(f_net)
-f_points = checked(lambda both: sum(b - a for b, a in both) / len(both), "f_points")
-gallery.wrong("share_forgotten", "net-points")(f_points)
-f_net_or_zero = checked(
-    lambda both: (
-        max(0, sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both)
-    ),
-    "f_net_or_zero",
-)
-gallery.wrong("share_forgotten", "net-never-negative")(f_net_or_zero)
-f_points_or_zero = checked(
-    lambda both: max(sum(b - a for b, a in both), 0) / len(both), "f_points_or_zero"
-)
-gallery.wrong("share_forgotten", "net-points-never-negative")(f_points_or_zero)
-f_net_size = checked(
-    lambda both: abs(sum(b - a for b, a in both)) / sum(b for b, _ in both), "f_net_size"
-)
-gallery.wrong("share_forgotten")(f_net_size)
-f_kept = checked(lambda both: sum(b and a for b, a in both) / sum(b for b, _ in both), "f_kept")
-gallery.wrong("share_forgotten", "kept")(f_kept)
-f_wrong_now = checked(lambda both: sum(not a for _, a in both) / len(both), "f_wrong_now")
-gallery.wrong("share_forgotten", "wrong-after")(f_wrong_now)
-f_changed = checked(lambda both: sum(b ^ a for b, a in both) / len(both), "f_changed")
-gallery.wrong("share_forgotten", "changed")(f_changed)
-f_learned = checked(
-    lambda both: sum(a and not b for b, a in both) / sum(b for b, _ in both), "f_learned"
-)
-gallery.wrong("share_forgotten", "learned")(f_learned)
-f_of_now = checked(
-    lambda both: sum(b and not a for b, a in both) / (sum(a for _, a in both) or 1), "f_of_now"
-)
-gallery.wrong("share_forgotten", "of-what-is-known-now")(f_of_now)
-f_count = checked(lambda both: 1.0 * sum(b and not a for b, a in both), "f_count")
-gallery.wrong("share_forgotten", "count")(f_count)
+@gallery.wrong("share_forgotten", "of-all")
+@of_pairs
+def f_of_all(both):
+    return sum(b > a for b, a in both) / len(both)
+
+
+@gallery.wrong("share_forgotten", "net")
+@of_pairs
+def f_net(both):
+    return (sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both)
+
+
+@gallery.wrong("share_forgotten", "net-points")
+@of_pairs
+def f_points(both):
+    return sum(b - a for b, a in both) / len(both)
+
+
+@gallery.wrong("share_forgotten", "net-never-negative")
+@of_pairs
+def f_net_or_zero(both):
+    return max(0, sum(b for b, _ in both) - sum(a for _, a in both)) / sum(b for b, _ in both)
+
+
+@gallery.wrong("share_forgotten", "net-points-never-negative")
+@of_pairs
+def f_points_or_zero(both):
+    return max(sum(b - a for b, a in both), 0) / len(both)
+
+
+@gallery.wrong("share_forgotten")
+@of_pairs
+def f_net_size(both):
+    return abs(sum(b - a for b, a in both)) / sum(b for b, _ in both)
+
+
+@gallery.wrong("share_forgotten", "kept")
+@of_pairs
+def f_kept(both):
+    return sum(b and a for b, a in both) / sum(b for b, _ in both)
+
+
+@gallery.wrong("share_forgotten", "wrong-after")
+@of_pairs
+def f_wrong_now(both):
+    return sum(not a for _, a in both) / len(both)
+
+
+@gallery.wrong("share_forgotten", "changed")
+@of_pairs
+def f_changed(both):
+    return sum(b ^ a for b, a in both) / len(both)
+
+
+@gallery.wrong("share_forgotten", "learned")
+@of_pairs
+def f_learned(both):
+    return sum(a and not b for b, a in both) / sum(b for b, _ in both)
+
+
+@gallery.wrong("share_forgotten", "of-what-is-known-now")
+@of_pairs
+def f_of_now(both):
+    return sum(b and not a for b, a in both) / (sum(a for _, a in both) or 1)
+
+
+@gallery.wrong("share_forgotten", "count")
+@of_pairs
+def f_count(both):
+    return 1.0 * sum(b and not a for b, a in both)
 
 
 @gallery.wrong("share_forgotten", "nothing-is-zero")
