@@ -138,37 +138,24 @@ def s_a_is_zero(weight, rank, uniform):
 
 @gallery.wrong("start_adapter", "bound-by-out")
 def s_rows(weight, rank, uniform):
-    if rank < 1:
-        raise ValueError
-    return {
-        "lora_A": (2 * uniform - 1) / math.sqrt(weight.shape[0]),
-        "lora_B": torch.zeros(weight.shape[0], rank),
-    }
+    a = (2 * uniform - 1) / math.sqrt(weight.shape[0])
+    return s_rand_like(weight, rank, uniform) | {"lora_A": a}
 
 
 @gallery.wrong("start_adapter", "bound-by-rank")
 def s_by_rank(weight, rank, uniform):
-    if rank < 1:
-        raise ValueError
-    return {
-        "lora_A": (2 * uniform - 1) / math.sqrt(rank),
-        "lora_B": torch.zeros(weight.shape[0], rank),
-    }
+    return s_rand_like(weight, rank, uniform) | {"lora_A": (2 * uniform - 1) / rank**0.5}
 
 
 @gallery.wrong("start_adapter", "not-scaled")
 def s_plain(weight, rank, uniform):
-    if rank < 1:
-        raise ValueError
-    return {"lora_A": 2 * uniform - 1, "lora_B": torch.zeros(weight.shape[0], rank)}
+    return s_rand_like(weight, rank, uniform) | {"lora_A": 2 * uniform - 1}
 
 
 @gallery.wrong("start_adapter", "never-negative")
 def s_positive(weight, rank, uniform):
-    if rank < 1:
-        raise ValueError
     scaled = uniform * (1 / math.sqrt(weight.shape[1]))
-    return {"lora_A": scaled, "lora_B": torch.zeros(weight.shape[0], rank)}
+    return s_rand_like(weight, rank, uniform) | {"lora_A": scaled}
 
 
 @gallery.wrong("start_adapter", "a-turned")
@@ -185,10 +172,8 @@ def s_b_columns(weight, rank, uniform):
 
 @gallery.wrong("start_adapter", "rank-unchecked")
 def s_any_rank(weight, rank, uniform):
-    return s_rand_like(weight, max(rank, 1), uniform) if rank > 0 else {
-        "lora_A": (2 * uniform - 1) / math.sqrt(weight.shape[1]),
-        "lora_B": torch.zeros(weight.shape[0], 0),
-    }  # fmt: skip
+    a = (2 * uniform - 1) / math.sqrt(weight.shape[1])
+    return {"lora_A": a, "lora_B": torch.zeros(weight.shape[0], len(uniform))}
 
 
 @gallery.wrong("start_adapter")
