@@ -1,4 +1,4 @@
-"""The reference answers and the checks' own truth against each other's worth and the library."""
+"""Lesson 02: the reference answers against the checks' truths, brute force and a real model."""
 
 from __future__ import annotations
 
@@ -54,20 +54,21 @@ def test_a_truncated_chat_is_the_longest_end_that_fits(
 def test_cache_bytes_are_those_of_a_model_that_has_read(
     heads: int, shared: int | None, size: int | None
 ) -> None:
-    given_config = {"num_hidden_layers": 3, "num_attention_heads": heads, "hidden_size": 32}
     more = {"num_key_value_heads": shared, "head_dim": size}
-    given_config |= {name: value for name, value in more.items() if value is not None}
-    config = LlamaConfig(**given_config, intermediate_size=16, vocab_size=11)
+    given_keys = {name: value for name, value in more.items() if value is not None}
+    shape = kv_cache_bytes.shape(3, heads, 32, **given_keys)
+    config = LlamaConfig(**shape, intermediate_size=16, vocab_size=11)
     cache = DynamicCache(config=config)
     with torch.inference_mode():
         LlamaForCausalLM(config)(torch.ones((2, 5), dtype=torch.long), past_key_values=cache)
     measured = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
-    assert REFERENCE["kv_cache_bytes"](given_config, 5, 2, 4) == measured
+    assert REFERENCE["kv_cache_bytes"](shape, 5, 2, 4) == measured
 
 
 def test_the_table_of_shapes_gives_the_published_half_mebibyte() -> None:
-    assert kv_cache_bytes.true_cache_bytes(kv_cache_bytes.SHAPES["llama-2-7b"], 1, 1, 2) == 2**19
-    assert kv_cache_bytes.true_cache_bytes(kv_cache_bytes.SHAPES["llama-3.1-8b"], 1, 1, 2) == 2**17
+    shapes, measured = kv_cache_bytes.SHAPES, kv_cache_bytes.true_cache_bytes
+    assert measured(shapes["llama-2-7b"], 1, 1, 2) == 2**19
+    assert measured(shapes["llama-3.1-8b"], 1, 1, 2) == 2**17
 
 
 def optimum(sizes: list[int], relevance: list[float], budget: int) -> float:

@@ -12,6 +12,9 @@ from tests.gallery.answers import Gallery
 gallery = Gallery()
 
 
+# ---- truncate_chat
+
+
 @gallery.right("truncate_chat")
 def c_groups(messages, budget, count_tokens):
     head = messages[:1] if messages[0]["role"] == "system" else []
@@ -44,22 +47,28 @@ def c_while(messages, budget, count_tokens):
     return kept
 
 
+def c_refuse(messages, budget, count_tokens):
+    core = [m for m in messages[:1] if m["role"] == "system"] + messages[-1:]
+    if sum(count_tokens(m) for m in core) > budget:
+        raise ValueError("too small")
+
+
+def turns_of(messages):
+    first = int(messages[0]["role"] == "system")
+    starts = [i for i, m in enumerate(messages) if m["role"] == "user"]
+    return messages[:first], [messages[a:b] for a, b in pairwise(starts)], messages[-1]
+
+
 @gallery.wrong("truncate_chat", "question-dropped")
 def c_tail(messages, budget, count_tokens):
-    out, total = [], 0
     c_refuse(messages, budget, count_tokens)
+    out, total = [], 0
     for m in messages:
         total += count_tokens(m)
         if total > budget:
             break
         out.append(m)
     return out
-
-
-def c_refuse(messages, budget, count_tokens):
-    core = [m for m in messages[:1] if m["role"] == "system"] + messages[-1:]
-    if sum(count_tokens(m) for m in core) > budget:
-        raise ValueError("too small")
 
 
 @gallery.wrong("truncate_chat", "system-dropped")
@@ -81,72 +90,68 @@ def c_oldest(messages, budget, count_tokens):
     return [*system, *flat, last]
 
 
-@gallery.wrong("truncate_chat", "message-by-message")
-def c_single(messages, budget, count_tokens):
+def c_steps(messages, budget, count_tokens, step):
     c_refuse(messages, budget, count_tokens)
     first = int(messages[0]["role"] == "system")
     history = messages[first:-1]
     fixed = sum(count_tokens(m) for m in messages[:first] + messages[-1:])
     while fixed + sum(count_tokens(m) for m in history) > budget:
-        history = history[1:]
+        history = history[step:]
     return messages[:first] + history + messages[-1:]
+
+
+@gallery.wrong("truncate_chat", "message-by-message")
+def c_single(messages, budget, count_tokens):
+    return c_steps(messages, budget, count_tokens, 1)
 
 
 @gallery.wrong("truncate_chat", "pairs-assumed")
 def c_two_by_two(messages, budget, count_tokens):
-    c_refuse(messages, budget, count_tokens)
-    first = int(messages[0]["role"] == "system")
-    history = messages[first:-1]
-    fixed = sum(count_tokens(m) for m in messages[:first] + messages[-1:])
-    while fixed + sum(count_tokens(m) for m in history) > budget:
-        history = history[2:]
-    return messages[:first] + history + messages[-1:]
-
-
-def turns_of(messages):
-    first = int(messages[0]["role"] == "system")
-    starts = [i for i, m in enumerate(messages) if m["role"] == "user"]
-    pairs = pairwise(starts)
-    return messages[:first], [messages[a:b] for a, b in pairs], messages[-1]
-
-
-def c_from_the_end(fits, head=True, question=True, stop=True):
-    def truncate_chat(messages, budget, count_tokens):
-        c_refuse(messages, budget, count_tokens)
-        system, turns, last = turns_of(messages)
-        used = sum(map(count_tokens, system)) * head + count_tokens(last) * question
-        kept = []
-        for turn in turns[::-1]:
-            cost = sum(map(count_tokens, turn))
-            if fits(used, cost, budget):
-                kept = [*turn, *kept]
-                used += cost
-            elif stop:
-                break
-        return [*system, *kept, last]
-
-    return truncate_chat
+    return c_steps(messages, budget, count_tokens, 2)
 
 
 def within(used, cost, budget):
     return used + cost <= budget
 
 
-def named(function, name):
-    function.__name__ = function.__qualname__ = name
-    return function
+def c_from_the_end(messages, budget, count_tokens, fits=within, head=1, question=1, stop=True):
+    c_refuse(messages, budget, count_tokens)
+    system, turns, last = turns_of(messages)
+    used = sum(map(count_tokens, system)) * head + count_tokens(last) * question
+    kept = []
+    for turn in turns[::-1]:
+        cost = sum(map(count_tokens, turn))
+        if fits(used, cost, budget):
+            kept = [*turn, *kept]
+            used += cost
+        elif stop:
+            break
+    return [*system, *kept, last]
 
 
-c_gaps = named(c_from_the_end(within, stop=False), "c_gaps")
-gallery.wrong("truncate_chat", "gaps-left")(c_gaps)
-c_strict = named(c_from_the_end(lambda u, c, b: u + c < b), "c_strict")
-gallery.wrong("truncate_chat", "exact-fit-refused")(c_strict)
-c_one_more = named(c_from_the_end(lambda u, c, b: u < b), "c_one_more")
-gallery.wrong("truncate_chat", "one-turn-too-many")(c_one_more)
-c_free_system = named(c_from_the_end(within, head=False), "c_free_system")
-gallery.wrong("truncate_chat", "system-not-counted")(c_free_system)
-c_free_question = named(c_from_the_end(within, question=False), "c_free_question")
-gallery.wrong("truncate_chat", "question-not-counted")(c_free_question)
+@gallery.wrong("truncate_chat", "gaps-left")
+def c_gaps(messages, budget, count_tokens):
+    return c_from_the_end(messages, budget, count_tokens, stop=False)
+
+
+@gallery.wrong("truncate_chat", "exact-fit-refused")
+def c_strict(messages, budget, count_tokens):
+    return c_from_the_end(messages, budget, count_tokens, lambda u, c, b: u + c < b)
+
+
+@gallery.wrong("truncate_chat", "one-turn-too-many")
+def c_one_more(messages, budget, count_tokens):
+    return c_from_the_end(messages, budget, count_tokens, lambda u, c, b: u < b)
+
+
+@gallery.wrong("truncate_chat", "system-not-counted")
+def c_free_system(messages, budget, count_tokens):
+    return c_from_the_end(messages, budget, count_tokens, head=0)
+
+
+@gallery.wrong("truncate_chat", "question-not-counted")
+def c_free_question(messages, budget, count_tokens):
+    return c_from_the_end(messages, budget, count_tokens, question=0)
 
 
 @gallery.wrong("truncate_chat", "characters-counted")
@@ -328,17 +333,18 @@ def p_dynamic(passages, relevance, budget, count_tokens):
     return sorted(chosen, key=relevance.__getitem__)
 
 
-def greedy(passages, relevance, budget, count_tokens, key, **options):
-    plus, start = options.get("plus", 1), options.get("start", ())
-    same, useless = options.get("same", clean), options.get("useless", False)
-    cost = [count_tokens(text) + plus for text in passages]
+def greedy(
+    passages, relevance, budget, count_tokens, key, *,
+    start=(), same=clean, useless=False, stop=False,
+):  # fmt: skip
+    cost = [count_tokens(text) + 1 for text in passages]
     order = [*start, *sorted(range(len(passages)), key=lambda i: -key(relevance[i], cost[i]))]
     out, used, seen = [], 0, set()
     for i in order:
         if i in out or same(passages[i]) in seen or (relevance[i] <= 0 and not useless):
             continue
         if used + cost[i] > budget:
-            if options.get("stop"):
+            if stop:
                 break
             continue
         used += cost[i]
@@ -364,12 +370,8 @@ def p_two(passages, relevance, budget, count_tokens, order=1, **options):
 
 @gallery.right("pack_passages")
 def p_pairs(passages, relevance, budget, count_tokens):
-    return [
-        i
-        for _, i in sorted(
-            (relevance[i], i) for i in p_two(passages, relevance, budget, count_tokens)
-        )
-    ]
+    chosen = p_two(passages, relevance, budget, count_tokens)
+    return [i for _, i in sorted((relevance[i], i) for i in chosen)]
 
 
 @gallery.wrong("pack_passages", "first-come")
@@ -432,21 +434,19 @@ def p_strip(passages, relevance, budget, count_tokens):
 
 @gallery.wrong("pack_passages", "copies-but-for-ends")
 def p_ends(passages, relevance, budget, count_tokens):
-    return p_two(passages, relevance, budget, count_tokens, same=lambda t: t.lower().strip())
+    return p_two(passages, relevance, budget, count_tokens, same=lambda text: text.lower().strip())
 
 
 @gallery.wrong("pack_passages", "copies-but-for-space")
 def p_spaces(passages, relevance, budget, count_tokens):
-    return p_two(
-        passages, relevance, budget, count_tokens, same=lambda t: re.sub(r"\s+", " ", t.strip())
-    )
+    given = passages, relevance, budget, count_tokens
+    return p_two(*given, same=lambda text: re.sub(r"\s+", " ", text.strip()))
 
 
 @gallery.wrong("pack_passages", "copies-without-space")
 def p_glued(passages, relevance, budget, count_tokens):
-    return p_two(
-        passages, relevance, budget, count_tokens, same=lambda t: re.sub(r"\s", "", t.casefold())
-    )
+    given = passages, relevance, budget, count_tokens
+    return p_two(*given, same=lambda text: re.sub(r"\s", "", text.casefold()))
 
 
 @gallery.wrong("pack_passages", "irrelevant-kept")
