@@ -10,7 +10,10 @@ from transformers import AutoTokenizer, DataCollatorForSeq2Seq
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from labkit.challenges import challenges_of
-from labkit.challenges.fine_tuning import adamw_step, answer_loss, collate, share_forgotten
+from labkit.challenges.fine_tuning.adamw_step import torchs_step, true_step
+from labkit.challenges.fine_tuning.answer_loss import true_gradient, true_loss
+from labkit.challenges.fine_tuning.collate import true_batch
+from labkit.challenges.fine_tuning.share_forgotten import true_forgotten
 from labkit.grading.solutions import names, reference
 from labkit.models.zoo import WEIGHTS
 
@@ -37,7 +40,7 @@ def test_a_batch_equals_that_of_the_librarys_collator(tokenizer, rows):
         for p, a in rows
     ]  # fmt: skip
     theirs = DataCollatorForSeq2Seq(tokenizer, padding=True)(features)
-    for ours in (REFERENCE["collate"], collate.true_batch):
+    for ours in (REFERENCE["collate"], true_batch):
         batch = ours(prompts, answers, end, pad)
         assert batch.keys() == theirs.keys()
         assert all(torch.equal(batch[name], theirs[name]) for name in batch)
@@ -53,7 +56,7 @@ def test_the_loss_equals_transformers(count, tokens, vocab, seed):
     labels[0, 1] = 0
     theirs = float(ForCausalLMLoss(logits, labels, vocab_size=vocab))
     assert float(REFERENCE["answer_loss"](logits, labels)) == pytest.approx(theirs, rel=1e-5)
-    assert answer_loss.true_loss(logits, labels) == pytest.approx(theirs, rel=1e-5)
+    assert true_loss(logits, labels) == pytest.approx(theirs, rel=1e-5)
 
 
 @quick
@@ -65,7 +68,7 @@ def test_the_gradient_by_hand_is_autograds(count, tokens, vocab, seed):
     labels[torch.rand(count, tokens, generator=generator) < 0.5] = -100
     labels[0, 1] = 0
     ForCausalLMLoss(logits, labels, vocab_size=vocab).backward()
-    by_hand = answer_loss.true_gradient(logits.detach(), labels)
+    by_hand = true_gradient(logits.detach(), labels)
     torch.testing.assert_close(by_hand, logits.grad, rtol=1e-4, atol=1e-6)
 
 
@@ -78,8 +81,8 @@ def test_a_step_equals_torchs(step, rate, decay, beta_1, beta_2, seed):
     generator = torch.Generator().manual_seed(seed)
     weight, gradient, first, second = (torch.randn(5, generator=generator) for _ in range(4))
     numbers = (weight, gradient, first, second**2 + 0.1, step, rate, decay, (beta_1, beta_2), 1e-8)
-    theirs = adamw_step.torchs_step(*numbers)
-    for ours in (REFERENCE["adamw_step"], adamw_step.true_step):
+    theirs = torchs_step(*numbers)
+    for ours in (REFERENCE["adamw_step"], true_step):
         found = ours(*numbers)
         for name, value in theirs.items():
             torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-4)
@@ -105,7 +108,7 @@ def test_many_steps_in_a_row_equal_torchs():
 def test_what_was_learned_does_not_count(pairs):
     before, after = map(list, zip((True, False), *pairs, strict=True))
     share = REFERENCE["share_forgotten"](before, after)
-    assert share == pytest.approx(share_forgotten.true_forgotten(before, after))
+    assert share == pytest.approx(true_forgotten(before, after))
     better = [now or not was for was, now in zip(before, after, strict=True)]
     assert share == REFERENCE["share_forgotten"](before, better)
     assert 0 < share <= 1
