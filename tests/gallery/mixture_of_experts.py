@@ -522,10 +522,8 @@ def e_plain_sum(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_pr
 
 @gallery.wrong("sparse_experts", "mean-of-experts")
 def e_mean(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    return (
-        grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
-        / top_k_index.shape[1]
-    )
+    mixed = grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return mixed / top_k_index.shape[1]
 
 
 @gallery.wrong("sparse_experts", "scaled-again")
@@ -600,9 +598,8 @@ def e_plus(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
 
 @gallery.wrong("sparse_experts", "input-added")
 def e_residual(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj):
-    return (
-        grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj) + hidden_states
-    )
+    mixed = grouped(hidden_states, top_k_index, top_k_weights, gate_up_proj, down_proj)
+    return hidden_states + mixed
 
 
 @gallery.wrong("sparse_experts", "numbers-unchecked")

@@ -87,8 +87,8 @@ def check_sparse_experts(s: Submission) -> None:
     unused = "An expert that no token chose is not used: whatever is in it does not show."
     gate_up, down = layer(3, 4, 2)
     gate_up[1], down[1] = torch.nan, torch.inf
-    apart = (normal(s, 3, 4), torch.tensor([[0, 2], [2, 0], [2, 0]]), torch.rand(
-        3, 2, generator=s.generator))  # fmt: skip
+    without_1 = torch.tensor([[0, 2], [2, 0], [2, 0]])
+    apart = (normal(s, 3, 4), without_1, torch.rand(3, 2, generator=s.generator))
     s.sparse_experts(*apart, gate_up, down).close_to(
         true_experts(*apart, gate_up, down), because=unused, atol=1e-4
     )
