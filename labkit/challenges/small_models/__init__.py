@@ -1,1 +1,1 @@
-"""Lesson 14, small models: what is right, the mistakes known by name, the hints."""
+"""Lesson 14: a distillation loss, the frontier of quality and time, and what fits in a memory."""

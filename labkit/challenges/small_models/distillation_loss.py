@@ -1,10 +1,13 @@
-"""T² · KL(teacher || student) of both softened, the mean over tokens."""
+"""Hinton et al. 2015 (arXiv:1503.02531): T² · KL(teacher || student) of both softened.
+
+Checked against the definition, token by token in float64, its gradient written out, and against
+torch.distributions.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,19 +17,7 @@ from torch.nn import functional as F
 
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
-
-
-def exact(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().double().numpy()
-
-
-def normal(s: Submission, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=s.generator)
-
-
-def log_softmax(row: np.ndarray) -> np.ndarray:
-    shifted = row - row.max()
-    return np.asarray(shifted - math.log(np.exp(shifted).sum()))
+from labkit.grading.spoiling import spoiled
 
 
 def true_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -54,9 +45,23 @@ def library_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
     return temperature**2 * kl_divergence(p, q).mean()
 
 
-def check_distillation_loss(s: Submission) -> None:
-    """T² · KL(teacher || student) of both softened, the mean over tokens."""
+def exact(tensor: Tensor) -> np.ndarray:
+    """The numbers in float64."""
+    return tensor.detach().double().numpy()
 
+
+def log_softmax(row: np.ndarray) -> np.ndarray:
+    """Of one row; the largest number is taken off before exp."""
+    shifted = row - row.max()
+    return np.asarray(shifted - math.log(np.exp(shifted).sum()))
+
+
+def normal(s: Submission, *shape: int) -> Tensor:
+    """Logits drawn from the standard normal distribution."""
+    return torch.randn(*shape, generator=s.generator)
+
+
+def check_distillation_loss(s: Submission) -> None:
     def expect(
         student: Tensor, teacher: Tensor, temperature: float, because: str,
         truth: Callable[..., Tensor] = true_loss,
@@ -70,6 +75,9 @@ def check_distillation_loss(s: Submission) -> None:
         answer = s.distillation_loss.gradient(0, student, teacher, temperature)
         expected = true_gradient(student, teacher, temperature)
         answer.close_to(expected, because=because, rtol=1e-4, atol=1e-5)
+
+    def refuses(student: Tensor, teacher: Tensor, temperature: float, because: str) -> None:
+        s.distillation_loss.raises(ValueError, student, teacher, temperature, because=because)
 
     plain = "At temperature 1 it is KL(teacher || student)."
     expect(torch.tensor([[0.25, 0.75]]).log(), torch.tensor([[0.5, 0.5]]).log(), 1.0, plain)
@@ -107,14 +115,10 @@ def check_distillation_loss(s: Submission) -> None:
     expect_gradient(2 * normal(s, 4, 5), 2 * normal(s, 4, 5), 2.0, back)
     other = "Another vocabulary, or another number of tokens, can't be compared."
     for shape in ((3, 5), (1, 4), (3, 1)):
-        s.distillation_loss.raises(ValueError, normal(s, 3, 4), normal(s, *shape), 2.0,
-                                   because=other)  # fmt: skip
-    nothing = "There is no token to take a mean of."
-    s.distillation_loss.raises(ValueError, torch.zeros(0, 4), torch.zeros(0, 4), 2.0,
-                               because=nothing)  # fmt: skip
+        refuses(normal(s, 3, 4), normal(s, *shape), 2.0, other)
+    refuses(torch.zeros(0, 4), torch.zeros(0, 4), 2.0, "There is no token to take a mean of.")
     for temperature in (0.0, -1.0):
-        s.distillation_loss.raises(ValueError, same, same, temperature,
-                                   because="A temperature is more than 0.")  # fmt: skip
+        refuses(same, same, temperature, "A temperature is more than 0.")
 
 
 challenge = Challenge(
@@ -134,156 +138,181 @@ challenge = Challenge(
     ),
 )
 
-
-def refuse(student: Tensor, teacher: Tensor, temperature: float) -> None:
-    if student.shape != teacher.shape or student.numel() == 0 or not temperature > 0:
-        raise ValueError("shapes or temperature")
-
-
-def kl(log_q: Tensor, p: Tensor) -> Tensor:
-    """Summed over the vocabulary: (tokens,)."""
-    return (torch.xlogy(p, p) - p * log_q).sum(-1)
+STUDENT = "(student_logits.float() / temperature)"
+TEACHER = "(teacher_logits.float() / temperature)"
+KL = 'F.kl_div(student, teacher, reduction="batchmean")'
 
 
-def squared(t: float) -> float:
-    return t * t
-
-
-def loss_with(
-    distance: Callable[[Tensor, Tensor], Tensor] = lambda q, p: kl(
-        q.log_softmax(-1), p.softmax(-1)
-    ),
-    factor: Callable[[float], float] = squared,
-    reduce: Callable[[Tensor, int], Tensor] = lambda each, words: each.mean(),
-    soften: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]] = lambda q, p, t: (
-        q / t, p / t
-    ),
-    kind: Callable[[Tensor], Tensor] = lambda x: x.float(),
-) -> Callable[..., Any]:  # fmt: skip
-    """A complete answer; `distance` gives one number for each token, of softened logits."""
-
-    def distillation_loss(
-        student_logits: Tensor, teacher_logits: Tensor, temperature: float
-    ) -> Any:
-        refuse(student_logits, teacher_logits, temperature)
-        q, p = soften(kind(student_logits), kind(teacher_logits), temperature)
-        return factor(temperature) * reduce(distance(q, p), q.shape[-1])
-
-    return distillation_loss
-
+# ---- the temperature -----------------------------------------------------------------------------
 
 challenge.mistake(
     "no-t-squared",
     "You left out temperature². Softened distributions lie closer together, and the gradient "
     "shrinks by that factor: beside the loss on the data, distillation would not count.",
     hint="Multiply by temperature ** 2.",
-    answer=loss_with(factor=lambda t: 1.0),
+    answer=spoiled("temperature**2 * ", ""),
 )
-
 
 challenge.mistake(
     "t-once",
     "You multiplied by the temperature once. The gradient shrinks twice: through the division "
     "and through distributions that have come closer.",
     hint="Multiply by temperature ** 2.",
-    answer=loss_with(factor=lambda t: t),
+    answer=spoiled("temperature**2", "temperature"),
 )
-
 
 challenge.mistake(
     "divided-by-t-squared",
     "You divided by temperature².",
     hint="Multiply by temperature ** 2.",
-    answer=loss_with(factor=lambda t: t**-2),
+    answer=spoiled("temperature**2", "temperature**-2"),
 )
 
+BOTH_SOFT = "Divide both by the temperature, then softmax."
+
+challenge.mistake(
+    "student-not-softened",
+    "You softened the teacher only: a student that agrees with it would have to be as soft.",
+    hint=BOTH_SOFT,
+    answer=spoiled(STUDENT, "student_logits.float()"),
+)
+
+challenge.mistake(
+    "teacher-not-softened",
+    "You softened the student only.",
+    hint=BOTH_SOFT,
+    answer=spoiled(TEACHER, "teacher_logits.float()"),
+)
+
+challenge.mistake(
+    "multiplied",
+    "You multiplied the logits by the temperature: a high one then sharpens.",
+    hint=BOTH_SOFT,
+    answer=spoiled(STUDENT, STUDENT.replace("/", "*"), TEACHER, TEACHER.replace("/", "*")),
+)
+
+
+# ---- which distance ------------------------------------------------------------------------------
 
 challenge.mistake(
     "reversed",
     "You have KL(student || teacher). It lets the student leave out what the teacher holds "
     "possible; distillation weighs by the teacher's probabilities.",
     hint="F.kl_div takes the student's logarithms first and the teacher's probabilities second.",
-    answer=loss_with(lambda q, p: kl(p.log_softmax(-1), q.softmax(-1))),
-)
-
-
-BOTH_SOFT = "Divide both by the temperature, then softmax."
-
-
-challenge.mistake(
-    "student-not-softened",
-    "You softened the teacher only: a student that agrees with it would have to be as soft.",
-    hint=BOTH_SOFT,
-    answer=loss_with(soften=lambda q, p, t: (q, p / t)),
-)
-
-
-challenge.mistake(
-    "teacher-not-softened",
-    "You softened the student only.",
-    hint=BOTH_SOFT,
-    answer=loss_with(soften=lambda q, p, t: (q / t, p)),
-)
-
-
-challenge.mistake(
-    "multiplied",
-    "You multiplied the logits by the temperature: a high one then sharpens.",
-    hint=BOTH_SOFT,
-    answer=loss_with(soften=lambda q, p, t: (q * t, p * t)),
-)
-
-
-challenge.mistake(
-    "mean-over-vocabulary",
-    "You took the mean over the vocabulary as well (kl_div's own reduction, 'mean'). KL is a "
-    "sum over it; with a vocabulary of 32,000 the loss would all but vanish.",
-    hint="reduction='batchmean', or .sum(-1).mean()",
-    answer=loss_with(reduce=lambda each, words: each.mean() / words),
-)
-
-
-challenge.mistake(
-    "summed",
-    "You summed over the tokens: a longer batch would teach harder.",
-    hint="reduction='batchmean', or .sum(-1).mean()",
-    answer=loss_with(reduce=lambda each, words: each.sum()),
-)
-
+    answer=spoiled(f"student = {STUDENT}", f"student = {TEACHER}",
+                   f"teacher = {TEACHER}", f"teacher = {STUDENT}"),
+)  # fmt: skip
 
 challenge.mistake(
     "cross-entropy",
     "You have the cross-entropy. It is KL plus the teacher's entropy: a student that agrees "
     "with its teacher does not get 0. (The gradients are the same.)",
     hint="The sum of p · (log p - log q).",
-    answer=loss_with(lambda q, p: -(p.softmax(-1) * q.log_softmax(-1)).sum(-1)),
+    answer=spoiled(KL, "-(teacher * student).sum(-1).mean()"),
 )
-
 
 challenge.mistake(
     "hard-labels",
     "You took the teacher's likeliest token as the label. What it holds of all others is what "
     "distillation is about.",
     hint="Use the whole distribution of the teacher.",
-    answer=loss_with(lambda q, p: -q.log_softmax(-1).gather(1, p.argmax(-1, keepdim=True))[:, 0]),
+    answer=spoiled(KL, "F.nll_loss(student, teacher.argmax(-1))"),
 )
-
 
 challenge.mistake(
     "squares-of-logits",
     "You compared logits. Adding 1 to all of them changes no probability.",
     hint="KL of the two softmax distributions.",
-    answer=loss_with(lambda q, p: (q - p).square().sum(-1)),
+    answer=spoiled(KL, f"({STUDENT} - {TEACHER}).square().sum(-1).mean()"),
 )
 
+
+# ---- what is summed, and over what ---------------------------------------------------------------
+
+challenge.mistake(
+    "mean-over-vocabulary",
+    "You took the mean over the vocabulary as well (kl_div's own reduction, 'mean'). KL is a "
+    "sum over it; with a vocabulary of 32,000 the loss would all but vanish.",
+    hint="reduction='batchmean', or .sum(-1).mean()",
+    answer=spoiled('"batchmean")', '"none").mean()'),  # "mean" would warn, in the learner's cell
+)
+
+challenge.mistake(
+    "summed",
+    "You summed over the tokens: a longer batch would teach harder.",
+    hint="reduction='batchmean', or .sum(-1).mean()",
+    answer=spoiled("batchmean", "sum"),
+)
+
+challenge.mistake(
+    "softmax-over-tokens",
+    "Your softmax runs over the tokens.",
+    hint="dim=-1: over the vocabulary.",
+    answer=spoiled(".log_softmax(-1)", ".log_softmax(0)", ".softmax(-1)", ".softmax(0)"),
+)
+
+
+# ---- logarithms ----------------------------------------------------------------------------------
+
+challenge.mistake(
+    "student-without-log",
+    "You took the student's probabilities where their logarithms belong. (F.kl_div wants "
+    "logarithms for its first argument.)",
+    hint="F.log_softmax for the student.",
+    answer=spoiled(".log_softmax", ".softmax"),
+)
+
+challenge.mistake(
+    "teacher-as-logarithms",
+    "All that you return is NaN. F.kl_div does that to a teacher given as logarithms: unless "
+    "log_target=True it wants probabilities, and takes the logarithm itself.",
+    hint="F.softmax for the teacher.",
+    answer=spoiled(".softmax", ".log_softmax"),
+)
+
+challenge.mistake(
+    "ruled-out-is-nan",
+    "Where the teacher rules a token out you compute 0 · (-inf), which is NaN. By the "
+    "definition such a token adds 0.",
+    hint="F.kl_div with the teacher's probabilities, or torch.xlogy(p, p), has it right.",
+    answer=spoiled(".softmax", ".log_softmax", '"batchmean"', '"batchmean", log_target=True'),
+)
 
 challenge.mistake(
     "log-of-softmax",
     "You took the logarithm of a softmax. A small probability is rounded to 0 and its "
     "logarithm is -inf: one token makes the loss infinite.",
     hint="F.log_softmax does both in one step, safely.",
-    answer=loss_with(lambda q, p: kl(q.softmax(-1).log(), p.softmax(-1))),
+    answer=spoiled(".log_softmax(-1)", ".softmax(-1).log()"),
 )
+
+challenge.mistake(
+    "exp-overflows",
+    "You add up plain exponentials. exp(300) is more than float32 can hold, so the sum is "
+    "infinite.",
+    hint="F.log_softmax (or torch.logsumexp) takes the largest logit off first.",
+    answer=spoiled(
+        f"{STUDENT}.log_softmax(-1)",
+        f"(logits := {STUDENT}) - logits.exp().sum(-1, keepdim=True).log()",
+    ),
+)
+
+challenge.mistake(
+    "softmax-of-plain-exponentials",
+    "You divide plain exponentials. exp(300) is more than float32 can hold, and infinite / "
+    "infinite is NaN; exp(-300) is rounded to 0, whose logarithm is -inf.",
+    hint="F.log_softmax takes the largest logit off first, and never leaves the logarithms.",
+    answer=spoiled(
+        f"{STUDENT}.log_softmax(-1)",
+        f"((powers := {STUDENT}.exp()) / powers.sum(-1, keepdim=True)).log()",
+    ),
+)
+
+
+def refuse(student: Tensor, teacher: Tensor, temperature: float) -> None:
+    """ValueErrors as the contract wants them."""
+    if student.shape != teacher.shape or student.numel() == 0 or not temperature > 0:
+        raise ValueError("shapes or temperature")
 
 
 @challenge.mistake(
@@ -294,42 +323,69 @@ challenge.mistake(
     hint="Take the logarithms straight from the logits: F.log_softmax.",
 )
 def by_distributions(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """Rounds the student's small probabilities to 0 and calls the distance infinite."""
     refuse(student_logits, teacher_logits, temperature)
     return library_loss(student_logits.float(), teacher_logits.float(), temperature)
 
 
-def by_plain_sum(logits: Tensor) -> Tensor:
-    """log softmax without a largest number taken off."""
-    return logits - logits.exp().sum(-1, keepdim=True).log()
-
+# ---- dtype and gradient --------------------------------------------------------------------------
 
 challenge.mistake(
-    "exp-overflows",
-    "You add up plain exponentials. exp(300) is more than float32 can hold, so the sum is "
-    "infinite.",
-    hint="F.log_softmax (or torch.logsumexp) takes the largest logit off first.",
-    answer=loss_with(lambda q, p: kl(by_plain_sum(q), p.softmax(-1))),
+    "in-the-logits-dtype",
+    "You computed in bfloat16, whose numbers have three digits at best: a difference of "
+    "logarithms is all rounding.",
+    hint="student_logits.float() and teacher_logits.float() first.",
+    answer=spoiled("student_logits.float()", "student_logits",
+                   "teacher_logits.float()", "teacher_logits"),
+)  # fmt: skip
+
+challenge.mistake(
+    "no-gradient",
+    "The number is right, but no gradient leads from it back to student_logits: no student "
+    "could learn from it.",
+    hint="float(), .item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way "
+    "off: stay with operations on tensors.",
+    answer=spoiled("student_logits.float()", "student_logits.detach().float()"),
 )
 
 
-def by_plain_powers(logits: Tensor) -> Tensor:
-    """softmax without a largest number taken off."""
-    return logits.exp() / logits.exp().sum(-1, keepdim=True)
-
+# ---- what is refused -----------------------------------------------------------------------------
 
 challenge.mistake(
-    "softmax-of-plain-exponentials",
-    "You divide plain exponentials. exp(300) is more than float32 can hold, and infinite / "
-    "infinite is NaN; exp(-300) is rounded to 0, whose logarithm is -inf.",
-    hint="F.log_softmax takes the largest logit off first, and never leaves the logarithms.",
-    answer=loss_with(lambda q, p: kl(by_plain_powers(q).log(), p.softmax(-1))),
+    "shapes-unchecked",
+    "You compare whatever torch can stretch. A teacher with another vocabulary means other "
+    "tokens by the same numbers.",
+    hint="if student_logits.shape != teacher_logits.shape: raise ValueError(...)",
+    answer=spoiled("student_logits.shape != teacher_logits.shape or ", ""),
+)
+
+challenge.mistake(
+    "empty-unchecked",
+    "Of no token you make NaN, which would spoil every weight at the next step.",
+    hint="raise ValueError for a batch without a token.",
+    answer=spoiled(" or not len(student_logits)", ""),
+)
+
+challenge.mistake(
+    "temperature-unchecked",
+    "You accept a temperature of 0 or below.",
+    hint="if temperature <= 0: raise ValueError(...)",
+    answer=spoiled("temperature <= 0", "False"),
 )
 
 
 @challenge.alternative
+def by_logarithms(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """By the definition, with logsumexp, and a floor under logarithms so that 0 · log 0 is 0."""
+    refuse(student_logits, teacher_logits, temperature)
+    q, p = student_logits.float() / temperature, teacher_logits.float() / temperature
+    log_q = q - torch.logsumexp(q, -1, keepdim=True)
+    log_p = (p - torch.logsumexp(p, -1, keepdim=True)).clamp_min(-1e30)
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum(-1).mean()
+
+
+@challenge.alternative
 def by_token(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """Another right answer: token by token with kl_div."""
+    """Token by token with kl_div."""
     refuse(student_logits, teacher_logits, temperature)
     each = [
         F.kl_div((q / temperature).log_softmax(0), (p / temperature).softmax(0), reduction="sum")
@@ -338,112 +394,9 @@ def by_token(student_logits: Tensor, teacher_logits: Tensor, temperature: float)
     return torch.stack(each).mean() * temperature**2
 
 
-@challenge.mistake(
-    "no-gradient",
-    "The number is right, but no gradient leads from it back to student_logits: no student "
-    "could learn from it.",
-    hint="float(), .item(), .tolist(), .detach(), NumPy, torch.tensor(...) and no_grad cut the way "
-    "off: stay with operations on tensors.",
-)
-def detached(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """Right, and cut off from where it comes from."""
-    return by_token(student_logits.detach(), teacher_logits, temperature)
-
-
-challenge.mistake(
-    "student-without-log",
-    "You took the student's probabilities where their logarithms belong. (F.kl_div wants "
-    "logarithms for its first argument.)",
-    hint="F.log_softmax for the student.",
-    answer=loss_with(lambda q, p: kl(q.softmax(-1), p.softmax(-1))),
-)
-
-
-challenge.mistake(
-    "teacher-as-logarithms",
-    "All that you return is NaN. F.kl_div does that to a teacher given as logarithms: unless "
-    "log_target=True it wants probabilities, and takes the logarithm itself.",
-    hint="F.softmax for the teacher.",
-    answer=loss_with(lambda q, p: kl(q.log_softmax(-1), p.log_softmax(-1))),
-)
-
-
-challenge.mistake(
-    "ruled-out-is-nan",
-    "Where the teacher rules a token out you compute 0 · (-inf), which is NaN. By the "
-    "definition such a token adds 0.",
-    hint="F.kl_div with the teacher's probabilities, or torch.xlogy(p, p), has it right.",
-    answer=loss_with(
-        lambda q, p: (p.softmax(-1) * (p.log_softmax(-1) - q.log_softmax(-1))).sum(-1)
-    ),
-)
-
-
-challenge.mistake(
-    "softmax-over-tokens",
-    "Your softmax runs over the tokens.",
-    hint="dim=-1: over the vocabulary.",
-    answer=loss_with(lambda q, p: kl(q.log_softmax(0), p.softmax(0))),
-)
-
-
-challenge.mistake(
-    "in-the-logits-dtype",
-    "You computed in bfloat16, whose numbers have three digits at best: a difference of "
-    "logarithms is all rounding.",
-    hint="student_logits.float() and teacher_logits.float() first.",
-    answer=loss_with(kind=lambda x: x),
-)
-
-
-@challenge.mistake(
-    "shapes-unchecked",
-    "You compare whatever torch can stretch. A teacher with another vocabulary means other "
-    "tokens by the same numbers.",
-    hint="if student_logits.shape != teacher_logits.shape: raise ValueError(...)",
-)
-def shapes_unchecked(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Any:
-    if temperature <= 0 or not len(student_logits):
-        raise ValueError("temperature")
-    q = (student_logits.float() / temperature).log_softmax(-1)
-    p = (teacher_logits.float() / temperature).softmax(-1)
-    return temperature**2 * kl(q, p).mean()
-
-
-@challenge.mistake(
-    "empty-unchecked",
-    "Of no token you make NaN, which would spoil every weight at the next step.",
-    hint="raise ValueError for a batch without a token.",
-)
-def empty_unchecked(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Any:
-    if temperature <= 0 or student_logits.shape != teacher_logits.shape:
-        raise ValueError("temperature or shapes")
-    q = (student_logits.float() / temperature).log_softmax(-1)
-    p = (teacher_logits.float() / temperature).softmax(-1)
-    return temperature**2 * kl(q, p).mean()
-
-
-@challenge.mistake(
-    "temperature-unchecked",
-    "You accept a temperature of 0 or below.",
-    hint="if temperature <= 0: raise ValueError(...)",
-)
-def temperature_unchecked(
-    student_logits: Tensor, teacher_logits: Tensor, temperature: float
-) -> Any:
-    if student_logits.shape != teacher_logits.shape or not len(student_logits):
-        raise ValueError("shapes")
-    q = (student_logits.float() / temperature).log_softmax(-1)
-    p = (teacher_logits.float() / temperature).softmax(-1)
-    return temperature**2 * kl(q, p).mean()
-
-
-challenge.alternative(loss_with())
-
-
 @challenge.alternative
 def by_cross_entropy(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """Another right answer: cross-entropy less the teacher's own entropy."""
+    """Cross-entropy less the teacher's own entropy, in float64."""
     refuse(student_logits, teacher_logits, temperature)
     p = torch.softmax(teacher_logits.double() / temperature, 1)
     crossed = F.cross_entropy(student_logits.double() / temperature, p)
@@ -452,16 +405,12 @@ def by_cross_entropy(student_logits: Tensor, teacher_logits: Tensor, temperature
 
 
 challenge.equivalent(
-    (
-        "student_logits->teacher_logits | if student_logits.shape != teacher_logits.shape or not "
-        "len(student_logits): #2"
-    ),
+    "student_logits->teacher_logits | if student_logits.shape != teacher_logits.shape or not "
+    "len(student_logits): #2",
     because="There both have the same shape.",
 )
-
-
 challenge.equivalent(
-    "-1->1 | student = (student_logits.float() / temperature).log_softmax(-1)",
-    "-1->1 | teacher = (teacher_logits.float() / temperature).softmax(-1)",
+    f"-1->1 | student = {STUDENT}.log_softmax(-1)",
+    f"-1->1 | teacher = {TEACHER}.softmax(-1)",
     because="Logits have two dimensions: the last is number 1.",
 )
