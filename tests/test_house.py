@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from labkit.cli import COMMANDS, pins
+from labkit.cli.hashes import read_hashes
 from labkit.cli.installing import locked_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,7 +142,15 @@ def test_the_lock_covers_every_pin() -> None:
     wanted = [pin.partition(" ;")[0] for pin in declared]
     locked = locked_for(lock, wanted)
     assert {line.name for line in locked} >= {pins.split(pin)[0] for pin in wanted}
-    assert not [line for line in locked if line.name.startswith("nvidia")]
+
+
+def test_requirements_lock_has_the_hashes_of_the_lock_and_of_nothing_else() -> None:
+    """Stale: python3 -m labkit environment --lock."""
+    lines = pins.read_lock((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+    tools = [pins.split(pin) for pin in pins.declared().tools]
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert set(read_hashes(text)) == {*((line.name, line.version) for line in lines), *tools}
+    assert "://" not in text
 
 
 def test_the_lock_is_closed_in_this_environment() -> None:

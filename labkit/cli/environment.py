@@ -14,12 +14,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from labkit.cli.hashes import of_checkout
 from labkit.cli.installing import Installer
-from labkit.cli.pins import Pins, declared, unmet
+from labkit.cli.locking import write_lock
+from labkit.cli.pins import Pins, declared, normalise, unmet
 from labkit.cli.screen import Screen
 from labkit.cli.trouble import SetupError, not_writable
 from labkit.cli.venv_folder import STAMP, python_in
@@ -39,16 +41,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair", action="store_true", help="check every file, even if all seems well"
     )
+    parser.add_argument(
+        "--unverified",
+        nargs="+",
+        default=[],
+        metavar="PACKAGE",
+        help="install these without comparing them with their hashes in requirements.lock",
+    )
+    parser.add_argument(
+        "--lock",
+        action="store_true",
+        help="write requirements.lock anew from constraints.txt, and make no environment",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Make or repair the environment and say where it is."""
+    """Make or repair the environment and say where it is, or write the lock."""
     if not in_checkout():
         raise SetupError(
             "labkit is installed in this Python, so there is no environment of its own to make.\n"
             "`labkit doctor` compares what is installed with what the course was tested with."
         )
-    python = prepare({"test"} if args.test else set(), repair=args.repair)
+    if args.lock:
+        print(write_lock(PACKAGE.parent, declared(), venv_dir()))
+        return 0
+    unverified = map(normalise, args.unverified)
+    python = prepare({"test"} if args.test else set(), args.repair, unverified)
     print(f"The environment stands: {python}")
     return 0
 
@@ -105,7 +123,7 @@ def stamped(folder: Path, pins: Pins, extras: set[str]) -> bool:
     )
 
 
-def prepare(extras: set[str], repair: bool = False) -> Path:
+def prepare(extras: set[str], repair: bool = False, unverified: Iterable[str] = ()) -> Path:
     """Make sure that the environment is whole; returns its interpreter."""
     folder, pins = venv_dir(), declared()
     if stamped(folder, pins, extras) and not repair:
@@ -116,7 +134,8 @@ def prepare(extras: set[str], repair: bool = False) -> Path:
         if stamped(folder, pins, extras) and not repair:
             return python_in(folder)
         extras = extras | set(read_stamp(folder).get("extras", ()))
-        site = Installer(folder, pins, screen, handle).fill(pins.wanted(extras))
+        hashes = of_checkout(PACKAGE.parent, unverified)
+        site = Installer(folder, pins, hashes, screen, handle).fill(pins.wanted(extras))
         show_checkout(site, folder)
         write_stamp(folder, pins, extras)
     screen.step(f"The environment is ready ({time.monotonic() - began:.0f} s).")

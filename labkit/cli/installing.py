@@ -1,7 +1,8 @@
 """Fills the environment with the locked packages, by pip or uv, and says how far it is.
 
-The lock names every package, so nothing is resolved but torch: its builds (CPU or CUDA) differ in
-what they need. Standard library only.
+The lock names every package, so nothing is resolved, and every file is compared with its hashes.
+torch has several builds: which one it is decides whether gigabytes of CUDA come along. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from labkit.cli import machine
 from labkit.cli.children import Children
+from labkit.cli.hashes import Hashes
 from labkit.cli.pins import Locked, Pins, closure, normalise, read_lock, split
 from labkit.cli.screen import Screen, megabytes
-from labkit.cli.trouble import SetupError, disk_full, installer_failed, tail
+from labkit.cli.trouble import SetupError, changed_file, disk_full, installer_failed, tail
 from labkit.cli.venv_folder import CUDA_BYTES, PIP, Seen, VenvFolder
 from labkit.whole_files import write_whole
 
@@ -30,12 +32,18 @@ class Installer:
     """One environment and what is to be in it."""
 
     def __init__(
-        self, folder: Path, pins: Pins, screen: Screen, handles: tuple[int, ...] = ()
+        self,
+        folder: Path,
+        pins: Pins,
+        hashes: Hashes,
+        screen: Screen,
+        handles: tuple[int, ...] = (),
     ) -> None:
         self.pins = pins
+        self.hashes = hashes
         self.screen = screen
         self.children = Children(handles)
-        self.venv = VenvFolder(folder, screen, self.children, pins.tool("pip"))
+        self.venv = VenvFolder(folder, screen, self.children, pins.tool("pip"), hashes)
         self.uv = shutil.which("uv")
         self.seen = Seen(folder, {}, [])
 
@@ -45,6 +53,7 @@ class Installer:
         self.seen = self.venv.stand([line.marker for line in lines])
         locked = [line for line, holds in zip(lines, self.seen.holds, strict=True) if holds]
         if missing := self.missing(locked):
+            self.hashes.demand(missing)
             self.update_pip()
             if "torch" in (split(pin)[0] for pin in missing):
                 self.install_torch()
@@ -55,8 +64,15 @@ class Installer:
         return self.seen.site
 
     def missing(self, locked: Iterable[Locked]) -> list[str]:
-        """The pins that the environment lacks, or has at another version."""
-        return [line.pin for line in locked if self.seen.versions.get(line.name) != line.version]
+        """The pins that the environment lacks, or has at another version; CUDA's packages only
+        where the torch that is installed asks for them."""
+        cuda = torch_needs_cuda(self.seen.site)
+        versions = self.seen.versions
+        return [
+            line.pin
+            for line in locked
+            if versions.get(line.name) != line.version and (cuda or not line.for_cuda)
+        ]
 
     def look_again(self) -> None:
         """After an installation."""
@@ -70,14 +86,18 @@ class Installer:
         if self.seen.versions.get("pip") == split(pin)[1]:
             return
         self.screen.step("Getting the installer")
-        command = [self.venv.python, *PIP, "install", "--no-compile", pin]
-        answer = self.children.run(command)
-        if answer.returncode != 0:
-            raise installer_failed(answer.stdout, self.venv.path)
+        self.add_tool(pin)
         self.look_again()
 
+    def add_tool(self, pin: str) -> None:
+        """A tool that the set-up works with, by pip."""
+        (arguments,) = self.hashes.arguments(self.venv.path, [pin])
+        answer = self.children.run([self.venv.python, *PIP, "install", "--no-compile", *arguments])
+        if answer.returncode != 0:
+            raise installer_failed(answer.stdout, self.venv.path)
+
     def install_torch(self) -> None:
-        """torch first: which build it is decides whether gigabytes of CUDA come along."""
+        """torch first, in the build that suits this machine."""
         cpu = machine.wants_cpu_build()
         torch = next(pin for pin in self.pins.core if split(pin)[0] == "torch")
         self.screen.step(f"Installing {torch}" + (" (CPU build)" if cpu else ""))
@@ -87,7 +107,8 @@ class Installer:
             if not self.uv and self.fetch_uv() and self.uv_torch(torch, cpu):
                 return
             self.announce_cuda()
-        self.pip(["install", *self.constraints(), torch], total=None)
+        for arguments in self.hashes.arguments(self.venv.path, [torch]):
+            self.pip(["install", *arguments], total=None)
 
     def announce_cuda(self) -> None:
         """No way to the CPU build: say what is coming, if there is room for it."""
@@ -100,37 +121,42 @@ class Installer:
         )
 
     def would_bring_cuda(self, torch: str) -> bool:
-        """True if the torch that pip finds asks for CUDA packages (read from its metadata)."""
+        """True if the torch that pip finds asks for CUDA packages (read from its metadata: nothing
+        is installed, and with hashes pip would fetch all of it to compare)."""
         report = self.venv.path / "torch-report.json"
         options = ["--dry-run", "--no-deps", "--ignore-installed", "--report", str(report)]
         answer = self.children.run([self.venv.python, *PIP, "install", *options, torch])
         if answer.returncode != 0:
             raise installer_failed(answer.stdout, self.venv.path)
         try:
-            return brings_cuda(json.loads(report.read_text(encoding="utf-8")))
+            return brings_cuda(needs_in(json.loads(report.read_text(encoding="utf-8"))))
         finally:
             report.unlink()
 
     def fetch_uv(self) -> bool:
         """uv knows where the CPU builds are; True if pip can bring it."""
-        command = [
-            self.venv.python,
-            "-P",
-            "-m",
-            "pip",
-            "install",
-            "--no-compile",
-            self.pins.tool("uv"),
-        ]
-        if self.children.run(command).returncode != 0:
+        try:
+            self.add_tool(self.pins.tool("uv"))
+        except SetupError:
             return False
         self.uv = str(self.venv.python.with_name("uv.exe" if os.name == "nt" else "uv"))
         return True
 
     def uv_torch(self, torch: str, cpu: bool) -> bool:
-        """Ask uv for the build that suits this machine; False if it can't be had that way."""
-        backend = ["--torch-backend", "cpu" if cpu else "auto"]
-        done = self.uv_pip(["install", *backend, *self.constraints(), torch])
+        """Ask uv for the build that suits this machine; False if it can't be had that way.
+
+        uv compares a build with hashes only where the build is named. Which one suits a GPU only
+        uv can tell, and the lock has the hashes of one of them, the registry's: others come where
+        the user has allowed a torch that is not compared, with what they need.
+        """
+        if self.hashes.allows_any(torch):
+            backend = ["--torch-backend", "cpu" if cpu else "auto"]
+            done = self.uv_pip(["install", *backend, *self.constraints(), torch])
+        elif cpu:
+            (arguments,) = self.hashes.arguments(self.venv.path, [f"{torch}+cpu"])
+            done = self.uv_pip(["install", "--torch-backend", "cpu", *arguments])
+        else:
+            return False
         if not done:
             self.screen.done("  uv can't get it; pip is tried instead.")
         return done
@@ -140,9 +166,10 @@ class Installer:
         if not missing:
             return
         self.screen.step(f"Installing {len(missing)} packages")
-        command = ["install", "--no-deps", *missing]
-        if not (self.uv and self.uv_pip(command, missing)):
-            self.pip(command, total=len(missing), names=missing)
+        for arguments in self.hashes.arguments(self.venv.path, missing):
+            command = ["install", *arguments]
+            if not (self.uv and self.uv_pip(command, missing)):
+                self.pip(command, total=len(missing), names=missing)
 
     def start_once(self) -> None:
         """Import what lessons use: proof that it works here, and its bytecode is kept for later.
@@ -213,10 +240,13 @@ class Installer:
             self.screen.status(f"  {count}{last[0]}")
 
         command = [str(self.uv), "pip", *arguments, "--python", str(self.venv.python)]
-        code, _ = self.children.watch(command, show)
+        code, output = self.children.watch(command, show)
         if code == 0:
             self.screen.done(f"  done in {time.monotonic() - began:.0f} s with uv")
             self.look_again()
+        elif changed := changed_file(output):
+            self.screen.done("  failed")
+            raise changed
         return code == 0
 
     def count_installed(self, names: set[str]) -> int:
@@ -284,12 +314,25 @@ def locked_for(lock: str, wanted: Sequence[str]) -> tuple[Locked, ...]:
     return lines
 
 
-def brings_cuda(report: dict[str, Any]) -> bool:
-    """True if pip's report on torch names CUDA packages among what it requires."""
-    needs = [
-        need for item in report["install"] for need in item["metadata"].get("requires_dist", [])
-    ]
+def needs_in(report: dict[str, Any]) -> Iterator[str]:
+    """What the packages of pip's report on an installation require."""
+    for item in report["install"]:
+        yield from item["metadata"].get("requires_dist", [])
+
+
+def brings_cuda(needs: Iterable[str]) -> bool:
+    """True if a torch that requires this asks for CUDA packages."""
     return any(re.match(r"(nvidia|cuda)-", need) and "extra ==" not in need for need in needs)
+
+
+def torch_needs_cuda(site: Path) -> bool:
+    """True if the torch in site-packages asks for the CUDA packages of the lock. Those of another
+    CUDA, which a build such as 2.13.0+cu126 needs, came with it."""
+    for info in site.glob("torch-*.dist-info"):
+        lines = (info / "METADATA").read_text(encoding="utf-8").splitlines()
+        needs = [line.removeprefix("Requires-Dist: ") for line in lines]
+        return "+" not in info.name and brings_cuda(needs)
+    return False
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -61,6 +61,11 @@ class Locked:
     def version(self) -> str:
         return split(self.pin)[1]
 
+    @property
+    def for_cuda(self) -> bool:
+        """Only a CUDA build of torch needs it."""
+        return self.name.startswith(CUDA_FAMILIES)
+
 
 def declared() -> Pins:
     """The pins of this checkout, or those written into the installed package."""
@@ -147,7 +152,7 @@ def read_lock(text: str) -> tuple[Locked, ...]:
 
 
 def closure(lock: Iterable[Locked], wanted: Iterable[str]) -> tuple[Locked, ...]:
-    """The lines of the lock that `wanted` needs, directly or through others; no CUDA packages."""
+    """The lines of the lock that `wanted` needs, directly or through others."""
     lines = tuple(lock)
     reached = {split(pin)[0] for pin in wanted}
     grew = True
@@ -155,9 +160,7 @@ def closure(lock: Iterable[Locked], wanted: Iterable[str]) -> tuple[Locked, ...]
         more = {line.name for line in lines if line.via & reached} - reached
         reached |= more
         grew = bool(more)
-    return tuple(
-        line for line in lines if line.name in reached and not line.name.startswith(CUDA_FAMILIES)
-    )
+    return tuple(line for line in lines if line.name in reached)
 
 
 def python_version() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from labkit.cli.writable import better_place, existing
@@ -23,6 +24,9 @@ UNREACHABLE = re.compile(
 )
 NO_FILE = re.compile(
     r"No matching distribution found for (\S+)|there are no versions of (\S+)", re.I
+)
+CHANGED = re.compile(
+    r"DO NOT MATCH THE HASHES.*\n\s+(?P<pip>\S+ from \S+)|Hash mismatch for `(?P<uv>[^`]+)`", re.I
 )
 KEPT = "What has been done so far is kept; the same command goes on from there."
 
@@ -52,8 +56,36 @@ def not_writable(folder: Path, error: OSError) -> SetupError:
     )
 
 
+def unhashed(pins: Sequence[str]) -> SetupError:
+    """Nothing is known of these packages' files."""
+    names = " ".join(pin.partition("==")[0] for pin in pins)
+    return SetupError(
+        f"requirements.lock has no hash of {', '.join(pins)}, so what comes can't be compared.\n"
+        "If constraints.txt was changed:  python3 -m labkit environment --lock\n"
+        f"To take them as they come:  python3 -m labkit environment --unverified {names}"
+    )
+
+
+def changed_file(output: str) -> SetupError | None:
+    """pip or uv fetched a file that is not one of those in the lock; None if that is not it."""
+    found = CHANGED.search(output)
+    if found is None:
+        return None
+    file = found["pip"] or found["uv"]
+    name = re.split(r"[=\s]", file)[0]
+    return SetupError(
+        f"This is not a file that the course was tested with, and it was not installed:\n  {file}\n"
+        "Its sha256 is not in requirements.lock. Somebody may have changed it, or the registry\n"
+        "that your pip is set to builds its own: `python3 -m pip config list` shows where it\n"
+        "looks. If you know the file and trust it:\n"
+        f"  python3 -m labkit environment --unverified {name}\n{KEPT}"
+    )
+
+
 def installer_failed(output: str, folder: Path) -> SetupError:
     """pip or uv gave up: name the cause that its output shows."""
+    if changed := changed_file(output):
+        return changed
     if DISK_FULL.search(output):
         return disk_full(folder)
     if line := first_line(UNREACHABLE, output):

@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.cli import machine
 from labkit.cli.children import Children
+from labkit.cli.hashes import Hashes
 from labkit.cli.pins import normalise
 from labkit.cli.screen import Screen
 from labkit.cli.trouble import SetupError, disk_full, not_writable
@@ -64,11 +65,14 @@ class Seen:
 class VenvFolder:
     """The environment at `path`; `pip_pin` is the pip it gets where Python brings none."""
 
-    def __init__(self, path: Path, screen: Screen, children: Children, pip_pin: str) -> None:
+    def __init__(
+        self, path: Path, screen: Screen, children: Children, pip_pin: str, hashes: Hashes
+    ) -> None:
         self.path = path
         self.screen = screen
         self.children = children
         self.pip_pin = pip_pin
+        self.hashes = hashes
 
     @property
     def python(self) -> Path:
@@ -100,7 +104,7 @@ class VenvFolder:
         stamp = self.path / STAMP
         try:
             if self.path.exists() and not stamp.exists() and any(self.path.iterdir()):
-                self.mend_a_strangers()
+                self.add_pip()
                 return
             shutil.rmtree(self.path, ignore_errors=True)
             self.path.mkdir(parents=True, exist_ok=True)
@@ -111,7 +115,7 @@ class VenvFolder:
         self.screen.step(f"Making the environment in {self.path}")
         self.create()
 
-    def mend_a_strangers(self) -> None:
+    def add_pip(self) -> None:
         """An environment that labkit did not make may lack no more than pip."""
         if not (self.python.exists() and self.bring_pip()):
             raise SetupError(
@@ -145,14 +149,15 @@ class VenvFolder:
 
     def bring_pip(self) -> bool:
         """Give the environment a pip, from whatever this machine has one from."""
-        pip = ["pip", "install", "--no-compile", self.pip_pin]
-        ways: list[list[str | Path]] = [
-            [self.python, "-P", "-m", "ensurepip", "--default-pip"],
-            [sys.executable, *PIP, "--python", self.python, *pip[1:]],
-        ]
+        return any(self.children.run(way).returncode == 0 and self.look() for way in self.ways())
+
+    def ways(self) -> Iterator[list[str | Path]]:
+        """Python's own copy of pip, then the pinned one by another pip or by uv."""
+        yield [self.python, "-P", "-m", "ensurepip", "--default-pip"]
+        (pip,) = self.hashes.arguments(self.path, [self.pip_pin])
+        yield [sys.executable, *PIP, "--python", self.python, "install", "--no-compile", *pip]
         if uv := shutil.which("uv"):
-            ways.append([uv, "pip", "install", "--python", self.python, self.pip_pin])
-        return any(self.children.run(way).returncode == 0 and self.look() for way in ways)
+            yield [uv, "pip", "install", "--python", self.python, *pip]
 
 
 def python_in(folder: Path) -> Path:

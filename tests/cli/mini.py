@@ -21,7 +21,7 @@ from pathlib import Path
 from labkit.paths import PACKAGE
 
 SET_UP = (
-    *("__init__", "children", "environment", "installing", "machine"),
+    *("__init__", "children", "environment", "hashes", "installing", "locking", "machine"),
     *("pins", "screen", "streams", "trouble", "venv_folder", "writable"),
 )
 # A stand-in for a command: says which Python runs it, and that the packages are there.
@@ -96,6 +96,18 @@ class Checkout:
         out, err = process.communicate(timeout=120)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
+    def lock(self, *houses: Path) -> None:
+        """Write requirements.lock: what the wheels of these folders are now, or of our own."""
+        known: dict[str, str] = {}
+        for wheel in sorted(
+            path for house in houses or [self.house] for path in house.glob("*.whl")
+        ):
+            name, version, *_ = wheel.name.split("-")
+            pin = f"{name}=={version.partition('+')[0]}"
+            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            known[pin] = f"{known.get(pin, pin)} \\\n    --hash=sha256:{digest}"
+        (self.root / "requirements.lock").write_text("\n".join(known.values()) + "\n")
+
     def copy_to(self, root: Path) -> Checkout:
         """Another checkout in the same state."""
         shutil.copytree(self.root, root, symlinks=True, dirs_exist_ok=True)
@@ -119,7 +131,9 @@ def make_checkout(root: Path, house: Path, core: tuple[str, ...] = ("tinyone==1.
     write_wheel(house, "tinyone", "1.0", {"tinyone/__init__.py": "NAME = 'one'"}, ["tinytwo==2.0"])
     write_wheel(house, "tinytwo", "2.0", {"tinytwo/__init__.py": ""})
     write_wheel(house, "tinytest", "1.0", {"tinytest/__init__.py": ""})
-    return Checkout(root, house)
+    checkout = Checkout(root, house)
+    checkout.lock()
+    return checkout
 
 
 def write_wheel(

@@ -6,6 +6,7 @@ import ensurepip
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from labkit.cli import environment, machine
 from labkit.cli.children import Children, Command
+from labkit.cli.hashes import Hashes, of_checkout
 from labkit.cli.pins import Pins
 from labkit.cli.screen import Screen
 from labkit.cli.venv_folder import VenvFolder
@@ -92,6 +94,7 @@ def test_a_changed_pin_is_installed_and_the_extra_stays(standing: Checkout) -> N
     write_wheel(
         house, "tinyone", "1.1", {"tinyone/__init__.py": "NAME = 'newer'"}, ["tinytwo==2.0"]
     )
+    standing.lock(house)
     after = standing.run("progress", PIP_FIND_LINKS=str(house))
     assert json.loads(after.stdout)["tiny"] == "newer"
     assert "Installing 1 packages" in after.stderr
@@ -106,6 +109,58 @@ def test_a_pin_that_the_lock_does_not_cover_is_named(standing: Checkout) -> None
     assert "constraints.txt does not lock tinyone==1.5" in refused.stderr
 
 
+def change_wheel(checkout: Checkout) -> None:
+    """The registry's tinyone 1.0 is another file than the one whose hash is in the lock."""
+    files = {"tinyone/__init__.py": "NAME = 'changed on the way'"}
+    write_wheel(checkout.house, "tinyone", "1.0", files, ["tinytwo==2.0"])
+
+
+def test_a_changed_wheel_is_refused_and_nothing_of_it_is_installed(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "course", tmp_path / "house")
+    change_wheel(checkout)
+    refused = checkout.run("progress")
+    assert refused.returncode == 2
+    assert "not a file that the course was tested with" in refused.stderr
+    assert f"tinyone==1.0 from file://{checkout.house}/tinyone-1.0" in refused.stderr
+    assert "python3 -m labkit environment --unverified tinyone" in refused.stderr
+    assert not list(checkout.site.glob("tiny*")), "nor of what would have come with it"
+
+    other = checkout.run("environment", "--unverified", "tinytwo")
+    assert other.returncode == 2 and "tinyone==1.0 from" in other.stderr, "only what is named"
+    assert checkout.run("environment", "--unverified", "Tinyone").returncode == 0
+    assert json.loads(checkout.run("progress").stdout)["tiny"] == "changed on the way"
+
+
+def test_uv_refuses_a_changed_wheel_and_pip_is_not_asked_for_it(tmp_path: Path) -> None:
+    """uv's words for it, from a stand-in: whether uv is on this machine is chance."""
+    checkout = make_checkout(tmp_path / "course", tmp_path / "house")
+    uv = checkout.root / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(
+        '#!/bin/sh\ncase "$*" in *--require-hashes*) ;; *) exit 9;; esac\n'
+        "echo 'error: Failed to download `tinyone==1.0`'\n"
+        "echo '  cause: Hash mismatch for `tinyone==1.0`'\nexit 1\n"
+    )
+    uv.chmod(0o755)
+    refused = checkout.run("progress")
+    assert refused.returncode == 2
+    assert "not a file that the course was tested with" in refused.stderr
+    assert "  tinyone==1.0\n" in refused.stderr and not list(checkout.site.glob("tiny*"))
+
+
+def test_a_package_without_a_hash_is_not_installed_unless_that_is_allowed(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path / "course", tmp_path / "house")
+    lock = checkout.root / "requirements.lock"
+    lock.write_text(re.sub(r"tinytwo==2\.0.*\n.*\n", "", lock.read_text()))
+    refused = checkout.run("progress")
+    assert refused.returncode == 2
+    assert "requirements.lock has no hash of tinytwo==2.0" in refused.stderr
+    assert "python3 -m labkit environment --unverified tinytwo" in refused.stderr
+    assert "Installing" not in refused.stderr, "known before anything is fetched"
+    assert checkout.run("environment", "--unverified", "tinytwo").returncode == 0
+    assert checkout.run("progress").returncode == 7
+
+
 def test_set_up_killed_while_unpacking_is_finished_by_the_next_call(standing: Checkout) -> None:
     lock = standing.root / "constraints.txt"
     lock.write_text(lock.read_text().replace("tinytwo==2.0", "tinytwo==2.1"))
@@ -113,6 +168,7 @@ def test_set_up_killed_while_unpacking_is_finished_by_the_next_call(standing: Ch
     shutil.copytree(standing.house, house)
     many = {f"tinytwo/part_{number}.py": "x = 1\n" for number in range(3000)}
     write_wheel(house, "tinytwo", "2.1", {"tinytwo/__init__.py": "", **many})
+    standing.lock(house)
     first = standing.start("progress", PIP_FIND_LINKS=str(house))
     while not (standing.site / "tinytwo" / "part_500.py").exists():
         assert first.poll() is None
@@ -195,9 +251,12 @@ def test_without_ensurepip_the_outer_pip_helps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(Path(ensurepip.__file__).parent / "_bundled"))
-    pip = f"pip=={ensurepip.version()}"
-    folder = VenvFolder(tmp_path / "venv", Screen(), Debian(has_pip=True), pip)
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    monkeypatch.setenv("PIP_FIND_LINKS", str(bundled))
+    checkout = make_checkout(tmp_path / "course", tmp_path / "house")
+    checkout.lock(bundled)
+    pip, hashes = f"pip=={ensurepip.version()}", of_checkout(checkout.root)
+    folder = VenvFolder(tmp_path / "venv", Screen(), Debian(has_pip=True), pip, hashes)
     assert folder.stand([]).versions["pip"] == ensurepip.version()
 
 
@@ -205,7 +264,8 @@ def test_without_ensurepip_and_pip_debians_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", os.defpath)  # no uv
-    folder = VenvFolder(tmp_path / "venv", Screen(), Debian(has_pip=False), "pip==1.0")
+    hashes = Hashes({("pip", "1.0"): ("0" * 64,)})
+    folder = VenvFolder(tmp_path / "venv", Screen(), Debian(has_pip=False), "pip==1.0", hashes)
     with pytest.raises(environment.SetupError, match="sudo apt install python3-venv"):
         folder.stand([])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.cli import installing, machine, pins, trouble
-from labkit.cli.installing import Installer, PipProgress, brings_cuda, package_name
+from labkit.cli.hashes import Hashes
+from labkit.cli.installing import Installer, PipProgress, brings_cuda, needs_in, package_name
 from labkit.cli.screen import Screen
+from labkit.cli.venv_folder import Seen
 from tests.cli.mini import Checkout, make_checkout, write_wheel
 
 CPU_NEEDS = ["filelock", "sympy>=1.13.3", "opt-einsum>=3.3; extra == 'opt-einsum'"]
@@ -38,20 +41,30 @@ Progress 2000000 of 43139553
 class Scripted(Installer):
     """An installer whose pip and uv are told what to answer; it keeps what they were asked."""
 
-    def __init__(self, folder: Path, uv_answers: list[bool], cuda: bool, fetch: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        uv_answers: list[bool],
+        cuda: bool,
+        fetch: bool,
+        unverified: frozenset[str] = frozenset(),
+    ) -> None:
         core = ("torch==2.13.0",)
         tools = ("pip==26.3", "uv==0.13.8")
-        super().__init__(folder, pins.Pins(core, {}, tools), Screen(io.StringIO()))
+        hashes = Hashes({("torch", "2.13.0"): ("0" * 64,)}, unverified)
+        super().__init__(folder, pins.Pins(core, {}, tools), hashes, Screen(io.StringIO()))
         self.uv_answers, self.cuda, self.fetch = uv_answers, cuda, fetch
         self.asked: list[str] = []
 
     def uv_pip(self, arguments: object, names: object = ()) -> bool:
         words = list(arguments)  # type: ignore[call-overload]
-        self.asked.append("uv " + words[words.index("--torch-backend") + 1])
+        checked = "" if "--require-hashes" in words else " unchecked"
+        self.asked.append("uv " + words[words.index("--torch-backend") + 1] + checked)
         return self.uv_answers.pop(0)
 
     def pip(self, arguments: object, total: object = None, names: object = ()) -> None:
-        self.asked.append("pip")
+        words = list(arguments)  # type: ignore[call-overload]
+        self.asked.append("pip" if "--require-hashes" in words else "pip unchecked")
 
     def would_bring_cuda(self, torch: str) -> bool:
         self.asked.append("look")
@@ -85,7 +98,7 @@ class Scripted(Installer):
         pytest.param(
             True, False, [], True, False, ["look", "fetch uv", "pip"], id="uv can't be fetched"
         ),
-        pytest.param(False, True, [True], True, True, ["uv auto"], id="GPU, with uv"),
+        pytest.param(False, True, [], True, True, ["pip"], id="GPU, with uv"),
         pytest.param(False, False, [], True, True, ["pip"], id="GPU, with pip"),
     ],
 )
@@ -107,6 +120,25 @@ def test_way_to_torch(
     assert installer.asked == asked
     said = installer.screen.stream.getvalue()  # type: ignore[attr-defined]
     assert ("about 3 GB" in said) == (cpu and cuda and asked[-1] == "pip")
+
+
+@pytest.mark.parametrize(
+    ("cpu", "uv_answers", "asked"),
+    [
+        (True, [True], ["uv cpu unchecked"]),
+        (False, [True], ["uv auto unchecked"]),
+        (False, [False], ["uv auto unchecked", "pip unchecked"]),
+    ],
+)
+def test_a_torch_that_the_user_takes_as_it_comes(
+    cpu: bool, uv_answers: list[bool], asked: list[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(machine, "wants_cpu_build", lambda: cpu)
+    installer = Scripted(tmp_path, uv_answers, True, True, unverified=frozenset({"torch"}))
+    installer.uv = "/bin/uv"
+    installer.install_torch()
+    assert installer.asked == asked
 
 
 def test_cuda_without_room_for_it_is_refused(
@@ -142,6 +174,7 @@ def test_where_pip_finds_only_cuda_a_fetched_uv_brings_the_cpu_build(tmp_path: P
         {"fake_uv.py": fake_uv(cpu_house)},
         scripts="uv = fake_uv:main",
     )
+    checkout.lock(checkout.house, cpu_house)
     done = checkout.run("progress")
     assert done.returncode == 7, done.stderr
     python = checkout.venv / "bin" / "python"
@@ -156,16 +189,38 @@ def fake_uv(house: Path) -> str:
 import subprocess, sys
 def main():
     words = sys.argv[1:]
+    at = words.index("--python")
     assert words[:4] == ["pip", "install", "--torch-backend", "cpu"], words
-    python = words[words.index("--python") + 1]
-    pip = [python, "-m", "pip", "install", "--no-index", "--find-links", {str(house)!r}]
-    sys.exit(subprocess.call([*pip, "torch==2.13.0"]))
+    pip = [words[at + 1], "-m", "pip", "install", "--no-index", "--find-links", {str(house)!r}]
+    sys.exit(subprocess.call([*pip, *words[4:at]]))
 """
 
 
 @pytest.mark.parametrize(("needs", "cuda"), [(CPU_NEEDS, False), (CUDA_NEEDS, True)])
 def test_cuda_is_seen_in_pips_report(needs: list[str], cuda: bool) -> None:
-    assert brings_cuda({"install": [{"metadata": {"requires_dist": needs}}]}) == cuda
+    report = {"install": [{"metadata": {"requires_dist": needs}}]}
+    assert brings_cuda(needs_in(report)) == cuda
+
+
+@pytest.mark.parametrize(
+    ("build", "needs", "cuda"),
+    [
+        ("2.13.0", CUDA_NEEDS, True),
+        ("2.13.0+cpu", CPU_NEEDS, False),
+        ("2.13.0+cu126", CUDA_NEEDS, False),
+        ("2.13.0", CPU_NEEDS, False),
+    ],
+)
+def test_cudas_packages_are_missing_where_the_torch_that_stands_needs_those_of_the_lock(
+    build: str, needs: list[str], cuda: bool, tmp_path: Path
+) -> None:
+    wheel = write_wheel(tmp_path, "torch", build, {"torch/__init__.py": ""}, needs)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    installer = Scripted(tmp_path, [], cuda, fetch=False)
+    installer.seen = Seen(tmp_path, {"torch": "2.13.0"}, [])
+    lock = [pins.Locked(pin, "", frozenset({"torch"})) for pin in ("nvidia-cublas==13", "sympy==1")]
+    assert installer.missing(lock) == ["nvidia-cublas==13"] * cuda + ["sympy==1"]
 
 
 def test_pips_lines_become_a_count_and_megabytes() -> None:
@@ -274,6 +329,12 @@ def test_unmet_ignores_the_build_but_not_the_version() -> None:
             "The package registry can't be reached",
         ),
         ("ERROR: No matching distribution found for torch==2.13.0", "No file that fits"),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you\n"
+            "    six==1.17.0 from https://mirror/six.whl#sha256=47 (from -r r.txt (line 1)):\n",
+            "it was not installed:\n  six==1.17.0 from https://mirror/six.whl#sha256=47\n",
+        ),
+        ("  cause: Hash mismatch for `six==1.17.0`\n", "it was not installed:\n  six==1.17.0\n"),
         ("Segmentation fault", "The installer's last words:\n  Segmentation fault"),
     ],
 )
