@@ -1,14 +1,22 @@
-"""Nobody is as fast and as good, and better in one; fastest first."""
+"""The Pareto frontier: no other model is as fast and as good, and better in one of the two.
+
+Checked against a sweep from the fastest model to the slowest.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import replace
+from itertools import groupby, pairwise
 
+import numpy as np
 import torch
 
 from labkit.grading import Challenge, Submission
+from labkit.grading.diagnosis import same_values
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
+from labkit.grading.transport import Reply, Returned
 
 Models = dict[str, tuple[float, float]]
 
@@ -25,8 +33,6 @@ def true_frontier(models: Models) -> list[str]:
 
 
 def check_pareto_frontier(s: Submission) -> None:
-    """Nobody is as fast and as good, and better in one; fastest first."""
-
     def expect(models: Models, because: str) -> None:
         s.pareto_frontier(models).equals(true_frontier(models), because=because)
 
@@ -71,6 +77,20 @@ def numbered(pairs: list[tuple[float, float]]) -> Models:
     return {f"m{number}": pair for number, pair in enumerate(pairs)}
 
 
+def same_but_for_ties(left: Reply, right: Reply) -> bool:
+    """The same mistake: equal names, where the equally fast may change places."""
+    return same_values(with_ties_sorted(left), with_ties_sorted(right))
+
+
+def with_ties_sorted(reply: Reply) -> Reply:
+    """A reply with a list of names for each run of the same time."""
+    if not isinstance(reply, Returned) or type(reply.value) is not list:
+        return reply
+    (models,) = reply.arguments
+    runs = groupby(reply.value, key=lambda name: models[name][0])
+    return replace(reply, value=[sorted(run) for _, run in runs])
+
+
 challenge = Challenge(
     name="pareto_frontier",
     title="The frontier of quality and time",
@@ -83,10 +103,52 @@ challenge = Challenge(
         "large (90, 0.8), small (20, 0.7), old (40, 0.6): small is faster than old and better, so "
         "old is out. large is better than small: it stays. small, large.",
     ),
+    alike=same_but_for_ties,
+)
+
+UNBEATEN = "not beaten(models[name])"
+FASTEST = "min(models.values(), key=lambda pair: (pair[0], -pair[1]))"
+BEST = "max(models.values(), key=lambda pair: (pair[1], -pair[0]))"
+BY_TIME = "key=lambda n: models[n][0]"
+
+
+# ---- whether a model is a choice -----------------------------------------------------------------
+
+challenge.mistake(
+    "best-only",
+    "You kept the best model. One that is faster and nearly as good is a choice too.",
+    hint="Keep every model that no other one beats.",
+    answer=spoiled(UNBEATEN, f"models[name] == {BEST}"),
+)
+
+challenge.mistake(
+    "fastest-only",
+    "You kept the fastest model. One that is slower and better is a choice too.",
+    hint="Keep every model that no other one beats.",
+    answer=spoiled(UNBEATEN, f"models[name] == {FASTEST}"),
+)
+
+challenge.mistake(
+    "both-ends-only",
+    "You kept the fastest and the best. Between them there are choices too.",
+    hint="Keep every model that no other one beats.",
+    answer=spoiled(UNBEATEN, f"models[name] in ({FASTEST}, {BEST})"),
+)
+
+challenge.mistake(
+    "best-ratio",
+    "You kept the most quality per millisecond. How much quality a millisecond is worth is the "
+    "user's affair: the frontier leaves that open.",
+    hint="Compare both numbers, without a ratio.",
+    answer=spoiled(
+        UNBEATEN,
+        "models[name][1] / models[name][0] == max(quality / ms for ms, quality in models.values())",
+    ),
 )
 
 
-def measured(models: Models) -> None:
+def refuse_nan(models: Models) -> None:
+    """ValueError as the contract wants it."""
     if any(number != number for pair in models.values() for number in pair):
         raise ValueError("NaN")
 
@@ -96,256 +158,159 @@ def by_time(models: Models) -> list[str]:
     return sorted(models, key=lambda name: (models[name][0], -models[name][1]))
 
 
-def picked_by(pick: Callable[[Models, list[str]], list[str]]) -> Callable[[Models], list[str]]:
-    """A complete answer; `pick` gets the names by time."""
-
-    def pareto_frontier(models: Models) -> list[str]:
-        measured(models)
-        return pick(models, by_time(models))
-
-    return pareto_frontier
-
-
-def best_only(models: Models, names: list[str]) -> list[str]:
-    top = max((models[n][1] for n in names), default=0.0)
-    first = next((n for n in names if models[n][1] == top), None)
-    return [n for n in names if first and models[n] == models[first]]
-
-
-challenge.mistake(
-    "best-only",
-    "You kept the best model. One that is faster and nearly as good is a choice too.",
-    hint="Keep every model that no other one beats.",
-    answer=picked_by(best_only),
+@challenge.mistake(
+    "on-the-hull-only",
+    "You kept the corners of the convex hull. A model below the line between two others is "
+    "still the best within its time: one can't run half of each.",
+    hint="Compare models with models, not with lines.",
 )
+def corners_of_the_hull(models: Models) -> list[str]:
+    refuse_nan(models)
+    names = true_frontier(models)
+    front = [models[name] for name in names]
+
+    def below_a_line(ms: float, quality: float) -> bool:
+        return any(
+            x0 < ms < x1 and quality < y0 + (y1 - y0) * (ms - x0) / (x1 - x0) - 1e-12
+            for x0, y0 in front
+            for x1, y1 in front
+        )
+
+    return [name for name in names if not below_a_line(*models[name])]
 
 
-def fastest_only(models: Models, names: list[str]) -> list[str]:
-    return [n for n in names if models[n] == models[names[0]]]
-
-
-challenge.mistake(
-    "fastest-only",
-    "You kept the fastest model. One that is slower and better is a choice too.",
-    hint="Keep every model that no other one beats.",
-    answer=picked_by(fastest_only),
-)
-
-
-def both_ends(models: Models, names: list[str]) -> list[str]:
-    return list(dict.fromkeys([*fastest_only(models, names), *best_only(models, names)]))
-
-
-challenge.mistake(
-    "both-ends-only",
-    "You kept the fastest and the best. Between them there are choices too.",
-    hint="Keep every model that no other one beats.",
-    answer=picked_by(both_ends),
-)
-
-
-def best_ratio(models: Models, names: list[str]) -> list[str]:
-    ratio = {n: models[n][1] / models[n][0] for n in names}
-    return [n for n in names if ratio[n] == max(ratio.values())]
-
-
-challenge.mistake(
-    "best-ratio",
-    "You kept the most quality per millisecond. How much quality a millisecond is worth is the "
-    "user's affair: the frontier leaves that open.",
-    hint="Compare both numbers, without a ratio.",
-    answer=picked_by(best_ratio),
-)
-
-
-def unbeaten_by(
-    beats: Callable[[tuple[float, float], tuple[float, float]], bool],
-    order: Callable[[Models], list[str]] = by_time,
-) -> Callable[[Models], list[str]]:
-    """A complete answer: `beats` says whether one of two models rules the other out."""
-
-    def pareto_frontier(models: Models) -> list[str]:
-        measured(models)
-        return [
-            name
-            for name in order(models)
-            if not any(beats(models[o], models[name]) for o in models if o != name)
-        ]
-
-    return pareto_frontier
-
-
-def beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """As fast and as good, and better in one."""
-    return one[0] <= other[0] and one[1] >= other[1] and one != other
-
+# ---- what beats what -----------------------------------------------------------------------------
 
 challenge.mistake(
     "better-in-both",
     "You drop a model only where another one is better in both. One that is as fast, and "
     "better, beats it as well.",
     hint="As good in both, and better in one: <= and >=, and not the same pair.",
-    answer=unbeaten_by(lambda one, other: one[0] < other[0] and one[1] > other[1]),
+    answer=spoiled("<=", "<", ">=", ">"),
 )
 
 
-challenge.mistake(
+@challenge.mistake(
     "equals-beat-each-other",
     "Two models with the same two numbers throw each other out, and both are lost.",
     hint="To beat means better in one of the two at least.",
-    answer=unbeaten_by(lambda one, other: one[0] <= other[0] and one[1] >= other[1]),
 )
+def equals_lost(models: Models) -> list[str]:
+    refuse_nan(models)
+
+    def beaten(name: str) -> bool:
+        ms, quality = models[name]
+        others = (pair for other, pair in models.items() if other != name)
+        return any(pair[0] <= ms and pair[1] >= quality for pair in others)
+
+    return [name for name in by_time(models) if not beaten(name)]
 
 
-def first_of_equals(models: Models, names: list[str]) -> list[str]:
+@challenge.mistake(
+    "first-of-equals",
+    "Of two models with the same numbers you kept the first. Which of them to take is not for "
+    "the order of a table to say.",
+    hint="Keep both.",
+)
+def first_of_equals(models: Models) -> list[str]:
+    refuse_nan(models)
     kept: list[str] = []
-    for name in names:
+    for name in by_time(models):
         if not kept or models[name][1] > models[kept[-1]][1]:
             kept.append(name)
     return kept
 
 
-challenge.mistake(
-    "first-of-equals",
-    "Of two models with the same numbers you kept the first. Which of them to take is not for "
-    "the order of a table to say.",
-    hint="Keep both.",
-    answer=picked_by(first_of_equals),
-)
-
-
-def next_only(models: Models, names: list[str]) -> list[str]:
-    pairs = [(-math.inf, -math.inf), *(models[n] for n in names)]
-    return [
-        n
-        for n, before in zip(names, pairs, strict=False)
-        if models[n][1] > before[1] or models[n] == before
-    ]
-
-
-challenge.mistake(
+@challenge.mistake(
     "next-only",
     "You compared each model with the next faster one. The one that beats it may be faster still.",
     hint="Remember the best quality so far.",
-    answer=picked_by(next_only),
 )
-
-
-def by_best_so_far(models: Models, names: list[str]) -> list[str]:
-    """Another right answer: the best quality among those at most as slow."""
-    return [
+def next_only(models: Models) -> list[str]:
+    refuse_nan(models)
+    names = by_time(models)
+    return names[:1] + [
         name
-        for name in names
-        if all(
-            models[n][1] < models[name][1] or models[n] == models[name]
-            for n in names[: names.index(name)]
-        )
+        for before, name in pairwise(names)
+        if models[name][1] > models[before][1] or models[name] == models[before]
     ]
-
-
-def hull(models: Models, names: list[str]) -> list[str]:
-    kept = by_best_so_far(models, names)
-
-    def under(a: str, b: str, c: str) -> bool:
-        (x0, y0), (x1, y1), (x2, y2) = (models[n] for n in (a, b, c))
-        return (y1 - y0) * (x2 - x0) < (y2 - y0) * (x1 - x0) - 1e-12
-
-    return [
-        name
-        for name in kept
-        if not any(
-            under(a, name, c)
-            for a in kept
-            for c in kept
-            if models[a][0] < models[name][0] < models[c][0]
-        )
-    ]
-
-
-challenge.mistake(
-    "on-the-hull-only",
-    "You kept the corners of the convex hull. A model below the line between two others is "
-    "still the best within its time: one can't run half of each.",
-    hint="Compare models with models, not with lines.",
-    answer=picked_by(hull),
-)
 
 
 challenge.mistake(
     "slow-is-good",
     "You took many milliseconds for good.",
     hint="Fewer milliseconds, more quality.",
-    answer=unbeaten_by(
-        lambda one, other: one[0] >= other[0] and one[1] >= other[1] and one != other
-    ),
+    answer=spoiled("<=", ">="),
 )
-
 
 challenge.mistake(
     "poor-is-good",
     "You took little quality for good, as if it were a loss.",
     hint="Fewer milliseconds, more quality.",
-    answer=unbeaten_by(
-        lambda one, other: one[0] <= other[0] and one[1] <= other[1] and one != other
-    ),
+    answer=spoiled(">=", "<="),
 )
 
+
+# ---- in which order, and what is refused ---------------------------------------------------------
 
 challenge.mistake(
     "as-given",
     "Your models stand in the order of the input. The fastest comes first.",
     hint="Sort by milliseconds.",
-    answer=unbeaten_by(beats, order=list),
+    answer=spoiled(f"sorted(models, {BY_TIME})", "models"),
 )
-
 
 challenge.mistake(
     "slowest-first",
     "Your slowest model comes first.",
     hint="Sort by milliseconds, fewest first.",
-    answer=unbeaten_by(
-        beats, order=lambda models: sorted(models, key=lambda n: models[n][0], reverse=True)
-    ),
+    answer=spoiled(BY_TIME, f"{BY_TIME}, reverse=True"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "nan-unchecked",
     "A model without a measurement is on your frontier: NaN is neither more nor less than any "
     "number, so nobody beats it.",
     hint="if math.isnan(...) of any number: raise ValueError(...)",
+    answer=spoiled("math.isnan(number)", "number is None"),
 )
-def frontier_of_nan(models: Models) -> list[str]:
-    return [n for n in by_time(models) if not any(beats(o, models[n]) for o in models.values())]
 
 
-challenge.alternative(unbeaten_by(beats))
+@challenge.alternative
+def by_extremes(models: Models) -> list[str]:
+    """The best of all that are as fast, and the fastest of all that are as good."""
+    if any(math.isnan(ms + quality) for ms, quality in models.values()):
+        raise ValueError("NaN")
+    pairs = models.values()
+    return [
+        name
+        for name in sorted(models, key=lambda name: models[name][0])
+        if models[name][1] == max(quality for ms, quality in pairs if ms <= models[name][0])
+        and models[name][0] == min(ms for ms, quality in pairs if quality >= models[name][1])
+    ]
 
 
-challenge.alternative(picked_by(by_best_so_far))
+@challenge.alternative
+def by_matrix(models: Models) -> list[str]:
+    """Every model against every other at once, in NumPy."""
+    ms, quality = np.array([*models.values()]).reshape(-1, 2).T
+    if np.isnan(ms + quality).any():
+        raise ValueError("NaN")
+    as_good = np.less_equal.outer(ms, ms) & np.greater_equal.outer(quality, quality)
+    beaten = (as_good & ~as_good.T).any(axis=0)
+    names = list(models)
+    return [names[i] for i in np.argsort(ms, kind="stable") if not beaten[i]]
 
 
+PAIRS = "pair[0] <= mine[0] and pair[1] >= mine[1] and pair != mine for pair in models.values()"
 challenge.equivalent(
-    (
-        "1->-1 | pair[0] <= mine[0] and pair[1] >= mine[1] and pair != mine for pair in "
-        "models.values()"
-    ),
-    (
-        "1->-1 | pair[0] <= mine[0] and pair[1] >= mine[1] and pair != mine for pair in "
-        "models.values() #2"
-    ),
+    f"1->-1 | {PAIRS}",
+    f"1->-1 | {PAIRS} #2",
     because="A pair has two items: the last is number 1.",
 )
-
-
+RETURN = f"return [name for name in sorted(models, {BY_TIME}) if {UNBEATEN}]"
 challenge.equivalent(
-    (
-        "0->1 | return [name for name in sorted(models, key=lambda n: models[n][0]) if not "
-        "beaten(models[name])]"
-    ),
-    (
-        "0->-1 | return [name for name in sorted(models, key=lambda n: models[n][0]) if not "
-        "beaten(models[name])]"
-    ),
+    f"0->1 | {RETURN}",
+    f"0->-1 | {RETURN}",
     because="On the frontier more quality takes more time: by quality the order is the same.",
 )
