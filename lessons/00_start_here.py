@@ -212,18 +212,18 @@ lab.claim(
 )
 lab.claim(
     "region still known after rounding to 8 bits",
-    ways_scored["rounded to 8 bits"]["the region"].share,
+    ways_scored["rounded to 8 bits"]["the region"].value,
 )
 lab.claim(
     "weights changed by training", my_changed(model_weights, adaptation.weights_of(trained_model))
 )
 lab.claim(
     "strangers known after training on them",
-    ways_scored["trained on the strangers"]["strangers"].share,
+    ways_scored["trained on the strangers"]["strangers"].value,
 )
 lab.claim(
     "region still known after training on strangers",
-    ways_scored["trained on the strangers"]["the region"].share,
+    ways_scored["trained on the strangers"]["the region"].value,
 )
 
 # %% [markdown]

@@ -95,14 +95,14 @@ plots.shares(
 
 # %%
 of_sixteen = share_by_count[16]
-lab.compare("sixteen-passages", 100 * of_sixteen.share, 100 * of_sixteen.low, 100 * of_sixteen.high)
+lab.compare("sixteen-passages", 100 * of_sixteen.value, 100 * of_sixteen.low, 100 * of_sixteen.high)
 
 # %%
 lab.claim("tokens of 16 passages", 16 * per_passage)
-lab.claim("right with 1 passage", share_by_count[1].share)
-lab.claim("right with 8 passages", share_by_count[8].share)
-lab.claim("right with 16 passages", share_by_count[16].share)
-lab.claim("right with 24 passages, past the window", share_by_count[24].share)
+lab.claim("right with 1 passage", share_by_count[1].value)
+lab.claim("right with 8 passages", share_by_count[8].value)
+lab.claim("right with 16 passages", share_by_count[16].value)
+lab.claim("right with 24 passages, past the window", share_by_count[24].value)
 
 # %% [markdown]
 # Nothing was cut off up to 16 passages, and still more than every third answer is wrong. **Fitting
@@ -146,14 +146,14 @@ plots.bars(
 # %%
 first_quarter, second_quarter, third_quarter, last_quarter = by_quarter
 lab.compare(
-    "early-needle", 100 * first_quarter.share, 100 * first_quarter.low, 100 * first_quarter.high
+    "early-needle", 100 * first_quarter.value, 100 * first_quarter.low, 100 * first_quarter.high
 )
 
 # %%
-lab.claim("right in the first quarter", first_quarter.share)
-lab.claim("right in the second quarter", second_quarter.share)
-lab.claim("right in the third quarter", third_quarter.share)
-lab.claim("right in the last quarter", last_quarter.share)
+lab.claim("right in the first quarter", first_quarter.value)
+lab.claim("right in the second quarter", second_quarter.value)
+lab.claim("right in the third quarter", third_quarter.value)
+lab.claim("right in the last quarter", last_quarter.value)
 
 # %% [markdown]
 # Our model loses the beginning; between the other three quarters we see no difference that the
@@ -198,8 +198,8 @@ plots.bars(
 )
 
 # %%
-lab.claim("right among other relations", by_likeness["other relation"].share)
-lab.claim("right among other kinds", by_likeness["other kind"].share)
+lab.claim("right among other relations", by_likeness["other relation"].value)
+lab.claim("right among other kinds", by_likeness["other kind"].value)
 
 # %%
 lab.ask("which-distractor")
@@ -306,10 +306,10 @@ plots.bars(
 )
 
 # %%
-lab.claim("right with the tail cut", share_by_cut["cut the tail"].share)
-lab.claim("right with the head cut", share_by_cut["cut the head"].share)
-lab.claim("right with whole turns", share_by_cut["whole turns"].share)
-lab.claim("right with the middle cut", share_by_cut["cut the middle"].share)
+lab.claim("right with the tail cut", share_by_cut["cut the tail"].value)
+lab.claim("right with the head cut", share_by_cut["cut the head"].value)
+lab.claim("right with whole turns", share_by_cut["whole turns"].value)
+lab.claim("right with the middle cut", share_by_cut["cut the middle"].value)
 
 # %%
 lab.ask("what-the-cut-takes")
@@ -331,8 +331,8 @@ roomy_window = context.accuracy(
 narrow_window = context.accuracy(
     "160 tokens", context.ask_chats(model, tokenizer, longer_chats, by_turns, 160)
 )
-lab.claim("right with 400 tokens of chat", roomy_window.share)
-lab.claim("right with 160 tokens of chat", narrow_window.share)
+lab.claim("right with 400 tokens of chat", roomy_window.value)
+lab.claim("right with 160 tokens of chat", narrow_window.value)
 
 # %% [markdown]
 # Fewer than half the tokens, and far more right answers. (Our model has read chats of six questions
@@ -574,11 +574,11 @@ for row_name, share_found in {
     print(f"{row_name:12} {share_found}")
 
 # %%
-lab.claim("answered, first come", shares_by_packer["first come"].share)
-lab.claim("answered, per token", shares_by_packer["per token"].share)
-lab.claim("gain of per token over by relevance", density_gain.figure)
-lab.claim("gain of 400 tokens over 240, by relevance", longer_budget_gain.figure)
-lab.claim("gain of the best last over the best first", best_last_gain.figure)
+lab.claim("answered, first come", shares_by_packer["first come"].value)
+lab.claim("answered, per token", shares_by_packer["per token"].value)
+lab.claim("gain of per token over by relevance", density_gain.value)
+lab.claim("gain of 400 tokens over 240, by relevance", longer_budget_gain.value)
+lab.claim("gain of the best last over the best first", best_last_gain.value)
 share_packed = {
     budget: packing.holding(packing.by_relevance, thirty_desks, budget, count_tokens)
     for budget in (240, 400)

@@ -285,14 +285,14 @@ quantity_plots.trade_off(
 # %%
 share_right_in = {name: each.right for name, each in looked_up.items()}
 yaml_low, yaml_high = share_right_in["YAML"].interval
-lab.compare("yaml-right", 100 * share_right_in["YAML"].share, 100 * yaml_low, 100 * yaml_high)
+lab.compare("yaml-right", 100 * share_right_in["YAML"].value, 100 * yaml_low, 100 * yaml_high)
 
 # %%
-lab.claim("found in CSV", share_right_in["CSV"].share)
-lab.claim("found in Markdown", share_right_in["Markdown"].share)
-lab.claim("found in JSON with spaces", share_right_in["JSON"].share)
-lab.claim("found in compact JSON", share_right_in["compact JSON"].share)
-lab.claim("found in YAML", share_right_in["YAML"].share)
+lab.claim("found in CSV", share_right_in["CSV"].value)
+lab.claim("found in Markdown", share_right_in["Markdown"].value)
+lab.claim("found in JSON with spaces", share_right_in["JSON"].value)
+lab.claim("found in compact JSON", share_right_in["compact JSON"].value)
+lab.claim("found in YAML", share_right_in["YAML"].value)
 
 # %% [markdown]
 # Three things are in this picture.

@@ -275,7 +275,7 @@ lab.ask("facts-at-one")
 fact_texts = complete_grid(
     model, tokenizer, fact_questions.prompts, sampling.TEMPERATURES, samples=3, max_new_tokens=12
 )
-fact_curve = sampling.share_right(fact_texts, fact_questions.is_right)
+fact_at = sampling.share_right(fact_texts, fact_questions.is_right)
 
 # %%
 program_tasks = program_items(100)
@@ -287,30 +287,28 @@ program_texts = complete_grid(
     samples=4,
     max_new_tokens=48,
 )
-program_curve = sampling.share_right(program_texts, program_tasks.is_right)
+program_at = sampling.share_right(program_texts, program_tasks.is_right)
 
 # %%
 plots.curves(
-    {"facts": fact_curve, "programs": program_curve},
+    {"facts": fact_at, "programs": program_at},
     y_label="share right",
     advice=True,
     alt=lab.alt("right-by-temperature"),
 )
 
 # %%
-fact_at = {p.temperature: p for p in fact_curve}
-program_at = {p.temperature: p for p in program_curve}
 lab.compare(
-    "facts-at-one", 100 * fact_at[1.0].share, 100 * fact_at[1.0].low, 100 * fact_at[1.0].high
+    "facts-at-one", 100 * fact_at[1.0].value, 100 * fact_at[1.0].low, 100 * fact_at[1.0].high
 )
 
 # %%
-lab.claim("facts right at T = 0", fact_at[0.0].share)
-lab.claim("facts right at T = 1", fact_at[1.0].share)
-lab.claim("facts right at T = 2", fact_at[2.0].share)
-lab.claim("programs right at T = 0.2", program_at[0.2].share)
-lab.claim("programs right at T = 2", program_at[2.0].share)
-lab.claim("programs lost from T = 0.2 to 1.1", program_at[0.2].share - program_at[1.1].share)
+lab.claim("facts right at T = 0", fact_at[0.0].value)
+lab.claim("facts right at T = 1", fact_at[1.0].value)
+lab.claim("facts right at T = 2", fact_at[2.0].value)
+lab.claim("programs right at T = 0.2", program_at[0.2].value)
+lab.claim("programs right at T = 2", program_at[2.0].value)
+lab.claim("programs lost from T = 0.2 to 1.1", program_at[0.2].value - program_at[1.1].value)
 lab.claim("statements of the corpus that are wrong", knowledge.RUMOUR)
 lab.claim("programs of the corpus with a bug", programs.BUG)
 
@@ -333,30 +331,28 @@ shop_ideas = idea_items(200)
 idea_texts = complete_grid(
     model, tokenizer, shop_ideas.prompts, sampling.TEMPERATURES, max_new_tokens=40
 )
-well_formed = sampling.share_right(idea_texts, shop_ideas.is_right)
-distinct_ideas = sampling.share_distinct(idea_texts)
+formed_at = sampling.share_right(idea_texts, shop_ideas.is_right)
+different_at = sampling.share_distinct(idea_texts)
 plots.curves(
-    {"well-formed": well_formed, "different": distinct_ideas},
+    {"well-formed": formed_at, "different": different_at},
     y_label="share of the ideas",
     advice=True,
     alt=lab.alt("ideas-by-temperature"),
 )
 
 # %%
-different_at = {p.temperature: p for p in distinct_ideas}
-formed_at = {p.temperature: p for p in well_formed}
 coldest_ideas = different_at[0.2]
 lab.compare(
     "different-ideas-when-cold",
-    50 * coldest_ideas.share,
+    50 * coldest_ideas.value,
     50 * coldest_ideas.low,
     50 * coldest_ideas.high,
 )
 
 # %%
-lab.claim("different ideas of 50 at T = 0.2", 50 * coldest_ideas.share)
-lab.claim("different ideas of 50 at T = 0.8", 50 * different_at[0.8].share)
-lab.claim("well-formed ideas at T = 0.8", formed_at[0.8].share)
+lab.claim("different ideas of 50 at T = 0.2", 50 * coldest_ideas.value)
+lab.claim("different ideas of 50 at T = 0.8", 50 * different_at[0.8].value)
+lab.claim("well-formed ideas at T = 0.8", formed_at[0.8].value)
 
 # %% [markdown]
 # ## What it costs, and what to choose
@@ -366,13 +362,13 @@ lab.claim("well-formed ideas at T = 0.8", formed_at[0.8].share)
 # %%
 calls_cost = 4 * 10_000  # crowns, if every answer were wrong
 for temperature in (0.2, 0.8, 1.0):
-    day_cost = calls_cost * (1 - fact_at[temperature].share)
-    new_ideas = 50 * different_at[temperature].share
+    day_cost = calls_cost * (1 - fact_at[temperature].value)
+    new_ideas = 50 * different_at[temperature].value
     print(f"T = {temperature}: {day_cost:6.0f} crowns a day, {new_ideas:2.0f} ideas of 50 are new")
 
 # %%
 lab.claim(
-    "crowns a day saved from T = 1 to 0.2", calls_cost * (fact_at[0.2].share - fact_at[1.0].share)
+    "crowns a day saved from T = 1 to 0.2", calls_cost * (fact_at[0.2].value - fact_at[1.0].value)
 )
 
 # %% [markdown]
@@ -496,8 +492,8 @@ obscure_questions = fact_items(120, asked=False)
 obscure_texts = complete_grid(
     model, tokenizer, obscure_questions.prompts, (0.0,), max_new_tokens=12
 )
-obscure_right = sampling.share_right(obscure_texts, obscure_questions.is_right)[0]
-lab.claim("obscure facts right at T = 0", obscure_right.share)
+obscure_right = sampling.share_right(obscure_texts, obscure_questions.is_right)[0.0]
+lab.claim("obscure facts right at T = 0", obscure_right.value)
 
 # %% [markdown]
 # A wrong answer at temperature 0 comes back wrong, and reads like a right one. Temperature removes
@@ -512,9 +508,9 @@ lab.claim("obscure facts right at T = 0", obscure_right.share)
 rescued_texts = complete_grid(
     model, tokenizer, program_tasks.prompts, (1.5,), samples=4, max_new_tokens=48, min_p=0.2
 )
-rescued_share = sampling.share_right(rescued_texts, program_tasks.is_right)[0]
-lab.claim("programs right at T = 1.5", program_at[1.5].share)
-lab.claim("programs right at T = 1.5, min-p 0.2", rescued_share.share)
+rescued_share = sampling.share_right(rescued_texts, program_tasks.is_right)[1.5]
+lab.claim("programs right at T = 1.5", program_at[1.5].value)
+lab.claim("programs right at T = 1.5, min-p 0.2", rescued_share.value)
 
 # %% [markdown]
 # "Temperature 1.5" alone says little: read all the settings together, **and their order**.
@@ -546,8 +542,8 @@ eight_texts = complete_grid(
     max_new_tokens=12,
 )
 tries_curves = {
-    "1 try": sampling.points_solved_in(eight_texts, obscure_questions.is_right, 1),
-    "8 tries": sampling.points_solved_in(eight_texts, obscure_questions.is_right, 8),
+    "1 try": sampling.share_solved(eight_texts, obscure_questions.is_right, 1),
+    "8 tries": sampling.share_solved(eight_texts, obscure_questions.is_right, 8),
 }
 plots.curves(
     tries_curves,
@@ -557,8 +553,8 @@ plots.curves(
 )
 
 # %%
-one_try = {p.temperature: p.share for p in tries_curves["1 try"]}
-eight_tries = {p.temperature: p.share for p in tries_curves["8 tries"]}
+one_try = {t: solved.value for t, solved in tries_curves["1 try"].items()}
+eight_tries = {t: solved.value for t, solved in tries_curves["8 tries"].items()}
 lab.claim("obscure facts right in 1 try at T = 0.8", one_try[0.8])
 lab.claim("obscure facts right in 1 try at T = 2", one_try[2.0])
 lab.claim("obscure facts right in 8 tries at T = 0.2", eight_tries[0.2])

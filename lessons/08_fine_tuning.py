@@ -71,8 +71,8 @@ plots.bars(
 
 # %%
 without_example, with_four = prompted_scores.values()
-lab.claim("valid JSON, no example", without_example.valid.share)
-lab.claim("all fields right, 4 examples", with_four.exact.share)
+lab.claim("valid JSON, no example", without_example.valid.value)
+lab.claim("all fields right, 4 examples", with_four.exact.value)
 
 # %% [markdown]
 # Not one. A large model that follows instructions may well do such a task from the prompt - and
@@ -266,9 +266,9 @@ plots.bars(
 )
 
 # %%
-lab.compare("tickets-right", 100 * after_tuning.exact.share)
-lab.claim("valid JSON after tuning", after_tuning.valid.share)
-lab.claim("all fields right after tuning", after_tuning.exact.share)
+lab.compare("tickets-right", 100 * after_tuning.exact.value)
+lab.claim("valid JSON after tuning", after_tuning.valid.value)
+lab.claim("all fields right after tuning", after_tuning.exact.value)
 for field_score in after_tuning.fields.values():
     print(f"{field_score.name:10} {field_score}")
 
@@ -351,8 +351,8 @@ plots.bars(
 )
 
 # %%
-taught_tone = {name: figure.share for name, figure in reply_scores["tuned on 40 replies"].items()}
-lab.claim("polite replies, base", reply_scores["base"]["polite"].share)
+taught_tone = {name: figure.value for name, figure in reply_scores["tuned on 40 replies"].items()}
+lab.claim("polite replies, base", reply_scores["base"]["polite"].value)
 lab.claim("polite replies after 40 examples", taught_tone["polite"])
 lab.claim("polite and right", taught_tone["polite and right"])
 

@@ -410,11 +410,11 @@ for run_name, run_score in tickets_right.items():
     low_end, high_end = run_score.interval
     steps_taken = ticket_points[run_name][1]
     interval_text = f"[{low_end:.0%}, {high_end:.0%}]"
-    print(f"{run_name:14} {steps_taken:5} steps   {run_score.share:.0%} {interval_text}")
+    print(f"{run_name:14} {steps_taken:5} steps   {run_score.value:.0%} {interval_text}")
 
 # %%
 for run_name, run_score in tickets_right.items():
-    lab.claim(f"tickets right, {run_name}", run_score.share)
+    lab.claim(f"tickets right, {run_name}", run_score.value)
 
 # %% [markdown]
 # At rank 2 our adapter stays behind full fine-tuning, clearly outside the interval, although it has
@@ -622,7 +622,7 @@ plots.bars(
 
 # %%
 for_json, for_reply, for_neither = (
-    {task: figure.share for task, figure in shares.items()} for shares in done_by.values()
+    {task: figure.value for task, figure in shares.items()} for shares in done_by.values()
 )
 lab.claim("json adapter: valid JSON", for_json["valid JSON"])
 lab.claim("json adapter: all right", for_json["all fields right"])

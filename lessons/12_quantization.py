@@ -155,13 +155,13 @@ rises_by_row, rises_of_matrix, rises_of_blocks = (
     loss_rises["whole matrix"],
     loss_rises["blocks of 64"],
 )
-lab.claim("rise at 8 bits, each row", rises_by_row[8].figure)
-lab.claim("rise at 5 bits, each row", rises_by_row[5].figure)
-lab.claim("rise at 4 bits, each row", rises_by_row[4].figure)
-lab.claim("rise at 3 bits, whole matrix", rises_of_matrix[3].figure)
-lab.claim("rise at 3 bits, each row", rises_by_row[3].figure)
-lab.claim("rise at 3 bits, blocks of 64", rises_of_blocks[3].figure)
-lab.claim("rise at 2 bits, blocks of 64", rises_of_blocks[2].figure)
+lab.claim("rise at 8 bits, each row", rises_by_row[8].value)
+lab.claim("rise at 5 bits, each row", rises_by_row[5].value)
+lab.claim("rise at 4 bits, each row", rises_by_row[4].value)
+lab.claim("rise at 3 bits, whole matrix", rises_of_matrix[3].value)
+lab.claim("rise at 3 bits, each row", rises_by_row[3].value)
+lab.claim("rise at 3 bits, blocks of 64", rises_of_blocks[3].value)
+lab.claim("rise at 2 bits, blocks of 64", rises_of_blocks[2].value)
 
 # %% [markdown]
 # There is the **knee**. Down to 5 bits, with a scale for each row, nothing is lost that 40 texts
@@ -185,15 +185,15 @@ plots.shares(
 at_three_bits = shares_right["often asked"][3]
 lab.compare(
     "often-asked-at-three-bits",
-    100 * at_three_bits.share,
+    100 * at_three_bits.value,
     *(100 * end for end in at_three_bits.interval),
 )
 
 # %%
-lab.claim("often asked, right at 3 bits", at_three_bits.share)
-lab.claim("often asked, right at 2 bits", shares_right["often asked"][2].share)
-lab.claim("rarely told, right at 16 bits", shares_right["rarely told"][16].share)
-lab.claim("rarely told, right at 3 bits", shares_right["rarely told"][3].share)
+lab.claim("often asked, right at 3 bits", at_three_bits.value)
+lab.claim("often asked, right at 2 bits", shares_right["often asked"][2].value)
+lab.claim("rarely told, right at 16 bits", shares_right["rarely told"][16].value)
+lab.claim("rarely told, right at 3 bits", shares_right["rarely told"][3].value)
 
 # %% [markdown]
 # **Here what is known well survives longest.** A test of easy questions would have told you that 3
@@ -275,16 +275,16 @@ figures.rises(
 print("rise of the loss     " + "".join(f"   blocks of {n:<3}" for n in in_blocks))
 for bits_tried in BITS_TRIED:
     print(f"{bits_tried} bits               " + "".join(
-        f"{found[bits_tried].figure:13.4f}   " for found in in_blocks.values()
+        f"{found[bits_tried].value:13.4f}   " for found in in_blocks.values()
     ))  # fmt: skip
 
 # %%
-three_bits = {n: found[3].figure for n, found in in_blocks.items()}
+three_bits = {n: found[3].value for n, found in in_blocks.items()}
 lab.claim("rise at 3 bits, blocks of 32", three_bits[32])
 lab.claim("rise at 3 bits, blocks of 256", three_bits[256])
 lab.claim("rise at 3 bits, blocks of 32 / of 256", three_bits[32] / three_bits[256])
-lab.claim("rise in blocks of 256, 4 bits / 3 bits", in_blocks[256][4].figure / three_bits[256])
-four_bits_apart = in_blocks[256][4].figure - in_blocks[32][4].figure
+lab.claim("rise in blocks of 256, 4 bits / 3 bits", in_blocks[256][4].value / three_bits[256])
+four_bits_apart = in_blocks[256][4].value - in_blocks[32][4].value
 lab.claim("rise at 4 bits, blocks of 256 - of 32", four_bits_apart)
 lab.claim("bits a weight, blocks of 32", bits_a_weight(3, 32))
 
@@ -396,9 +396,9 @@ figures.rises(
 )
 
 # %%
-lab.claim("rise at 4 bits, zero point", with_zero[4].figure)
-lab.claim("rise at 4 bits, whole matrix", rises_of_matrix[4].figure)
-lab.claim("rise at 3 bits, zero point", with_zero[3].figure)
+lab.claim("rise at 4 bits, zero point", with_zero[4].value)
+lab.claim("rise at 4 bits, whole matrix", rises_of_matrix[4].value)
+lab.claim("rise at 3 bits, zero point", with_zero[3].value)
 
 # %% [markdown]
 # Down to 4 bits one zero point for a matrix makes no difference that we could see. At 3 bits every
@@ -417,9 +417,9 @@ spoiled_rises = {
     name: test_bench.rise(fake_quantize(planted_model, integers(8, group)))
     for name, group in (("whole matrix", "tensor"), ("each row", "channel"))
 }
-lab.claim("outlier, unrounded", test_bench.rise(planted_model).figure)
-lab.claim("outlier, int8, whole matrix", spoiled_rises["whole matrix"].figure)
-lab.claim("outlier, int8, each row", spoiled_rises["each row"].figure)
+lab.claim("outlier, unrounded", test_bench.rise(planted_model).value)
+lab.claim("outlier, int8, whole matrix", spoiled_rises["whole matrix"].value)
+lab.claim("outlier, int8, each row", spoiled_rises["each row"].value)
 
 # %% [markdown]
 # With one scale for the matrix, one row in 768 takes the digits of all others. With a scale for
@@ -442,8 +442,8 @@ for split_threshold, loss_rise in by_threshold.items():
     print(f"threshold {split_threshold:g}: {loss_rise}")
 
 # %%
-lab.claim("hot feature, all in int8", by_threshold[0.0].figure)
-lab.claim("hot feature, split at 6", by_threshold[6.0].figure)
+lab.claim("hot feature, all in int8", by_threshold[0.0].value)
+lab.claim("hot feature, split at 6", by_threshold[6.0].value)
 
 # %% [markdown]
 # The split saves it. How much has to be multiplied in float for it? We count the features above the
@@ -543,7 +543,7 @@ for block_size in (64, 32, 16):
 # %%
 nf4_rise, int4_rise = test_bench.rise(fake_quantize(model, normal_float(64))), rises_of_blocks[4]
 print(f"NF4  {nf4_rise}\nint4 {int4_rise}")
-lab.claim("rise, NF4 - int4", nf4_rise.figure - int4_rise.figure)
+lab.claim("rise, NF4 - int4", nf4_rise.value - int4_rise.value)
 
 # %% [markdown]
 # Not ours: at 4 bits both lose so little that the intervals cover each other. Larger models, over
@@ -722,13 +722,13 @@ mixed_rise, uniform_rise, by_lot = (
 )
 print(dict(zip(damage_by_part, chosen_bits, strict=True)))
 print(f"2 bits everywhere {uniform_rise}\nyour choice       {mixed_rise}")
-print("by lot           ", ", ".join(f"{rise.figure:.2f}" for rise in by_lot))
+print("by lot           ", ", ".join(f"{rise.value:.2f}" for rise in by_lot))
 
 # %%
 lab.claim("budget, bits a weight", BITS_BUDGET / sum(part_sizes))
-lab.claim("rise, mixed within the budget", mixed_rise.figure)
-best_by_lot = min(rise.figure for rise in by_lot)
-lab.claim("rise, mixed / the best by lot", mixed_rise.figure / best_by_lot)
+lab.claim("rise, mixed within the budget", mixed_rise.value)
+best_by_lot = min(rise.value for rise in by_lot)
+lab.claim("rise, mixed / the best by lot", mixed_rise.value / best_by_lot)
 predicted_rise = sum(
     hurt[bits] for hurt, bits in zip(damage_by_part.values(), chosen_bits, strict=True)
 )

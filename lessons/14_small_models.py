@@ -24,11 +24,11 @@
 
 # %%
 from labkit import Lab, experiments, load_model
+from labkit.estimates import difference, share
 from labkit.experiments import distillation_figures as recorded
 from labkit.instruments import plots, quantity_plots, sizes
 from labkit.instruments.models_table import MODELS, find_model, table
 from labkit.models import distilling
-from labkit.models.scoring.rows import difference, share
 
 lab = Lab("14_small_models")
 _, tokenizer = load_model()
@@ -76,24 +76,24 @@ plots.bars(
 of_draft = right_by_model["draft"]
 asked_often = of_draft["facts, asked often"]
 lab.compare(
-    "facts-of-the-smallest", 100 * asked_often.share, 100 * asked_often.low, 100 * asked_often.high
+    "facts-of-the-smallest", 100 * asked_often.value, 100 * asked_often.low, 100 * asked_often.high
 )
 
 # %%
 of_base = right_by_model["base"]
-lab.claim("base: facts asked often", of_base["facts, asked often"].share)
-lab.claim("draft: facts asked often", asked_often.share)
-lab.claim("draft: programs", of_draft["programs"].share)
-lab.claim("base: facts read in passing", of_base["facts, read in passing"].share)
-lab.claim("draft: facts read in passing", of_draft["facts, read in passing"].share)
-lab.claim("base: one of two passages", of_base["one of two passages"].share)
-lab.claim("draft: one of two passages", of_draft["one of two passages"].share)
-lab.claim("base: one row of four", of_base["one row of four"].share)
-lab.claim("draft: one row of four", of_draft["one row of four"].share)
+lab.claim("base: facts asked often", of_base["facts, asked often"].value)
+lab.claim("draft: facts asked often", asked_often.value)
+lab.claim("draft: programs", of_draft["programs"].value)
+lab.claim("base: facts read in passing", of_base["facts, read in passing"].value)
+lab.claim("draft: facts read in passing", of_draft["facts, read in passing"].value)
+lab.claim("base: one of two passages", of_base["one of two passages"].value)
+lab.claim("draft: one of two passages", of_draft["one of two passages"].value)
+lab.claim("base: one row of four", of_base["one row of four"].value)
+lab.claim("draft: one row of four", of_draft["one row of four"].value)
 small_to_draft = four_models["small"].num_parameters() / four_models["draft"].num_parameters()
 lab.claim("small : draft, parameters", small_to_draft)
 most_gained = max(
-    right_by_model["small"][task].share - of_draft[task].share
+    right_by_model["small"][task].value - of_draft[task].value
     for task in six_tasks
     if task != "sums"
 )
@@ -139,7 +139,7 @@ plots.bars(
 
 # %%
 on_sums = of_base["sums"]
-lab.compare("sums-of-the-generalist", 100 * on_sums.share, 100 * on_sums.low, 100 * on_sums.high)
+lab.compare("sums-of-the-generalist", 100 * on_sums.value, 100 * on_sums.low, 100 * on_sums.high)
 
 # %%
 hits_on_sums = {
@@ -148,14 +148,14 @@ hits_on_sums = {
 specialist_gain = difference(
     "specialist - base on sums", hits_on_sums["specialist"], hits_on_sums["base"]
 )
-generalists_on_sums = max(right_by_model[name]["sums"].share for name in ("base", "small", "draft"))
+generalists_on_sums = max(right_by_model[name]["sums"].value for name in ("base", "small", "draft"))
 best_elsewhere = max(
-    right_by_model["specialist"][task].share for task in six_tasks if task != "sums"
+    right_by_model["specialist"][task].value for task in six_tasks if task != "sums"
 )
 times_smaller = four_models["base"].num_parameters() / four_models["specialist"].num_parameters()
 print(specialist_gain)
 lab.claim("base is larger than the specialist, times", times_smaller)
-lab.claim("specialist - base on sums, share", specialist_gain.figure)
+lab.claim("specialist - base on sums, share", specialist_gain.value)
 lab.claim("best generalist on sums", generalists_on_sums)
 lab.claim("specialist's best share elsewhere", best_elsewhere)
 
@@ -294,7 +294,7 @@ request_ms = {
     name: by_context[128][name].first + 7 * by_context[128][name].next for name in four_models
 }
 best_for_task = {
-    task: find_frontier({n: (request_ms[n], right_by_model[n][task].share) for n in four_models})
+    task: find_frontier({n: (request_ms[n], right_by_model[n][task].value) for n in four_models})
     for task in six_tasks
 }
 for task_name, best_models in best_for_task.items():
@@ -483,7 +483,7 @@ print(nats_saved)
 # %%
 lab.claim("parameters of the student, M", by_data.num_parameters() / 1e6)
 lab.claim("held-out loss, taught by data", sum(losses_by_way["data"]) / 150)
-lab.claim("what the teacher saves, nats a token", nats_saved.figure)
+lab.claim("what the teacher saves, nats a token", nats_saved.value)
 
 # %% [markdown]
 # The same texts, the same steps, and the taught student predicts new texts better by far more than
@@ -502,9 +502,9 @@ recorded.over_examples(
 # %%
 by_text_count = recorded.by_examples()
 for way_name, its_points in by_text_count.items():
-    print(f"{way_name:8}", "  ".join(f"{n} texts: {p.figure:.2f}" for n, p in its_points.items()))
+    print(f"{way_name:8}", "  ".join(f"{n} texts: {p.value:.2f}" for n, p in its_points.items()))
 gap_by_texts = {
-    n: by_text_count["data"][n].figure - by_text_count["teacher"][n].figure
+    n: by_text_count["data"][n].value - by_text_count["teacher"][n].value
     for n in by_text_count["data"]
 }
 of_most_texts = {"examples": 320, "temperature": 1.0}
@@ -520,8 +520,8 @@ gains_by_seed = [
 lab.claim("recorded: nats saved with 320 texts, least of 3 seeds", min(gains_by_seed))
 lab.claim("recorded: nats saved with 20 texts", gap_by_texts[20])
 lab.claim("recorded: nats saved with 320 texts", gap_by_texts[320])
-lab.claim("recorded: teacher, 40 texts", by_text_count["teacher"][40].figure)
-lab.claim("recorded: data, 320 texts", by_text_count["data"][320].figure)
+lab.claim("recorded: teacher, 40 texts", by_text_count["teacher"][40].value)
+lab.claim("recorded: data, 320 texts", by_text_count["data"][320].value)
 
 # %% [markdown]
 # Forty texts with a teacher teach about as much as eight times as many without, in the same 120
@@ -544,21 +544,21 @@ recorded.others(
 # %%
 by_teacher_kind = recorded.by_way()
 for way_name, its_loss in by_teacher_kind.items():
-    print(f"{way_name:14} {its_loss.figure:.2f} [{its_loss.low:.2f}, {its_loss.high:.2f}]")
+    print(f"{way_name:14} {its_loss.value:.2f} [{its_loss.low:.2f}, {its_loss.high:.2f}]")
 lab.claim(
     "recorded: T = 2 - T = 1",
-    by_teacher_kind["base, T = 2"].figure - by_teacher_kind["base"].figure,
+    by_teacher_kind["base, T = 2"].value - by_teacher_kind["base"].value,
 )
 lab.claim(
     "recorded: draft - base as teacher",
-    by_teacher_kind["draft"].figure - by_teacher_kind["base"].figure,
+    by_teacher_kind["draft"].value - by_teacher_kind["base"].value,
 )
 lab.claim(
-    "recorded: T = 2 - data", by_teacher_kind["base, T = 2"].figure - by_teacher_kind["data"].figure
+    "recorded: T = 2 - data", by_teacher_kind["base, T = 2"].value - by_teacher_kind["data"].value
 )
 lab.claim(
     "recorded: specialist - data",
-    by_teacher_kind["specialist"].figure - by_teacher_kind["data"].figure,
+    by_teacher_kind["specialist"].value - by_teacher_kind["data"].value,
 )
 
 # %% [markdown]

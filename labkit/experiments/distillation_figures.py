@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labkit.estimates import mean_interval
+from labkit.estimates import Estimate, mean_of_few
 from labkit.experiments import running
 from labkit.instruments.plots import COLOURS, MARKERS, Figure, drawn
-from labkit.models.scoring import Figure as Measured
 
 NAME = "distillation"
 FEW = 40  # texts, where temperatures and teachers are compared
-Curves = Mapping[str, Mapping[float, Measured]]
+Curves = Mapping[str, Mapping[float, Estimate]]
 
 
-def by_examples() -> dict[str, dict[float, Measured]]:
+def by_examples() -> dict[str, dict[float, Estimate]]:
     """Held-out loss (nats a token) by who teaches, and by how many texts there are."""
     counts = sorted({int(n) for n in running.load(NAME).column("examples")})
     return {
@@ -23,7 +22,7 @@ def by_examples() -> dict[str, dict[float, Measured]]:
     }
 
 
-def by_way() -> dict[str, Measured]:
+def by_way() -> dict[str, Estimate]:
     """The same for `FEW` texts: the data, `base` at each temperature, and other teachers."""
     record = running.load(NAME)
     ways = dict.fromkeys(
@@ -41,11 +40,10 @@ def _label(who: str, temperature: float) -> str:
     return who if temperature == 1 else f"{who}, T = {temperature:g}"
 
 
-def _loss(**wanted: int | float | str) -> Measured:
+def _loss(**wanted: int | float | str) -> Estimate:
     """The mean over seeds with Student's 95 % interval."""
     values = [float(value) for value in running.load(NAME).column("loss", **wanted)]
-    mean, low, high = mean_interval(values)
-    return Measured("held-out loss", mean, len(values), low, high, "nats a token")
+    return mean_of_few("held-out loss", values, "nats a token")
 
 
 def over_examples(alt: str) -> Figure:
@@ -55,7 +53,7 @@ def over_examples(alt: str) -> Figure:
     for (name, points), colour, marker in zip(curves.items(), COLOURS, MARKERS, strict=False):
         low, high = zip(*(found.interval for found in points.values()), strict=True)
         axes.fill_between(list(points), low, high, color=colour, alpha=0.15, lw=0)
-        shown = [found.figure for found in points.values()]
+        shown = [found.value for found in points.values()]
         axes.plot(list(points), shown, color=colour, marker=marker, ms=5, label=f"by the {name}")
     counts = list(next(iter(curves.values())))
     axes.set_xscale("log")
@@ -71,19 +69,19 @@ def others(alt: str) -> Figure:
     """Held-out loss after `FEW` texts, for each way of teaching."""
     drawing, axes = drawn()
     ways = by_way()
-    losses = [found.figure for found in ways.values()]
-    reach = [found.high - found.figure for found in ways.values()]
+    losses = [found.value for found in ways.values()]
+    reach = [found.high - found.value for found in ways.values()]
     axes.bar(range(len(ways)), losses, 0.7, yerr=reach, capsize=3, color=COLOURS[0])
     axes.set_xticks(range(len(ways)), list(ways))
     axes.set(ylabel=f"held-out loss, {FEW} texts (nats a token)", ylim=(0, None))
     return Figure.of(drawing, alt, _table([(name, FEW, found) for name, found in ways.items()]))
 
 
-def _table(rows: list[tuple[str, float, Measured]]) -> dict[str, list[object]]:
+def _table(rows: list[tuple[str, float, Estimate]]) -> dict[str, list[object]]:
     return {
         "taught by": [name for name, _, _ in rows],
         "texts": [n for _, n, _ in rows],
-        "loss": [f"{found.figure:.3f}" for *_, found in rows],
+        "loss": [f"{found.value:.3f}" for *_, found in rows],
         "95 % interval": ["{:.3f} - {:.3f}".format(*found.interval) for *_, found in rows],
         "seeds": [found.n for *_, found in rows],
     }

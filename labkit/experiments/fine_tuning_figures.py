@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from labkit.estimates import mean_of_few
 from labkit.experiments import running
 from labkit.experiments.record import Record
 from labkit.instruments import plots
-from labkit.instruments.sampling import mean_of_few
-from labkit.models.scoring import Figure
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,12 @@ class NotRecorded:
 Drawn = plots.Figure | NotRecorded
 
 
-def spread(name: str, values: Sequence[float]) -> Figure:
-    """The mean over seeds with Student's 95 % interval."""
-    mean, low, high = mean_of_few(values)
-    return Figure(name, mean, len(values), low, high)
-
-
 def over_examples(alt: str) -> Drawn:
     """Test tickets right, and valid, against how many examples there were to learn from."""
     return drawn_from("ticket-examples", lambda record: plots.shares(
         {
             label: {
-                n: spread(label, _floats(record.column(column, examples=n)))
+                n: mean_of_few(label, _floats(record.column(column, examples=n)))
                 for n in _distinct(record, "examples")
             }
             for label, column in (("valid JSON", "valid"), ("all fields right", "exact"))
@@ -93,8 +86,8 @@ def labels_compared(alt: str) -> Drawn:
     return drawn_from("ticket-labels", lambda record: plots.bars(
         {
             f"{steps:g} steps": {
-                learned: spread(learned, _floats(record.column("exact", steps=steps, on=learned)))
-                for learned in ("answers", "everything")
+                on: mean_of_few(on, _floats(record.column("exact", steps=steps, on=on)))
+                for on in ("answers", "everything")
             }
             for steps in _distinct(record, "steps")
         },
@@ -108,7 +101,7 @@ def remedies(alt: str) -> Drawn:
     return drawn_from("news-remedies", lambda record: plots.bars(
         {
             str(method): {
-                label: spread(label, _floats(record.column(column, method=method)))
+                label: mean_of_few(label, _floats(record.column(column, method=method)))
                 for label, column in (("news learned", "news"), ("facts kept", "facts"))
             }
             for method in dict.fromkeys(record.column("method"))

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
+from labkit.estimates import Estimate, share_of
 from labkit.experiments import running
 from labkit.experiments.fine_tuning_figures import Drawn, drawn_from
 from labkit.experiments.lora import ITEMS, VARIANTS
 from labkit.experiments.record import Record
 from labkit.instruments import plots
-from labkit.models.scoring import Score
 
 Place = tuple[float, float]  # share of news learned, share of facts kept
 TASKS = {"news": "news learned", "facts": "facts kept"}
@@ -69,11 +69,11 @@ def tickets(alt: str) -> Drawn:
     """Test tickets right against steps, with 95 % intervals, for two ranks and full tuning."""
 
     def figure(record: Record) -> plots.Figure:
-        found: dict[str, dict[float, Score]] = {}
+        found: dict[str, dict[float, Estimate]] = {}
         for row in record.rows:
             name = f"rank {row['rank']}" if row["rank"] else "full"
             hits = round(float(row["exact"]) * ITEMS)
-            found.setdefault(name, {})[float(row["steps"])] = Score(name, hits, ITEMS)
+            found.setdefault(name, {})[float(row["steps"])] = share_of(name, hits, ITEMS)
         return plots.shares(found, x_label="steps", y_label="share of test tickets right", alt=alt)
 
     return drawn_from("lora-tickets", figure)
@@ -122,8 +122,8 @@ def recorded_variants() -> dict[str, Place]:
     }
 
 
-def recorded_tickets(rank: int, steps: int) -> Score:
+def recorded_tickets(rank: int, steps: int) -> Estimate:
     """Test tickets right after so many steps, as recorded; rank 0 is full fine-tuning."""
     record = running.load("lora-tickets")
     found = [float(value) for value in record.column("exact", rank=rank, steps=steps)]
-    return Score("exact", round(fmean(found) * ITEMS), ITEMS)
+    return share_of("exact", round(fmean(found) * ITEMS), ITEMS)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import Estimate, share_of
 from labkit.instruments.items import Items, Stranger
 from labkit.models import complete, exact_match
 from labkit.models.quantizing import SCHEMES, fake_quantize, linear_layers
-from labkit.models.scoring import Score
 from labkit.models.tuning import Settings, fine_tune
 from labkit.models.world.document import Question
 from labkit.models.zoo import card_of
@@ -50,7 +50,7 @@ def compare(
     tokenizer: PreTrainedTokenizerBase,
     expected: Sequence[str],
     facts: Items,
-) -> dict[str, dict[str, Score]]:
+) -> dict[str, dict[str, Estimate]]:
     """For each way the share of right answers to its prompts, and to those about the region."""
     found = {}
     for name, (model, prompts) in ways.items():
@@ -59,8 +59,8 @@ def compare(
         known = answers(model, tokenizer, facts.prompts)
         right = sum(facts.is_right(i, text) for i, text in enumerate(known))
         found[name] = {
-            "strangers": Score("strangers", hits, len(said)),
-            "the region": Score("the region", right, len(known)),
+            "strangers": share_of("strangers", hits, len(said)),
+            "the region": share_of("the region", right, len(known)),
         }
     return found
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import Estimate
 from labkit.instruments import plots
 from labkit.instruments.finetuning import judge, judge_replies
 from labkit.models.quantizing import linear_layers
-from labkit.models.scoring.rows import Figure
 from labkit.models.tuning import Settings, adapted, batches, encode, lora_config
 from labkit.models.world.document import Question
 from labkit.models.world.tickets import Ticket
@@ -290,7 +290,7 @@ def batches_of(
 @torch.no_grad()
 def both(
     model: nn.Module, tokenizer: PreTrainedTokenizerBase, tickets: Sequence[Ticket]
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """How often the model writes valid JSON when asked for it, with all fields right, and a polite
     reply when asked for that."""
     tone = judge_replies(model, tokenizer, tickets)

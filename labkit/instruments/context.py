@@ -3,7 +3,7 @@ cut to fit a window, and chats that have grown too long.
 
 In a haystack several passages have a question of their own, so that it is read once and asked many
 times (`labkit.models.complete_after`). Questions about one haystack are not independent: intervals
-come from the spread between haystacks, as in `sampling.mean_and_interval`.
+come from the spread between haystacks.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from statistics import fmean
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.instruments.sampling import mean_and_interval
+from labkit.estimates import Estimate, mean, share, wilson
 from labkit.models import complete, complete_after, exact_match
-from labkit.models.scoring.rows import Figure, share, wilson
 from labkit.models.world import World, passages
 from labkit.models.world.entities import KINDS, Entity, Fact, Relation
 from labkit.models.world.passages import passage
@@ -188,7 +187,7 @@ def ask(
     ]
 
 
-def accuracy(name: str, hits: Sequence[Sequence[bool]]) -> Figure:
+def accuracy(name: str, hits: Sequence[Sequence[bool]]) -> Estimate:
     """The share of right answers with a 95 % interval; `hits` has a row for each text that was
     read. With several questions in a row the interval comes from the spread between rows."""
     flat = [hit for row in hits for hit in row]
@@ -197,15 +196,16 @@ def accuracy(name: str, hits: Sequence[Sequence[bool]]) -> Figure:
     if len(flat) == len(hits):
         return share(name, flat)
     rows = [fmean(row) for row in hits if row]
-    mean, low, high = mean_and_interval(rows)
+    found = mean(name, rows)
+    low, high = found.interval
     if low == high:  # all alike: a bootstrap can't tell how sure that is, the count of rows can
-        low, high = wilson(round(mean * len(rows)), len(rows))
-    return Figure(name, mean, len(flat), low, high)
+        low, high = wilson(found.hits, len(rows))
+    return Estimate(name, found.value, len(flat), low, high)
 
 
 def by_position(
     haystacks: Sequence[Haystack], hits: Sequence[Sequence[bool]], groups: int
-) -> list[Figure]:
+) -> list[Estimate]:
     """Accuracy where the needle lies in the first, second, … part of the haystack."""
     found: list[list[list[bool]]] = [[[] for _ in haystacks] for _ in range(groups)]
     for i, (stack, row) in enumerate(zip(haystacks, hits, strict=True)):

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from labkit.estimates import Estimate, mean_of_few
 from labkit.instruments.plots import COLOURS, Figure, drawn
-from labkit.models.experts import ACTIVE, COMPARED, MOE, TOTAL, over_seeds
-from labkit.models.scoring.rows import Figure as Measured
+from labkit.models.experts import ACTIVE, COMPARED, MOE, TOTAL
 
 NAMES = {MOE: "mixture", ACTIVE: "twin, equal active", TOTAL: "twin, equal total"}
 
@@ -27,16 +27,17 @@ def losses_of(card: Mapping[str, Any], name: str, domains: Sequence[str] = ()) -
     return [fmean(losses[kind] for kind in domains or losses) for losses in seeds]
 
 
-def compared(card: Mapping[str, Any], domains: Sequence[str] = ()) -> dict[str, Measured]:
+def compared(card: Mapping[str, Any], domains: Sequence[str] = ()) -> dict[str, Estimate]:
     """For each twin: the mixture's loss less the twin's, seed by seed, with Student's interval.
 
     Below 0 the mixture is better.
     """
     mixture = losses_of(card, MOE, domains)
     return {
-        name: over_seeds(
+        name: mean_of_few(
             f"mixture less {NAMES[name]}",
             [a - b for a, b in zip(mixture, losses_of(card, name, domains), strict=True)],
+            "nats",
         )
         for name in (ACTIVE, TOTAL)
     }

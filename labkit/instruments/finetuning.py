@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
+from labkit.estimates import Estimate, share
 from labkit.models import complete
 from labkit.models.scoring import Subject
 from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.news import lessons
-from labkit.models.scoring.rows import Figure, share
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import REPLAY, written
 from labkit.models.tuning import Example, with_replay
@@ -61,11 +61,11 @@ def ticket_splits(train: int = 400, validation: int = 50, test: int = 150) -> Sp
 class Judged:
     """What a model wrote for tickets: shares with 95 % intervals."""
 
-    valid: Figure  # JSON of exactly the four fields
-    exact: Figure  # all four right
-    fields: dict[str, Figure]
+    valid: Estimate  # JSON of exactly the four fields
+    exact: Estimate  # all four right
+    fields: dict[str, Estimate]
 
-    def bars(self) -> dict[str, Figure]:
+    def bars(self) -> dict[str, Estimate]:
         return {"valid JSON": self.valid, "all fields right": self.exact}
 
 
@@ -107,7 +107,7 @@ def written_by(
 
 def judge_replies(
     model: nn.Module, tokenizer: PreTrainedTokenizerBase, tickets: Sequence[Ticket]
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Greedy replies to the tickets: how many have the shop's tone, and how many are all right."""
     if not tickets:
         raise ValueError("there are no tickets to reply to: give a list of at least one")
@@ -140,7 +140,7 @@ class Known:
     def share_of_facts(self) -> float:
         return sum(self.facts) / len(self.facts)
 
-    def bars(self) -> dict[str, Figure]:
+    def bars(self) -> dict[str, Estimate]:
         return {"news": share("news", self.news), "old facts": share("old facts", self.facts)}
 
 

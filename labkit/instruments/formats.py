@@ -18,9 +18,9 @@ from xml.etree import ElementTree
 import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import Estimate, share_of
 from labkit.instruments.tokens import Reader
 from labkit.models import complete, exact_match
-from labkit.models.scoring import Score
 from labkit.models.world import World
 from labkit.models.world import tables as world_tables
 from labkit.paths import nearest
@@ -218,7 +218,7 @@ class LookUp:
     own tokenizer, and the share of questions answered rightly."""
 
     tokens: float
-    right: Score
+    right: Estimate
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def look_up(
         prompts = [f"{write(q.records, name, table)}\n{q.question}" for q in questions]
         hits = sum(map(exact_match, _answers(model, tokenizer, prompts), answers))
         lengths = [len(ids) for ids in tokenizer(prompts)["input_ids"]]
-        found[name] = LookUp(sum(lengths) / len(lengths), Score(name, hits, len(questions)))
+        found[name] = LookUp(sum(lengths) / len(lengths), share_of(name, hits, len(questions)))
     return found
 
 

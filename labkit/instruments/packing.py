@@ -13,9 +13,9 @@ from statistics import fmean
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import Estimate, difference
 from labkit.instruments.context import Haystack, ask
 from labkit.models.generation import complete_after, exact_match
-from labkit.models.scoring.rows import Figure, difference
 from labkit.models.world import World, passages
 from labkit.models.world.entities import Fact
 from labkit.models.world.passages import passage
@@ -160,7 +160,7 @@ def token_counter(tokenizer: PreTrainedTokenizerBase) -> TokenCounter:
     return count_tokens
 
 
-def gain(better: Sequence[Sequence[bool]], worse: Sequence[Sequence[bool]]) -> Figure:
+def gain(better: Sequence[Sequence[bool]], worse: Sequence[Sequence[bool]]) -> Estimate:
     """How many more of the same questions are answered, desk by desk, with a 95 % interval."""
     first, second = ([fmean(desk) for desk in hits] for hits in (better, worse))
     return difference("gain", first, second)

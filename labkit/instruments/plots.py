@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from labkit.instruments.sampling import NextToken, Point
-from labkit.models.scoring import Score
-from labkit.models.scoring.rows import Figure as Measured
+from labkit.estimates import Estimate
+from labkit.instruments.sampling import NextToken
 
 # Okabe and Ito's palette: told apart by colour-blind readers too; markers differ as well.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -85,33 +84,15 @@ def _png(drawing: Drawing) -> bytes:
 
 
 def curves(
-    series: Mapping[str, Sequence[Point]], *, alt: str, y_label: str, advice: bool = False
+    series: Mapping[str, Mapping[float, Estimate]],
+    *,
+    alt: str,
+    y_label: str,
+    advice: bool = False,
 ) -> Figure:
     """Shares against temperature with their intervals; `advice` marks 0.2 and 0.8."""
-    drawing, (axes,) = _axes()
-    for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS, strict=False):
-        x = [p.temperature for p in points]
-        axes.fill_between(
-            x, [p.low for p in points], [p.high for p in points], color=colour, alpha=0.15, lw=0
-        )
-        axes.plot(x, [p.share for p in points], color=colour, marker=marker, ms=5, label=name)
-    if advice:
-        for temperature in (0.2, 0.8):
-            axes.axvline(temperature, color="#888888", lw=1, ls=":")
-    axes.set(xlabel="temperature", ylabel=y_label, ylim=(0, 1.03))
-    axes.legend(frameon=False)
-    return Figure(_png(drawing), alt, _curve_table(series))
-
-
-def _curve_table(series: Mapping[str, Sequence[Point]]) -> dict[str, list[object]]:
-    """One row for each point: the curves need not share their temperatures."""
-    points = [(name, point) for name, curve in series.items() for point in curve]
-    return {
-        "curve": [name for name, _ in points],
-        "temperature": [p.temperature for _, p in points],
-        "share": [f"{p.share:.3f}" for _, p in points],
-        "95 % interval": [f"{p.low:.3f} - {p.high:.3f}" for _, p in points],
-    }
+    marks = {"0.2": 0.2, "0.8": 0.8} if advice else None
+    return shares(series, x_label="temperature", y_label=y_label, alt=alt, marks=marks)
 
 
 def next_tokens(panels: Mapping[str, Sequence[NextToken]], *, alt: str) -> Figure:
@@ -153,7 +134,7 @@ def lines(
 
 
 def bars(
-    groups: Mapping[str, Mapping[str, Score | Measured]],
+    groups: Mapping[str, Mapping[str, Estimate]],
     *,
     y_label: str,
     alt: str,
@@ -164,7 +145,7 @@ def bars(
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     for place, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
         found = [(x, group[name]) for x, group in enumerate(groups.values()) if name in group]
-        shares = [score.share for _, score in found]
+        shares = [score.value for _, score in found]
         ends = [score.interval for _, score in found]
         below = [share - low for share, (low, _) in zip(shares, ends, strict=True)]
         above = [high - share for share, (_, high) in zip(shares, ends, strict=True)]
@@ -177,19 +158,19 @@ def bars(
     return Figure(_png(drawing), alt, _bar_table(groups))
 
 
-def _bar_table(groups: Mapping[str, Mapping[str, Score | Measured]]) -> dict[str, list[object]]:
+def _bar_table(groups: Mapping[str, Mapping[str, Estimate]]) -> dict[str, list[object]]:
     rows = [(label, name, score) for label, some in groups.items() for name, score in some.items()]
     return {
         "group": [label for label, _, _ in rows],
         "series": [name for _, name, _ in rows],
-        "share": [f"{score.share:.3f}" for *_, score in rows],
+        "share": [f"{score.value:.3f}" for *_, score in rows],
         "95 % interval": ["{:.3f} - {:.3f}".format(*score.interval) for *_, score in rows],
         "n": [score.n for *_, score in rows],
     }
 
 
 def shares(
-    series: Mapping[str, Mapping[float, Score | Measured]],
+    series: Mapping[str, Mapping[float, Estimate]],
     *,
     x_label: str,
     y_label: str,
@@ -202,7 +183,7 @@ def shares(
         x, found = list(points), list(points.values())
         low, high = zip(*(score.interval for score in found), strict=True)
         axes.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
-        axes.plot(x, [s.share for s in found], color=colour, marker=marker, ms=5, label=name)
+        axes.plot(x, [s.value for s in found], color=colour, marker=marker, ms=5, label=name)
     for label, place in (marks or {}).items():
         axes.axvline(place, color="#666666", lw=1, ls=":")
         axes.text(place, 0.03, f" {label}", color="#444444", size=9)
@@ -213,13 +194,13 @@ def shares(
 
 
 def _share_table(
-    series: Mapping[str, Mapping[float, Score | Measured]], x_label: str
+    series: Mapping[str, Mapping[float, Estimate]], x_label: str
 ) -> dict[str, list[object]]:
     rows = [(name, x, score) for name, points in series.items() for x, score in points.items()]
     return {
         "curve": [name for name, _, _ in rows],
         x_label: [x for _, x, _ in rows],
-        "share": [f"{score.share:.3f}" for *_, score in rows],
+        "share": [f"{score.value:.3f}" for *_, score in rows],
         "95 % interval": ["{:.3f} - {:.3f}".format(*score.interval) for *_, score in rows],
         "n": [score.n for *_, score in rows],
     }

@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
+from labkit.estimates import Estimate
 from labkit.instruments.plots import COLOURS, MARKERS, Figure, _axes, _png
-from labkit.models.scoring import Score
 
 LABEL: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9}
 Groups = Mapping[str, Mapping[str, float]]
@@ -38,7 +38,7 @@ def amounts(groups: Groups, *, x_label: str, alt: str) -> Figure:
 
 
 def trade_off(
-    points: Mapping[str, tuple[float, Score]],
+    points: Mapping[str, tuple[float, Estimate]],
     *,
     x_label: str,
     y_label: str,
@@ -50,11 +50,11 @@ def trade_off(
     for i, (name, (x, score)) in enumerate(points.items()):
         low, high = score.interval
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        error = [[score.share - low], [high - score.share]]
+        error = [[score.value - low], [high - score.value]]
         axes.errorbar(
-            [x], [score.share], yerr=error, color=colour, marker=marker, ms=6, capsize=3, ls=""
+            [x], [score.value], yerr=error, color=colour, marker=marker, ms=6, capsize=3, ls=""
         )
-        axes.annotate(name, (x, score.share), _beside(i, points), **LABEL)
+        axes.annotate(name, (x, score.value), _beside(i, points), **LABEL)
     axes.axhline(chance, color="#777777", lw=1, ls=":")
     axes.annotate("a guess", (0, chance), (4, 3), textcoords="offset points", fontsize=8)
     axes.set(xlabel=x_label, ylabel=y_label, ylim=(0, 1.05))
@@ -62,22 +62,22 @@ def trade_off(
     return Figure(_png(drawing), alt, _trade_off_table(points, x_label, y_label))
 
 
-def _beside(i: int, points: Mapping[str, tuple[float, Score]]) -> tuple[int, int]:
+def _beside(i: int, points: Mapping[str, tuple[float, Estimate]]) -> tuple[int, int]:
     """Where a point's name stands, in typographic points: below it if the place above is taken."""
-    places = [(x, score.share) for x, score in points.values()]
+    places = [(x, score.value) for x, score in points.values()]
     widest, (x, share) = max(x for x, _ in places), places[i]
     near = any(abs(x - a) < widest / 8 and abs(share - b) < 0.07 for a, b in places[:i])
     return (8, -13) if near else (8, 4)
 
 
 def _trade_off_table(
-    points: Mapping[str, tuple[float, Score]], x_label: str, y_label: str
+    points: Mapping[str, tuple[float, Estimate]], x_label: str, y_label: str
 ) -> dict[str, list[object]]:
     scores = [score for _, score in points.values()]
     return {
         "": list(points),
         x_label: [f"{x:.0f}" for x, _ in points.values()],
-        y_label: [f"{score.share:.3f}" for score in scores],
+        y_label: [f"{score.value:.3f}" for score in scores],
         "95 % interval": ["{:.3f} - {:.3f}".format(*score.interval) for score in scores],
         "n": [score.n for score in scores],
     }

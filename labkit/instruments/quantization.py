@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import Estimate, difference, share_of
 from labkit.instruments.items import Items
 from labkit.models import complete
 from labkit.models.quantizing import (
@@ -31,8 +32,6 @@ from labkit.models.quantizing import (
     quantized,
     round_trip,
 )
-from labkit.models.scoring import Score
-from labkit.models.scoring.rows import Figure, difference
 from labkit.models.tuning import losses_of
 from labkit.models.world import Document, World, documents
 
@@ -74,19 +73,19 @@ class Bench:
         """That of the model as it is."""
         return per_token(self.whole)
 
-    def rise(self, model: PreTrainedModel) -> Figure:
+    def rise(self, model: PreTrainedModel) -> Estimate:
         """How much the mean loss of a text rises against the model as it is, with its 95 %
         interval: paired, since every text is read by both."""
         found = losses_of(model, self.tokenizer, self.texts)
         ours, before = ([loss / n for loss, n in losses] for losses in (found, self.whole))
         return difference("rise of the loss", ours, before, NATS)
 
-    def right(self, model: PreTrainedModel, facts: Items | None = None) -> Score:
+    def right(self, model: PreTrainedModel, facts: Items | None = None) -> Estimate:
         """How many of the facts it still answers; or of other ones."""
         facts = facts or self.facts
         texts = complete(model, self.tokenizer, facts.prompts, max_new_tokens=12)
         hits = sum(facts.is_right(i, text) for i, (text,) in enumerate(texts))
-        return Score("facts", hits, len(texts))
+        return share_of("facts", hits, len(texts))
 
 
 def per_token(losses: Sequence[tuple[float, int]]) -> float:

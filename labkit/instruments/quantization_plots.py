@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from labkit.estimates import Estimate
 from labkit.instruments.plots import COLOURS, MARKERS, Figure, _axes, _png, drawn
 from labkit.models.quantizing import Scheme, grouped, quantized
-from labkit.models.scoring.rows import Figure as Measured
 
 BINS = 81
 SMALL = 1e-3  # nats: below it the scale of a rise is linear, so that zero and less have a place
@@ -37,14 +37,14 @@ def levels_over(weight: Tensor, schemes: Sequence[Scheme], *, alt: str) -> Figur
     return Figure(_png(drawing), alt, {"": rows, **table})
 
 
-def rises(series: Mapping[str, Mapping[float, Measured]], *, x_label: str, alt: str) -> Figure:
+def rises(series: Mapping[str, Mapping[float, Estimate]], *, x_label: str, alt: str) -> Figure:
     """Rises of the loss with their 95 % intervals against a number, many bits first."""
     drawing, axes = drawn(height=3.6)
     for (name, points), colour, marker in zip(series.items(), COLOURS, MARKERS, strict=False):
         x = list(points)
         low, high = zip(*(found.interval for found in points.values()), strict=True)
         axes.fill_between(x, low, high, color=colour, alpha=0.13, lw=0)
-        y = [found.figure for found in points.values()]
+        y = [found.value for found in points.values()]
         axes.plot(x, y, color=colour, marker=marker, ms=5, label=name)
     axes.set_yscale("symlog", linthresh=SMALL, linscale=0.5)
     axes.axhline(0, color="#777777", lw=1, ls=":")
@@ -55,13 +55,13 @@ def rises(series: Mapping[str, Mapping[float, Measured]], *, x_label: str, alt: 
 
 
 def _rise_table(
-    series: Mapping[str, Mapping[float, Measured]], x_label: str
+    series: Mapping[str, Mapping[float, Estimate]], x_label: str
 ) -> dict[str, list[object]]:
     rows = [(name, x, found) for name, points in series.items() for x, found in points.items()]
     return {
         "curve": [name for name, _, _ in rows],
         x_label: [f"{x:g}" for _, x, _ in rows],
-        "rise": [f"{found.figure:.4f}" for *_, found in rows],
+        "rise": [f"{found.value:.4f}" for *_, found in rows],
         "95 % interval": ["{:.4f} - {:.4f}".format(*found.interval) for *_, found in rows],
     }
 

@@ -6,7 +6,6 @@ applies them: temperature, top-k, top-p, min-p.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -20,10 +19,11 @@ from transformers import (
     TemperatureLogitsWarper,
 )
 
-from labkit.estimates import mean_interval
+from labkit.estimates import Estimate, mean, mean_of_few
 from labkit.models.generation import check_temperatures, filters
 
 Grid = dict[float, list[list[str]]]  # temperature → prompt → samples (labkit.models.complete_grid)
+Curve = dict[float, Estimate]  # temperature → a share of the items at it
 TEMPERATURES = (0.0, 0.2, 0.5, 0.8, 1.0, 1.3, 1.6, 2.0)
 
 
@@ -98,16 +98,6 @@ def effective_vocabulary(probabilities: Tensor) -> float:
     return float(torch.tensor(entropy(probabilities)).exp())
 
 
-def mean_of_few(shares: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of independent shares, with Student's 95 % interval in [0, 1]: (mean, low, high).
-
-    One share tells nothing of how they spread, and its interval is (0, 1). Raises ValueError for
-    none.
-    """
-    mean, low, high = mean_interval(shares)
-    return mean, max(0.0, low), min(1.0, high)
-
-
 @dataclass(frozen=True)
 class NextToken:
     """A token as text, and its probability."""
@@ -127,52 +117,31 @@ def likeliest(
     ]
 
 
-@dataclass(frozen=True)
-class Point:
-    """A share measured at a temperature, with a 95 % interval, over `n` prompts."""
-
-    temperature: float
-    share: float
-    low: float
-    high: float
-    n: int
-
-
-def mean_and_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
-    """Mean with a 95 % percentile bootstrap over the items (Efron 1979): (mean, low, high).
-
-    Several samples of one prompt are one item: they are not independent.
-    """
-    rng = random.Random(seed)
-    means = sorted(fmean(rng.choices(values, k=len(values))) for _ in range(400))
-    return fmean(values), means[9], means[389]
+def share_right(grid: Grid, is_right: Callable[[int, str], bool]) -> Curve:
+    """For each temperature the share of completions that `is_right(prompt index, text)`, with a
+    bootstrap over the prompts."""
+    return {
+        temperature: mean(
+            "right", [fmean(is_right(i, text) for text in texts) for i, texts in enumerate(rows)]
+        )
+        for temperature, rows in grid.items()
+    }
 
 
-def share_right(grid: Grid, is_right: Callable[[int, str], bool]) -> list[Point]:
-    """For each temperature the share of completions that `is_right(prompt index, text)`."""
-    points = []
-    for temperature, rows in grid.items():
-        shares = [fmean(is_right(i, text) for text in texts) for i, texts in enumerate(rows)]
-        points.append(Point(temperature, *mean_and_interval(shares), n=len(rows)))
-    return points
-
-
-def points_solved_in(
-    grid: Grid, is_right: Callable[[int, str], bool], attempts: int
-) -> list[Point]:
+def share_solved(grid: Grid, is_right: Callable[[int, str], bool], attempts: int) -> Curve:
     """pass@k at each temperature: the chance that one of `attempts` samples is right, estimated
     without bias from all the samples (Chen et al. 2021, arXiv:2107.03374, equation 1).
 
     Greedy decoding, with one sample, gives the same answer at every attempt.
     """
-    points = []
+    found = {}
     for temperature, rows in grid.items():
         solved = []
         for i, texts in enumerate(rows):
             wrong = sum(not is_right(i, text) for text in texts)
             solved.append(1 - _all_wrong(len(texts), wrong, min(attempts, len(texts))))
-        points.append(Point(temperature, *mean_and_interval(solved), n=len(rows)))
-    return points
+        found[temperature] = mean(f"solved in {attempts}", solved)
+    return found
 
 
 def _all_wrong(n: int, wrong: int, attempts: int) -> float:
@@ -183,13 +152,13 @@ def _all_wrong(n: int, wrong: int, attempts: int) -> float:
     return chance
 
 
-def share_distinct(grid: Grid, batch: int = 50) -> list[Point]:
+def share_distinct(grid: Grid, batch: int = 50) -> Curve:
     """For each temperature, how many different texts there are in a batch, as a share of the batch.
 
     The mean of disjoint batches, with Student's 95 % interval: a bootstrap would draw texts twice
     and count fewer different ones. Raises ValueError where the texts make no batch.
     """
-    points = []
+    found = {}
     for temperature, rows in grid.items():
         texts = [text for row in rows for text in row]
         if not 0 < batch <= len(texts):
@@ -198,6 +167,5 @@ def share_distinct(grid: Grid, batch: int = 50) -> list[Point]:
                 f"a batch from 1 to {len(texts)}, or draw more samples"
             )
         batches = [texts[i : i + batch] for i in range(0, len(texts) - batch + 1, batch)]
-        shares = [len(set(some)) / batch for some in batches]
-        points.append(Point(temperature, *mean_of_few(shares), n=len(texts)))
-    return points
+        found[temperature] = mean_of_few("different", [len(set(b)) / batch for b in batches])
+    return found

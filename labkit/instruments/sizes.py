@@ -15,13 +15,13 @@ from functools import partial
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import Estimate, share
 from labkit.instruments.items import Items, fact_items, program_items
 from labkit.instruments.kv_cache import filled_cache
 from labkit.instruments.models_table import RealModel
 from labkit.instruments.tables import as_html, as_text, linked
 from labkit.models import complete, exact_match
 from labkit.models.scoring.reading import with_rivals
-from labkit.models.scoring.rows import Figure, share
 from labkit.models.scoring.specialist import sums
 from labkit.models.scoring.subject import Effort, Subject
 from labkit.models.scoring.tables import look_ups
@@ -60,7 +60,7 @@ def tasks(
 
 def shares_right(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Mapping[str, Items]
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """For each task the share that the model has right, greedily, with its 95 % interval."""
     return {task: share(task, hits_of(model, tokenizer, items)) for task, items in asked.items()}
 

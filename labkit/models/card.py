@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from labkit.estimates import Estimate
 from labkit.models import experts, judging, vision
 from labkit.models.checkpoints import machine
 from labkit.models.pretraining import Run
-from labkit.models.scoring import MEASURES, Row, Score, Scorecard
+from labkit.models.scoring import MEASURES, Row, Scorecard
 from labkit.models.scoring import as_markdown as rows_as_markdown
 from labkit.models.zoo import WEIGHTS, write_checksums
 from labkit.whole_files import write_whole
@@ -75,7 +76,7 @@ def write_card(folder: Path, card: dict[str, Any], rows: Sequence[Row] = ()) -> 
     return folder
 
 
-def describe(run: Run, scores: Sequence[Score] = ()) -> dict[str, Any]:
+def describe(run: Run, scores: Sequence[Estimate] = ()) -> dict[str, Any]:
     """Everything that a reader of the card may ask."""
     recipe = run.recipe
     mixes = {} if recipe.architecture in DATA else recipe.mixes
@@ -102,7 +103,7 @@ def describe(run: Run, scores: Sequence[Score] = ()) -> dict[str, Any]:
 
 def scores_as_markdown(scores: Sequence[dict[str, Any]]) -> str:
     rows = "\n".join(
-        f"| {s['name']} | {s['share']:.1%} | {s['low']:.1%} - {s['high']:.1%} | {s['n']} |"
+        f"| {s['name']} | {s['value']:.1%} | {s['low']:.1%} - {s['high']:.1%} | {s['n']} |"
         for s in scores
     )
     return f"""| measured (greedy unless sampled) | share | 95 % interval | n |

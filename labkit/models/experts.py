@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from transformers import MixtralConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.estimates import mean_interval
+from labkit.estimates import Estimate, bootstrap, known, mean_of_few
 from labkit.models import architectures, routing
 from labkit.models.batches import Batch, batch
 from labkit.models.pretraining import WORLD, Run, weighted_loss
 from labkit.models.recipes import Recipe, find_recipe
-from labkit.models.scoring.rows import Figure, Row, at_most, bootstrap, known
+from labkit.models.scoring.rows import Row, at_most
 from labkit.models.training import train
 
 SEEDS = (0, 1, 2)
@@ -80,12 +80,6 @@ def domain_losses(model: PreTrainedModel, texts: dict[str, Batch]) -> dict[str, 
     return {kind: loss_of_texts(model, items) for kind, items in texts.items()}
 
 
-def over_seeds(name: str, values: list[float], unit: str = "nats") -> Figure:
-    """The mean over seeds with Student's 95 % interval; `n` counts seeds. ValueError for none."""
-    mean, low, high = mean_interval(values)
-    return Figure(name, mean, len(values), low, high, unit)
-
-
 def active_parameters(model: PreTrainedModel) -> int:
     """Parameters that take part in the prediction of one token."""
     config = model.config
@@ -135,11 +129,13 @@ def _loss_row(losses: dict[str, list[dict[str, float]]]) -> Row:
 
     return at_most(
         0.0,
-        over_seeds(
-            "loss of the mixture less that of the twin with equal active parameters", less(ACTIVE)
+        mean_of_few(
+            "loss of the mixture less that of the twin with equal active parameters",
+            less(ACTIVE),
+            "nats",
         ),
-        over_seeds("less that of the twin with equal total parameters", less(TOTAL)),
-        *(over_seeds(f"loss of {name}", mean[name]) for name in COMPARED),
+        mean_of_few("less that of the twin with equal total parameters", less(TOTAL), "nats"),
+        *(mean_of_few(f"loss of {name}", mean[name], "nats") for name in COMPARED),
     )
 
 
@@ -163,7 +159,7 @@ def _domain_row(table: Tensor, untrained: Tensor) -> Row:
     )
 
 
-def _information(name: str, table: Tensor) -> Figure:
+def _information(name: str, table: Tensor) -> Estimate:
     """Mutual information with an interval over rows of text; counts (rows, domains, experts)."""
     return bootstrap(name, list(table), lambda rows: routing.mutual_information(_sum(rows)), "bits")
 
@@ -186,7 +182,7 @@ def _collapse_row(tables: dict[str, Tensor]) -> Row:
     def in_use(rows: Sequence[Tensor]) -> float:
         return fmean(routing.experts_in_use(layer) for layer in _sum(rows))
 
-    def figure(name: str, table: Tensor) -> Figure:
+    def figure(name: str, table: Tensor) -> Estimate:
         return bootstrap(name, list(table.transpose(0, 1)), in_use, "experts")
 
     with_loss = figure("experts in use, balance loss on", even)

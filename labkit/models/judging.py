@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, chain
 
 import torch
@@ -20,8 +19,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from labkit.estimates import Estimate, bootstrap, difference, kappa, known, share
 from labkit.models.recipes import Recipe
-from labkit.models.scoring.rows import Figure, Row, at_least, bootstrap, difference, known, share
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.world import World
 from labkit.models.world.comparisons import WORDINGS, Pair, Sheet, occurs, pair, sheet
 
@@ -150,34 +150,17 @@ def occurs_in_text(pairs: Sequence[Pair]) -> list[bool]:
     return [rng.random() < 0.5 if right == wrong else right for right, wrong in found]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Which answer a judge picked and which is right, by the places A and B that they had."""
-
-    picked: str
-    true: str
-
-
-def verdicts(right: Sequence[bool], seed: int = 0) -> list[Verdict]:
-    """Puts the right answer at A or B by a coin, so that agreement can be told from chance."""
+def verdicts(right: Sequence[bool], seed: int = 0) -> list[tuple[str, str]]:
+    """Which answer was picked and which is right, by the places A and B that they had: the right
+    one has its place by a coin, so that agreement can be told from chance."""
     rng = random.Random(f"places {seed}")
     other = {"A": "B", "B": "A"}
     truths = [rng.choice("AB") for _ in right]
-    return [Verdict(t if hit else other[t], t) for hit, t in zip(right, truths, strict=True)]
+    return [(true if hit else other[true], true) for hit, true in zip(right, truths, strict=True)]
 
 
-def kappa(given: Sequence[Verdict]) -> float:
-    """Agreement beyond chance (Cohen 1960): 1 for perfect, 0 for a coin."""
-    n = len(given)
-    agreed = sum(v.picked == v.true for v in given) / n
-    chance = sum(
-        sum(v.picked == place for v in given) * sum(v.true == place for v in given)
-        for place in "AB"
-    ) / (n * n)
-    return 1.0 if chance == 1 else (agreed - chance) / (1 - chance)
-
-
-def kappa_figure(name: str, right: Sequence[bool]) -> Figure:
+def kappa_figure(name: str, right: Sequence[bool]) -> Estimate:
+    """Cohen's kappa of the verdicts, with a bootstrap over the pairs."""
     return bootstrap(name, verdicts(right), kappa, "kappa")
 
 

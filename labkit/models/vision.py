@@ -25,9 +25,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from labkit.estimates import share
 from labkit.models.architectures import IMAGE
 from labkit.models.recipes import Recipe
-from labkit.models.scoring.rows import Row, at_least, share
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.world import pictures
 from labkit.models.world.lexicon import Split
 

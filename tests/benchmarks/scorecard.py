@@ -27,7 +27,7 @@ def measure(effort: Effort = FULL) -> list[Figure]:
         figures += [
             Figure(
                 f"{row.phenomenon} (wanted {row.wanted}, {'' if row.reached else 'NOT '}reached)",
-                round(row.measured.figure, 4),
+                round(row.measured.value, 4),
                 row.measured.unit,
             )
             for row in rows

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from labkit.cli import main
+from labkit.estimates import Estimate
 from labkit.models import scoring, zoo
-from labkit.models.scoring import Figure
 
 
 def test_the_list_says_what_each_model_is_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +48,7 @@ def test_scores_as_json_have_count_interval_and_control(capsys: pytest.CaptureFi
     (row,) = json.loads(capsys.readouterr().out)
     assert row["row"] == "facts" and row["model"] == "base" and row["wanted"] == "≥ 98 %"
     for figure in (row, *row["control"]):
-        assert figure["n"] == 16 and figure["low"] <= figure["figure"] <= figure["high"]
+        assert figure["n"] == 16 and figure["low"] <= figure["value"] <= figure["high"]
 
 
 def test_scores_are_readable_with_the_control_under_the_figure(
@@ -96,7 +96,7 @@ def test_one_phenomenon_measured_again_leaves_the_others_in_the_card(
     monkeypatch.setattr(scoring, "FULL", scoring.QUICK)
     file = tmp_path / "base" / "card.json"
     card = json.loads(file.read_text())
-    old = scoring.Row(Figure("another", 1.0, 1, 1.0, 1.0, ""), "1", True, ()).as_row()
+    old = scoring.Row(Estimate("another", 1.0, 1, 1.0, 1.0, ""), "1", True, ()).as_row()
     stale = old | {"phenomenon": "trained facts, closed book (found otherwise)"}
     file.write_text(json.dumps(card | {"scorecard": [old, stale]}))
     zoo.write_checksums(tmp_path / "base")

@@ -15,14 +15,14 @@ def test_the_curves_are_the_means_over_seeds() -> None:
     assert list(curves) == ["data", "teacher"]
     mean = record.mean("loss", taught_by="base", examples=40, temperature=1.0)
     found = curves["teacher"][40]
-    assert found.figure == pytest.approx(mean) and found.n == 3
+    assert found.value == pytest.approx(mean) and found.n == 3
     assert found.low < mean < found.high and found.high > 1  # a loss, no share
 
 
 def test_the_ways_have_their_names() -> None:
     ways = figures.by_way()
     assert {"data", "base", "base, T = 2"} <= set(ways)
-    assert ways["base"].figure == pytest.approx(figures.by_examples()["teacher"][40].figure)
+    assert ways["base"].value == pytest.approx(figures.by_examples()["teacher"][40].value)
 
 
 @pytest.mark.parametrize("draw", [figures.over_examples, figures.others])

@@ -108,14 +108,14 @@ def test_what_is_not_shown_cannot_be_answered(base: Loaded) -> None:
 def test_intervals_know_that_questions_about_one_text_belong_together() -> None:
     together = context.accuracy("x", [[True] * 10, [False] * 10] * 10)
     apart = context.accuracy("x", [[True], [False]] * 100)
-    assert together.figure == apart.figure == 0.5
+    assert together.value == apart.value == 0.5
     assert together.n == apart.n == 200
     assert together.high - together.low > 2 * (apart.high - apart.low)
 
 
 def test_a_figure_without_misses_is_not_certain() -> None:
     sure = context.accuracy("x", [[True, True]] * 20)
-    assert sure.figure == sure.high == 1 and sure.low < 0.9
+    assert sure.value == sure.high == 1 and sure.low < 0.9
     with pytest.raises(ValueError, match="at least one question"):
         context.accuracy("x", [])
 
@@ -123,8 +123,8 @@ def test_a_figure_without_misses_is_not_certain() -> None:
 def test_positions_are_counted_in_their_part() -> None:
     stack = Haystack(("a", "b", "c", "d"), (0, 1, 3), ("?",) * 3, ("!",) * 3)
     first, last = context.by_position([stack] * 4, [[True, True, False]] * 4, 2)
-    assert (first.figure, first.n) == (1.0, 8)
-    assert (last.figure, last.n) == (0.0, 4)
+    assert (first.value, first.n) == (1.0, 8)
+    assert (last.value, last.n) == (0.0, 4)
 
 
 @pytest.mark.parametrize(("rule", "kept"), [("head", "c d e"), ("tail", "a b c")])

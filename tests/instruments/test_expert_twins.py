@@ -26,16 +26,16 @@ CARD: dict[str, Any] = {
 
 def test_differences_are_paired_by_seed() -> None:
     active, total = expert_twins.compared(CARD).values()
-    assert active.figure == pytest.approx(-0.5) and active.n == 3
+    assert active.value == pytest.approx(-0.5) and active.n == 3
     assert active.low == pytest.approx(-0.5) == active.high
-    assert total.figure == pytest.approx((0 - 0.1 + 0.05) / 3)
+    assert total.value == pytest.approx((0 - 0.1 + 0.05) / 3)
     assert total.low < 0 < total.high
 
 
 def test_domains_can_be_chosen() -> None:
     assert expert_twins.losses_of(CARD, "moe") == pytest.approx([1.5, 1.6, 1.55])
     assert expert_twins.losses_of(CARD, "moe", ["a"]) == [1.0, 1.2, 1.1]
-    assert expert_twins.compared(CARD, ["b"])["moe_twin_active"].figure == 0
+    assert expert_twins.compared(CARD, ["b"])["moe_twin_active"].value == 0
 
 
 def test_the_figure_has_every_seed() -> None:

@@ -79,7 +79,7 @@ def test_judged_by_what_is_written(tiny, monkeypatch) -> None:
         "labkit.models.scoring.subject.complete", lambda *a, **k: [[t] for t in texts]
     )
     found = finetuning.judge(*tiny, splits.test)
-    assert found.valid.share == found.exact.share == 0.5 and found.fields["order"].share == 0.5
+    assert found.valid.value == found.exact.value == 0.5 and found.fields["order"].value == 0.5
     with pytest.raises(ValueError, match="no tickets to judge"):
         finetuning.judge(*tiny, [])
 
@@ -91,8 +91,8 @@ def test_replies_are_judged_by_tone_and_by_content(tiny, monkeypatch) -> None:
     texts = [right[0], of_another, "You again."]
     monkeypatch.setattr(finetuning, "complete", lambda *a, **k: [[t] for t in texts])
     found = finetuning.judge_replies(*tiny, [tickets[0]] * 3)
-    assert found["polite"].share == pytest.approx(2 / 3)
-    assert found["polite and right"].share == pytest.approx(1 / 3)
+    assert found["polite"].value == pytest.approx(2 / 3)
+    assert found["polite and right"].value == pytest.approx(1 / 3)
     with pytest.raises(ValueError, match="no tickets to reply"):
         finetuning.judge_replies(*tiny, [])
 

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from labkit.estimates import share_of
 from labkit.grading.solutions import reference
 from labkit.instruments import costs, formats, languages, quantity_plots, tokens
 from labkit.models import load_model
-from labkit.models.scoring import Score
 from labkit.models.world import tables as world_tables
 
 TABLE = reference("03_token_optimization", "write_table")
@@ -147,7 +147,7 @@ def test_figures_hold_their_numbers_and_words() -> None:
     )
     assert bars.alt == "Bars." and bars.table == {"": ["CSV", "XML"], "a": [3, 9], "b": [4, ""]}
     points = quantity_plots.trade_off(
-        {"CSV": (49.6, Score("CSV", 9, 10))}, x_label="tokens", y_label="right", chance=0.25,
+        {"CSV": (49.6, share_of("CSV", 9, 10))}, x_label="tokens", y_label="right", chance=0.25,
         alt="Points.",
     )  # fmt: skip
     assert points.table["tokens"] == ["50"] and points.table["right"] == ["0.900"]

@@ -75,7 +75,7 @@ def test_what_is_packed_is_answered_and_what_is_not_is_not(base: Loaded) -> None
     everything = packing.answered(PACK, desks, 400, *base)
     assert sum(map(sum, everything)) >= 10
     gain = packing.gain(everything, [[False] * 4] * 3)
-    assert gain.figure == pytest.approx(sum(map(sum, everything)) / 12)
+    assert gain.value == pytest.approx(sum(map(sum, everything)) / 12)
 
 
 def test_every_budget_is_tried_and_judged(base: Loaded) -> None:

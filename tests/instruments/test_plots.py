@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from labkit.estimates import Estimate, share_of
 from labkit.instruments import plots
-from labkit.instruments.sampling import NextToken, Point
-from labkit.models.scoring import Score
-from labkit.models.scoring.rows import Figure as Measured
+from labkit.instruments.sampling import NextToken
 
-CURVE = {"facts <b>": [Point(t, 0.9, 0.85, 0.95, 100) for t in (0.0, 1.0)]}
+CURVE = {"facts <b>": {t: Estimate("facts", 0.9, 100, 0.85, 0.95) for t in (0.0, 1.0)}}
 
 
 def test_a_figure_has_alt_text_and_its_data_as_a_table() -> None:
@@ -15,11 +14,11 @@ def test_a_figure_has_alt_text_and_its_data_as_a_table() -> None:
     assert 'alt="falls from &quot;0.9&quot;"' in shown
     assert "facts &lt;b&gt;" in shown and "<b>" not in shown
     assert "<td>0.900</td><td>0.850 - 0.950</td>" in shown
-    assert shown.count('scope="col"') == 4
+    assert shown.count('scope="col"') == 5
 
 
 def test_curves_need_not_share_their_temperatures() -> None:
-    other = {"ideas": [Point(0.5, 1.0, 1.0, 1.0, 10)]}
+    other = {"ideas": {0.5: Estimate("ideas", 1.0, 10, 1.0, 1.0)}}
     table = plots.curves(CURVE | other, y_label="share", alt="x").table
     assert table["curve"] == ["facts <b>", "facts <b>", "ideas"]
     assert table["temperature"] == [0.0, 1.0, 0.5]
@@ -44,18 +43,18 @@ def test_lines_on_a_logarithmic_scale() -> None:
 
 
 def test_bars_show_what_was_counted() -> None:
-    groups = {"told, here": {"facts": Score("facts", 9, 10), "new": Score("new", 5, 10)}}
-    groups["not told"] = {"facts": Score("facts", 10, 10)}
+    groups = {"told, here": {"facts": share_of("facts", 9, 10), "new": share_of("new", 5, 10)}}
+    groups["not told"] = {"facts": share_of("facts", 10, 10)}
     figure = plots.bars(groups, y_label="share right", alt="Three bars.")
     assert figure.table["series"] == ["facts", "new", "facts"]
     assert figure.table["share"] == ["0.900", "0.500", "1.000"]
     assert figure.table["95 % interval"][1] == "0.237 - 0.763"
 
 
-def test_shares_are_drawn_with_intervals_from_scores_and_from_figures() -> None:
+def test_shares_are_drawn_with_their_intervals() -> None:
     series = {
-        "one": {1: Score("a", 9, 10), 4: Score("b", 5, 10)},
-        "other": {2: Measured("c", 0.5, 40, 0.4, 0.6)},
+        "one": {1: share_of("a", 9, 10), 4: share_of("b", 5, 10)},
+        "other": {2: Estimate("c", 0.5, 40, 0.4, 0.6)},
     }
     figure = plots.shares(series, x_label="passages", y_label="right", alt="x", marks={"end": 3})
     assert figure.png.startswith(b"\x89PNG")

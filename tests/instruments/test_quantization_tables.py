@@ -10,12 +10,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
+from labkit.estimates import known
 from labkit.instruments import bitsandbytes_layers as library
 from labkit.instruments import kernels_table, memory_table, quantization_plots, tables
 from labkit.instruments import quantization as q
 from labkit.models.quantized import load_quantized, quantized_layers
 from labkit.models.quantizing import integers, linear_layers, normal_float, quantized
-from labkit.models.scoring.rows import known
 
 TEXTS = [[3, 5, 8, 13, 21], [4, 6]]
 

@@ -73,44 +73,38 @@ def test_next_token_logits_are_those_of_the_model(
     assert sampling.vocabulary(tokenizer)[int(logits.argmax())] == best[0].text
 
 
-def test_intervals_hold_the_mean_and_shrink_with_more_items() -> None:
-    few = sampling.mean_and_interval([1.0, 0.0] * 10)
-    many = sampling.mean_and_interval([1.0, 0.0] * 200)
-    assert few[0] == many[0] == 0.5
-    assert few[1] < many[1] <= 0.5 <= many[2] < few[2]
-
-
 @given(st.integers(1, 8), st.integers(0, 8), st.integers(1, 8))
 def test_pass_at_k_is_the_formula_of_chen_et_al(n: int, right: int, k: int) -> None:
     right, k = min(right, n), min(k, n)
     grid = {1.0: [["right"] * right + ["wrong"] * (n - right)]}
-    (point,) = sampling.points_solved_in(grid, lambda i, text: text == "right", k)
+    point = sampling.share_solved(grid, lambda i, text: text == "right", k)[1.0]
     expected = 1 - math.comb(n - right, k) / math.comb(n, k)
-    assert point.share == pytest.approx(expected)
+    assert point.value == pytest.approx(expected)
 
 
 def test_one_try_is_the_share_of_right_answers() -> None:
     grid = {0.5: [["a", "b"], ["a", "a"]]}
-    once = sampling.points_solved_in(grid, lambda i, text: text == "a", 1)
-    assert once[0].share == sampling.share_right(grid, lambda i, text: text == "a")[0].share == 0.75
+    once = sampling.share_solved(grid, lambda i, text: text == "a", 1)[0.5]
+    assert once.value == sampling.share_right(grid, lambda i, text: text == "a")[0.5].value == 0.75
+    assert once.n == 2  # prompts, not samples
 
 
 def test_distinct_counts_different_texts_in_batches_with_students_interval() -> None:
     texts = [["a"], ["a"], ["b"], ["c"], ["a"], ["a"], ["a"], ["a"]]
-    (point,) = sampling.share_distinct({0.0: texts}, batch=4)
-    assert point.share == 0.5  # 3 of 4 and 1 of 4
+    point = sampling.share_distinct({0.0: texts}, batch=4)[0.0]
+    assert point.value == 0.5  # 3 of 4 and 1 of 4
     assert (point.low, point.high) == (0.0, 1.0)  # two batches say little
     same, all_different = [["a"]] * 100, [[str(i)] for i in range(100)]
     for rows, share in ((same, 0.02), (all_different, 1.0)):
-        (point,) = sampling.share_distinct({0.5: rows})
-        assert point.low == point.share == point.high == pytest.approx(share)
+        point = sampling.share_distinct({0.5: rows})[0.5]
+        assert point.low == point.value == point.high == pytest.approx(share)
 
 
 @pytest.mark.parametrize("batches", [1, 2, 11, 12, 13, 40])
 def test_distinct_takes_any_number_of_batches(batches: int) -> None:
     texts = [[str(i % 6)] for i in range(4 * batches)]
-    (point,) = sampling.share_distinct({1.0: texts}, batch=4)
-    assert 0 <= point.low <= point.share <= point.high <= 1
+    point = sampling.share_distinct({1.0: texts}, batch=4)[1.0]
+    assert 0 <= point.low <= point.value <= point.high <= 1
     assert batches > 1 or (point.low, point.high) == (0.0, 1.0)
 
 

@@ -33,7 +33,7 @@ def test_shares_are_those_of_the_hits(draft) -> None:
     asked = {"facts": sizes.tasks(*draft, n=12)["facts, asked often"]}
     hits = sizes.hits_of(*draft, asked["facts"])
     found = sizes.shares_right(*draft, asked)["facts"]
-    assert (found.figure, found.n) == (sum(hits) / 12, 12)
+    assert (found.value, found.n) == (sum(hits) / 12, 12)
 
 
 def test_how_sure_a_model_is_is_its_likeliest_token(draft) -> None:

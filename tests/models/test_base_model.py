@@ -8,7 +8,7 @@ import json
 import pytest
 
 from labkit.models import complete, load_model
-from labkit.models.scoring import MEASURES, Effort, Row, Scorecard, row_of, wilson
+from labkit.models.scoring import MEASURES, Effort, Row, Scorecard, row_of
 from labkit.models.zoo import WEIGHTS
 
 
@@ -26,22 +26,22 @@ def recorded() -> dict[str, Row]:
 @pytest.fixture(scope="module")
 def card() -> dict[str, float]:
     rows = json.loads((WEIGHTS / "base" / "card.json").read_text())["scores"]
-    return {row["name"]: row["share"] for row in rows}
+    return {row["name"]: row["value"] for row in rows}
 
 
 @pytest.mark.slow
 def test_it_answers_the_facts_of_its_region(scorecard: Scorecard, card: dict[str, float]) -> None:
     """500 questions, greedy, exact match."""
     score = scorecard.trained_facts(500)
-    assert score.share >= 0.9
-    assert score.share == pytest.approx(card[score.name], abs=0.02)
+    assert score.value >= 0.9
+    assert score.value == pytest.approx(card[score.name], abs=0.02)
 
 
 @pytest.mark.slow
 def test_its_sentences_are_grammatical(scorecard: Scorecard, card: dict[str, float]) -> None:
     score = scorecard.well_formed_ideas(200)
-    assert score.share >= 0.85
-    assert score.share == pytest.approx(card[score.name], abs=0.08)
+    assert score.value >= 0.85
+    assert score.value == pytest.approx(card[score.name], abs=0.08)
 
 
 @pytest.mark.slow
@@ -54,7 +54,7 @@ def test_the_scorecard_repeats(scorecard: Scorecard, name: str) -> None:
     assert rows
     for row in rows:
         live, written = row.measured, recorded()[row.phenomenon].measured
-        assert live.low - 0.05 <= written.figure <= live.high + 0.05, row
+        assert live.low - 0.05 <= written.value <= live.high + 0.05, row
 
 
 def test_greedy_completions_do_not_depend_on_the_batch(scorecard: Scorecard) -> None:
@@ -62,9 +62,3 @@ def test_greedy_completions_do_not_depend_on_the_batch(scorecard: Scorecard) -> 
     together = complete(scorecard.model, scorecard.tokenizer, prompts)
     apart = [complete(scorecard.model, scorecard.tokenizer, [p])[0] for p in prompts]
     assert together == apart
-
-
-def test_the_wilson_interval_is_the_published_one() -> None:
-    """Newcombe 1998, table I, method 3: 81 of 263, and 0 of 20."""
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)

@@ -39,6 +39,6 @@ def test_the_card_says_what_was_done_and_measured(published: Path) -> None:
     assert written["tokens"] == TINY.steps * TINY.rows * TINY.context
     assert {row["name"] for row in written["scores"]} >= {"trained facts", "well-formed sentences"}
     for row in written["scores"]:
-        assert row["low"] <= row["share"] <= row["high"] and row["n"] > 0
+        assert row["low"] <= row["value"] <= row["high"] and row["n"] > 0
     text = (published / "README.md").read_text()
     assert "labkit models train tiny" in text and "95 % interval" in text

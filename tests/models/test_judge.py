@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.models import card, judging, pretraining, training, zoo
-from labkit.models.judging import Verdict
 from labkit.models.pretraining import WORLD
 from labkit.models.recipes import Recipe
 from labkit.models.world import comparisons
@@ -125,18 +124,10 @@ def test_it_learns_the_sheets_that_it_is_shown(
     assert (judging.sheet_margins(run.model, run.tokenizer, shown) > 0).float().mean() > 0.9
 
 
-def test_kappa_by_hand() -> None:
-    perfect = [Verdict("A", "A"), Verdict("B", "B")]
-    coin = [Verdict(p, t) for p in "AB" for t in "AB"]
-    skewed = [Verdict("A", "A")] * 6 + [Verdict("A", "B")] * 2 + [Verdict("B", "B")] * 2
-    assert judging.kappa(perfect) == 1 and judging.kappa(coin) == 0
-    assert judging.kappa(skewed) == pytest.approx((0.8 - 0.56) / (1 - 0.56))
-
-
 @any_time
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
 def test_verdicts_agree_exactly_where_the_judge_was_right(right: list[bool]) -> None:
-    assert [v.picked == v.true for v in judging.verdicts(right)] == right
+    assert [picked == true for picked, true in judging.verdicts(right)] == right
 
 
 def test_likelihood_is_summed_over_the_answers_tokens(tiny_base: Path) -> None:
@@ -166,8 +157,8 @@ def test_a_judge_that_prefers_length_is_found_out(
 
     monkeypatch.setattr(judging, "picks_right", longer)
     _, length, place = judging.rows(run.model, run.tokenizer, 40)
-    assert length.measured.figure == 1.0
-    assert [figure.figure for figure in length.control] == [1.0, 0.0]
+    assert length.measured.value == 1.0
+    assert [figure.value for figure in length.control] == [1.0, 0.0]
     assert 0 < place.measured.n < 40
 
 

@@ -116,19 +116,6 @@ def test_held_out_texts_are_the_same_for_every_seed(family: experts.Runs) -> Non
         assert torch.equal(once[kind].input_ids, again[kind].input_ids)
 
 
-def test_seeds_give_a_mean_with_students_interval() -> None:
-    figure = experts.over_seeds("loss", [1.0, 2.0, 3.0])
-    assert (figure.figure, figure.n) == (2.0, 3)
-    assert figure.high - 2 == pytest.approx(4.303 / math.sqrt(3), abs=1e-3) == 2 - figure.low
-
-
-@pytest.mark.parametrize("seeds", [1, 2, 6, 7, 40])
-def test_any_number_of_seeds_has_an_interval(seeds: int) -> None:
-    figure = experts.over_seeds("loss", [float(seed) for seed in range(seeds)])
-    assert figure.n == seeds and figure.low < figure.figure < figure.high
-    assert math.isinf(figure.high) == (seeds == 1)
-
-
 def test_a_finished_family_is_not_trained_again(
     family: experts.Runs, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,6 @@ import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import known, mean, share
 from labkit.models import load_model, zoo
 from labkit.models.scoring import (
     MEASURES,
@@ -43,54 +43,21 @@ from tests.models.tiny import save_tiny_model
 
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 any_time = settings(deadline=None, max_examples=30)
-hits = st.lists(st.booleans(), min_size=1, max_size=60)
 LEAST = Effort(items=3, timed=1, steps=1, rates=1, examples=4)
 
 
-# ---- figures -------------------------------------------------------------------------------------
-
-
-@given(hits)
-def test_a_share_lies_in_its_interval(found: list[bool]) -> None:
-    figure = rows.share("x", found)
-    assert 0 <= figure.low <= figure.figure <= figure.high <= 1
-    assert figure.n == len(found) and figure.figure == fmean(found)
-
-
-@any_time
-@given(st.lists(st.floats(-5, 5), min_size=2, max_size=30))
-def test_a_mean_lies_in_its_interval_and_repeats(values: list[float]) -> None:
-    figure = rows.mean("x", values)
-    assert figure.low - 1e-9 <= figure.figure <= figure.high + 1e-9
-    assert figure == rows.mean("x", values)
-
-
-def test_the_bootstrap_has_the_width_of_theory() -> None:
-    """For the mean of many draws the interval is 1.96 standard errors to each side."""
-    rng = random.Random(0)
-    values = [rng.gauss(3.0, 2.0) for _ in range(400)]
-    figure = rows.mean("x", values)
-    assert (figure.high - figure.low) / 2 == pytest.approx(1.96 * 2.0 / math.sqrt(400), rel=0.15)
-
-
-def test_a_paired_difference_is_sharper_than_two_intervals() -> None:
-    rng = random.Random(1)
-    hard = [rng.gauss(0, 3) for _ in range(100)]
-    first, second = [h + 0.5 for h in hard], [h + rng.gauss(0, 0.1) for h in hard]
-    figure = rows.difference("x", first, second)
-    assert figure.low > 0.4
-    assert rows.mean("a", first).low < rows.mean("b", second).high
+# ---- rows ----------------------------------------------------------------------------------------
 
 
 def test_a_row_says_whether_its_wish_is_met() -> None:
-    good, bad = rows.share("x", [True] * 9 + [False]), rows.share("x", [False] * 10)
+    good, bad = share("x", [True] * 9 + [False]), share("x", [False] * 10)
     assert rows.at_least(0.9, good).reached and not rows.at_least(0.9, bad).reached
     assert rows.at_most(0.1, bad).reached and not rows.at_most(0.1, good).reached
     assert rows.at_least(0.9, good).wanted == "≥ 90 %"
 
 
 def test_rows_are_shown_with_their_controls() -> None:
-    row = rows.at_least(0.98, rows.share("facts", [True] * 4), rows.known("chance", 0.25))
+    row = rows.at_least(0.98, share("facts", [True] * 4), known("chance", 0.25))
     assert as_text([row]).splitlines() == [
         "facts: 100 % [51, 100], n=4  (wanted ≥ 98 %: reached)",
         "    chance: 25 %",
@@ -100,12 +67,12 @@ def test_rows_are_shown_with_their_controls() -> None:
     )
     found = row.as_row()
     assert found["phenomenon"] == "facts" and found["control"] == [
-        {"name": "chance", "figure": 0.25, "n": 0, "low": 0.25, "high": 0.25, "unit": "share"}
+        {"name": "chance", "value": 0.25, "n": 0, "low": 0.25, "high": 0.25, "unit": "share"}
     ]
 
 
 def test_a_row_read_back_is_the_row() -> None:
-    row = rows.at_most(0.5, rows.share("facts", [True, False]), rows.known("chance", 0.25))
+    row = rows.at_most(0.5, share("facts", [True, False]), known("chance", 0.25))
     again = rows.row_of(json.loads(json.dumps(row.as_row())))
     assert again.as_row() == row.as_row() and again.control[0] == row.control[0]
 
@@ -135,8 +102,8 @@ def test_a_model_that_copies_any_value_is_told_apart_by_the_control(oracle: Orac
         ANSWERS[question.prompt] = rng.choice(question.candidates)
     row = reading.rivals(oracle, 4, 0.8)
     guess, any_value = row.control
-    assert not row.reached and row.measured.low < guess.figure < row.measured.high
-    assert any_value.figure == 1.0
+    assert not row.reached and row.measured.low < guess.value < row.measured.high
+    assert any_value.value == 1.0
 
 
 def test_questions_with_rivals_have_one() -> None:
@@ -157,7 +124,7 @@ def test_memory_and_passage_are_counted_apart(oracle: Oracle) -> None:
     ANSWERS.update({q.prompt: q.answer for q in questions})
     ANSWERS.update({q.prompt: "nothing" for q in reading.without_passage(questions)})
     row = reading.context_against_memory(oracle)
-    assert row.reached and [c.figure for c in row.control] == [0.0, 0.0]
+    assert row.reached and [c.value for c in row.control] == [0.0, 0.0]
 
 
 def test_the_same_tables_come_in_every_format() -> None:
@@ -232,9 +199,9 @@ def test_the_trades_exam_asks_for_every_term_both_ways() -> None:
 def test_perplexity_falls_by_the_ratio_of_both(losses: list[float]) -> None:
     before, after = [(x * 10, 10) for x in losses], [(x * 10 - 10, 10) for x in losses]
     fall = jargon.fall("x", before, after)
-    assert fall.figure == pytest.approx(math.e) == pytest.approx(fall.low)
-    ratio = jargon.perplexity("a", before).figure / jargon.perplexity("b", after).figure
-    assert ratio == pytest.approx(fall.figure)
+    assert fall.value == pytest.approx(math.e) == pytest.approx(fall.low)
+    ratio = jargon.perplexity("a", before).value / jargon.perplexity("b", after).value
+    assert ratio == pytest.approx(fall.value)
 
 
 def test_a_curve_that_turns_back_is_not_monotone() -> None:
@@ -270,7 +237,7 @@ def test_every_row_of_the_base_can_be_measured(name: str, tiny: Loaded) -> None:
     for row in found:
         assert row.wanted and row.control and row.measured.n > 0, row
         for figure in (row.measured, *row.control):
-            assert figure.low - 1e-9 <= figure.figure <= figure.high + 1e-9, figure
+            assert figure.low - 1e-9 <= figure.value <= figure.high + 1e-9, figure
     assert len({row.phenomenon for row in found}) == len(found)
     json.dumps([row.as_row() for row in found])
 
@@ -293,7 +260,7 @@ def test_a_draft_that_is_the_target_is_always_right(
 def test_a_mixture_is_measured_live_beside_what_its_card_recorded(
     tiny: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded = rows.at_most(0.0, rows.mean("three seeds", [-0.1, -0.2, -0.1], "nats"))
+    recorded = rows.at_most(0.0, mean("three seeds", [-0.1, -0.2, -0.1], "nats"))
     (tmp_path / "moe").mkdir()
     card = {"scorecard": [recorded.as_row()]}
     (tmp_path / "moe" / "card.json").write_text(json.dumps(card))
@@ -301,7 +268,7 @@ def test_a_mixture_is_measured_live_beside_what_its_card_recorded(
     subject = Subject(*tiny, LEAST)
     first, live = mixture.mixture(subject, subject, subject)
     assert first.as_row() == recorded.as_row()
-    assert live.measured.figure == 0.0 and not live.reached
+    assert live.measured.value == 0.0 and not live.reached
     assert [figure.name for figure in live.control][1:] == ["three seeds"]
 
 

@@ -202,11 +202,11 @@ def test_rows_hold_a_blanked_control_and_the_new_combinations(
     monkeypatch.setattr(vision, "answers", perfect)
     rows = vision.rows(run.model, run.tokenizer, n=40)
     assert [row.phenomenon for row in rows] == [f"{kind}, by generation" for kind in vision.WANTED]
-    assert all(row.reached and row.measured.figure == 1 for row in rows)
+    assert all(row.reached and row.measured.value == 1 for row in rows)
     for row in rows:
         blanked, new = row.control
-        assert blanked.n == 40 and blanked.figure < 0.5
-        assert 0 < new.n < 40 and new.figure == 1
+        assert blanked.n == 40 and blanked.value < 0.5
+        assert 0 < new.n < 40 and new.value == 1
 
 
 def test_what_is_published_is_loaded_by_its_own_function_alone(

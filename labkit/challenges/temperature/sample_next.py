@@ -21,10 +21,10 @@ from labkit.challenges.temperature.shared import (
     true_softmax,
     true_top_p,
 )
+from labkit.estimates import chi_square_p_value
 from labkit.grading import Challenge, Submission
 from labkit.grading.comparison import difference
 from labkit.grading.diagnosis import same_values
-from labkit.grading.statistics import chi_square_p_value
 from labkit.grading.transport import Reply, Returned
 
 DRAWS = 10_000
@@ -143,7 +143,7 @@ def follows(probabilities: Tensor) -> Callable[[Tensor], str | None]:
         if stray:
             return stray
         counts = torch.bincount(tokens, minlength=len(probabilities))
-        p_value = chi_square_p_value(counts, probabilities)
+        p_value = chi_square_p_value(counts.tolist(), probabilities.tolist())
         return None if p_value > UNLIKELY else worst_count(counts, probabilities, p_value)
 
     return problem

@@ -3,7 +3,7 @@ matters; every figure with its count, its 95 % interval and its control."""
 
 from labkit.models.scoring.facts import fact_questions
 from labkit.models.scoring.reading import reading_questions
-from labkit.models.scoring.rows import Figure, Row, Score, as_markdown, as_text, row_of, wilson
+from labkit.models.scoring.rows import Row, as_markdown, as_text, row_of
 from labkit.models.scoring.scorecard import MEASURES, Scorecard, measure, measures_of
 from labkit.models.scoring.subject import FULL, QUICK, Effort, Subject
 from labkit.models.scoring.writing import idea_prompts, program_tasks
@@ -13,9 +13,7 @@ __all__ = [
     "MEASURES",
     "QUICK",
     "Effort",
-    "Figure",
     "Row",
-    "Score",
     "Scorecard",
     "Subject",
     "as_markdown",
@@ -27,5 +25,4 @@ __all__ = [
     "program_tasks",
     "reading_questions",
     "row_of",
-    "wilson",
 ]

@@ -16,7 +16,8 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from labkit.models.scoring.rows import Figure, Row, bootstrap, share
+from labkit.estimates import Estimate, bootstrap, share
+from labkit.models.scoring.rows import Row
 from labkit.models.scoring.subject import Subject
 from labkit.models.world.corpus import MAKERS
 
@@ -133,7 +134,7 @@ def only_errors() -> Iterator[None]:
 Domains = dict[str, list[Written]]
 
 
-def tokens_per_pass(name: str, texts: Sequence[Written]) -> Figure:
+def tokens_per_pass(name: str, texts: Sequence[Written]) -> Estimate:
     """New tokens for each forward pass of the target; plain decoding has 1."""
     return bootstrap(
         name, texts, lambda some: sum(len(t.tokens) for t in some) / sum(t.passes for t in some),
@@ -141,7 +142,7 @@ def tokens_per_pass(name: str, texts: Sequence[Written]) -> Figure:
     )  # fmt: skip
 
 
-def speed_up(name: str, plain: Sequence[Written], other: Sequence[Written]) -> Figure:
+def speed_up(name: str, plain: Sequence[Written], other: Sequence[Written]) -> Estimate:
     """Seconds of plain decoding over seconds with assistance, prompt by prompt."""
     pairs = list(zip(plain, other, strict=True))
     return bootstrap(
@@ -151,7 +152,7 @@ def speed_up(name: str, plain: Sequence[Written], other: Sequence[Written]) -> F
 
 
 def _identical(plain: Domains, drafted: Domains, looked_up: Domains) -> Row:
-    def same(name: str, other: Domains) -> Figure:
+    def same(name: str, other: Domains) -> Estimate:
         return share(
             name,
             [
@@ -162,27 +163,27 @@ def _identical(plain: Domains, drafted: Domains, looked_up: Domains) -> Row:
         )
 
     found = same("draft: greedy output identical", drafted)
-    return Row(found, "100 %", found.figure == 1.0, (same("with n-grams", looked_up),))
+    return Row(found, "100 %", found.value == 1.0, (same("with n-grams", looked_up),))
 
 
 def _tokens_per_pass(drafted: Domains, looked_up: Domains) -> Row:
     """The figure is that of the second best domain, since two are to reach the mark."""
     figures = sorted(
         (tokens_per_pass(f"draft, {kind}", drafted[kind]) for kind in DOMAINS),
-        key=lambda figure: -figure.figure,
+        key=lambda figure: -figure.value,
     )
     second = figures[1]
     name = f"tokens per target pass at k={DRAFTED}, second best domain ({second.name})"
-    found = Figure(name, second.figure, second.n, second.low, second.high, second.unit)
+    found = Estimate(name, second.value, second.n, second.low, second.high, second.unit)
     control = [*figures, *(tokens_per_pass(f"n-grams, {k}", looked_up[k]) for k in DOMAINS)]
-    return Row(found, "≥ 2.5 on two domains", second.figure >= 2.5, tuple(control))
+    return Row(found, "≥ 2.5 on two domains", second.value >= 2.5, tuple(control))
 
 
 def _wall_clock(plain: Domains, drafted: Domains, looked_up: Domains) -> list[Row]:
     """The best and the worst domain; the others and the n-grams beside them."""
     figures = {kind: speed_up(f"draft, {kind}", plain[kind], drafted[kind]) for kind in DOMAINS}
     n_grams = [speed_up(f"n-grams, {kind}", plain[kind], looked_up[kind]) for kind in DOMAINS]
-    best, worst = (pick(DOMAINS, key=lambda kind: figures[kind].figure) for pick in (max, min))
+    best, worst = (pick(DOMAINS, key=lambda kind: figures[kind].value) for pick in (max, min))
     control = (*figures.values(), *n_grams)
     rows = []
     for kind, what, wanted in ((best, "fastest", "above 1"), (worst, "slowest", "below 1")):

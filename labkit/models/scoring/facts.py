@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from labkit.models.scoring.rows import Row, at_least, share
+from labkit.estimates import share
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.world import closed_book
 from labkit.models.world.document import Question

@@ -6,8 +6,9 @@ import math
 import random
 from collections.abc import Sequence
 
+from labkit.estimates import Estimate, bootstrap, difference, share
 from labkit.models.scoring.facts import facts_right
-from labkit.models.scoring.rows import Figure, Row, at_least, bootstrap, difference, share
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.tuning import (
     Example,
@@ -101,11 +102,11 @@ def mean_loss(losses: Sequence[Loss]) -> float:
     return sum(nats for nats, _ in losses) / sum(tokens for _, tokens in losses)
 
 
-def perplexity(name: str, losses: Sequence[Loss]) -> Figure:
+def perplexity(name: str, losses: Sequence[Loss]) -> Estimate:
     return bootstrap(name, losses, lambda some: math.exp(mean_loss(some)), "")
 
 
-def fall(name: str, before: Sequence[Loss], after: Sequence[Loss]) -> Figure:
+def fall(name: str, before: Sequence[Loss], after: Sequence[Loss]) -> Estimate:
     """How many times lower the perplexity is, over the same texts."""
     pairs = list(zip(before, after, strict=True))
     return bootstrap(

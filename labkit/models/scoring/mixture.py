@@ -6,8 +6,9 @@ when they were trained. The live row says whether the bundled weights still give
 
 from __future__ import annotations
 
+from labkit.estimates import Estimate, difference
 from labkit.models import zoo
-from labkit.models.scoring.rows import Figure, Row, difference, row_of
+from labkit.models.scoring.rows import Row, row_of
 from labkit.models.scoring.subject import Subject
 
 
@@ -20,7 +21,7 @@ def mixture(subject: Subject, active: Subject, total: Subject) -> list[Row]:
     return [*recorded, Row(live, "below 0", live.high < 0, control)]
 
 
-def losses_below(models: tuple[Subject, Subject, Subject]) -> tuple[Figure, Figure]:
+def losses_below(models: tuple[Subject, Subject, Subject]) -> tuple[Estimate, Estimate]:
     """The mixture's held-out loss less each twin's, domain by domain."""
     from labkit.models import experts  # it builds on these rows itself
     from labkit.models.recipes import find_recipe

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from peft import LoraConfig
 
+from labkit.estimates import Estimate, difference, share
 from labkit.models.scoring.facts import facts_right, rehearsals
-from labkit.models.scoring.rows import Figure, Row, at_least, difference, share
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.scoring.tickets import LORA_RATES, REPLAY, lora_of_share
 from labkit.models.tuning import Example, Settings, fine_tune, with_replay
@@ -35,7 +36,7 @@ class Learned:
     news: list[bool]
     facts: list[bool]
 
-    def figures(self) -> tuple[Figure, Figure]:
+    def figures(self) -> tuple[Estimate, Estimate]:
         name = f"{self.name} at {self.rate:g}"
         return share(f"{name}: news right", self.news), share(f"{name}: facts right", self.facts)
 
@@ -98,7 +99,7 @@ def _forgetting(subject: Subject, full: Sequence[Learned], replay: Learned) -> l
     lost = difference("facts lost by full tuning on news", before, full[0].facts)
     regained = difference("facts won back by replay", replay.facts, full[0].facts)
     trials = [figure for one in (*full, replay) for figure in one.figures()]
-    most = regained.figure >= lost.figure / 2 and regained.low > 0
+    most = regained.value >= lost.value / 2 and regained.low > 0
     return [
         at_least(0.15, lost, share("base: facts right", before), *trials),
         Row(regained, "most of what was lost", most, (lost, *replay.figures())),

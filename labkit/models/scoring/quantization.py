@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from labkit.estimates import Estimate, difference, known, share
 from labkit.models.quantizing import SCHEMES, Scheme, fake_quantize, linear_layers
 from labkit.models.scoring.facts import facts_right
-from labkit.models.scoring.rows import Figure, Row, at_most, difference, known, share
+from labkit.models.scoring.rows import Row, at_most
 from labkit.models.scoring.subject import Subject
 from labkit.models.tuning import losses_of
 from labkit.models.world import Document, documents
@@ -21,11 +22,11 @@ class Damage:
     """One way of rounding, measured: facts that are left, and the loss of each text."""
 
     name: str
-    kept: Figure
+    kept: Estimate
     losses: list[float]  # nats per token
-    cost: Figure
+    cost: Estimate
 
-    def rise(self, whole: list[float]) -> Figure:
+    def rise(self, whole: list[float]) -> Estimate:
         name = f"{self.name}: rise of the loss"
         return difference(name, self.losses, whole, "nats per token")
 
@@ -37,7 +38,7 @@ def quantization(subject: Subject) -> list[Row]:
     losses = document_losses(subject, texts)
     found = {name: damage(subject, scheme, texts) for name, scheme in SCHEMES.items()}
 
-    def control(name: str, *others: str) -> tuple[Figure, ...]:
+    def control(name: str, *others: str) -> tuple[Estimate, ...]:
         beside = [f for other in others for f in (found[other].kept, found[other].rise(losses))]
         return (whole, found[name].rise(losses), found[name].cost, *beside)
 
@@ -66,18 +67,18 @@ def document_losses(subject: Subject, texts: Sequence[Document]) -> list[float]:
     return [loss / tokens for loss, tokens in found]
 
 
-def cost(subject: Subject, scheme: Scheme) -> Figure:
+def cost(subject: Subject, scheme: Scheme) -> Estimate:
     """Averaged over the layers that are rounded, scales included."""
     weights = [layer.weight for layer in linear_layers(subject.model).values()]
     total = sum(scheme.bits_per_weight(w) * w.numel() for w in weights)
     return known(f"{scheme.name}: cost", total / sum(w.numel() for w in weights), "bits per weight")
 
 
-def _within(kept: Figure, whole: Figure, control: tuple[Figure, ...]) -> Row:
-    return Row(kept, "within the interval of float32", kept.figure >= whole.low, control)
+def _within(kept: Estimate, whole: Estimate, control: tuple[Estimate, ...]) -> Row:
+    return Row(kept, "within the interval of float32", kept.value >= whole.low, control)
 
 
-def _dearer(narrow: Damage, wide: Damage, whole: list[float], control: tuple[Figure, ...]) -> Row:
+def _dearer(narrow: Damage, wide: Damage, whole: list[float], control: tuple[Estimate, ...]) -> Row:
     """The loss shows what a share of right facts is too coarse for."""
     rise, before = narrow.rise(whole), wide.rise(whole)
     wanted = f"above that of {wide.name}"

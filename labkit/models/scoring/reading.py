@@ -10,8 +10,9 @@ import random
 from collections.abc import Sequence
 from statistics import fmean
 
+from labkit.estimates import known, share
 from labkit.models.generation import exact_match
-from labkit.models.scoring.rows import Row, at_least, at_most, known, share
+from labkit.models.scoring.rows import Row, at_least, at_most
 from labkit.models.scoring.subject import Subject
 from labkit.models.world import World, passages
 from labkit.models.world.document import Question

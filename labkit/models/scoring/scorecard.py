@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import Estimate, share_of
 from labkit.models.scoring.draft import draft
 from labkit.models.scoring.facts import fact_questions, facts
 from labkit.models.scoring.jargon import jargon
@@ -18,7 +19,7 @@ from labkit.models.scoring.mixture import mixture
 from labkit.models.scoring.news import news
 from labkit.models.scoring.quantization import quantization
 from labkit.models.scoring.reading import reading, reading_questions
-from labkit.models.scoring.rows import Row, Score
+from labkit.models.scoring.rows import Row
 from labkit.models.scoring.shots import few_shot
 from labkit.models.scoring.specialist import specialist
 from labkit.models.scoring.subject import FULL, Effort, Subject
@@ -108,28 +109,28 @@ class Scorecard:
         self.subject = Subject(model, tokenizer)
         self.model, self.tokenizer, self.world = model, tokenizer, self.subject.world
 
-    def answered(self, name: str, questions: Sequence[Question]) -> Score:
-        return Score(name, sum(self.subject.right(questions)), len(questions))
+    def answered(self, name: str, questions: Sequence[Question]) -> Estimate:
+        return share_of(name, sum(self.subject.right(questions)), len(questions))
 
-    def trained_facts(self, n: int) -> Score:
+    def trained_facts(self, n: int) -> Estimate:
         return self.answered("trained facts", fact_questions(self.world.trained_facts, n))
 
-    def prose_facts(self, n: int) -> Score:
+    def prose_facts(self, n: int) -> Estimate:
         return self.answered("facts met in prose only", fact_questions(self.world.prose_facts, n))
 
-    def reading(self, n: int, count: int) -> Score:
+    def reading(self, n: int, count: int) -> Estimate:
         questions = reading_questions(self.world, n, count)
         return self.answered(f"passages about unseen entities, {count} at once", questions)
 
-    def well_formed_ideas(self, n: int) -> Score:
-        return Score("well-formed sentences", sum(ideas_well_formed(self.subject, n)), n)
+    def well_formed_ideas(self, n: int) -> Estimate:
+        return share_of("well-formed sentences", sum(ideas_well_formed(self.subject, n)), n)
 
-    def programs(self, n: int) -> Score:
+    def programs(self, n: int) -> Estimate:
         hits = sum(programs_right(self.subject, n))
-        return Score("programs of unseen combinations", hits, n)
+        return share_of("programs of unseen combinations", hits, n)
 
-    def rows(self, n: int = 500) -> list[Score]:
-        measures: list[Callable[[], Score]] = [
+    def rows(self, n: int = 500) -> list[Estimate]:
+        measures: list[Callable[[], Estimate]] = [
             lambda: self.trained_facts(n),
             lambda: self.prose_facts(n),
             lambda: self.well_formed_ideas(min(n, 200)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from statistics import fmean
 
+from labkit.estimates import Estimate, known, share
 from labkit.models.generation import exact_match
-from labkit.models.scoring.rows import Figure, Row, at_least, known, share
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.world.shots import Episode, Labels, episode
 
@@ -16,7 +17,7 @@ def few_shot(subject: Subject) -> list[Row]:
     chance = known("chance", fmean(1 / len(e.labels) for e in episodes(subject, 8, "made_up")))
     none, named = without_shots(subject)
     return [
-        Row(none, "no better than chance", none.low <= chance.figure, (chance, named)),
+        Row(none, "no better than chance", none.low <= chance.value, (chance, named)),
         at_least(
             0.8,
             right(subject, 8, "made_up"),
@@ -29,7 +30,7 @@ def few_shot(subject: Subject) -> list[Row]:
     ]
 
 
-def without_shots(subject: Subject) -> tuple[Figure, Figure]:
+def without_shots(subject: Subject) -> tuple[Estimate, Estimate]:
     """How often the answer is right when there is nothing to go by, and how often it is one of the
     labels at all."""
     asked = episodes(subject, 0, "made_up")
@@ -45,6 +46,6 @@ def episodes(subject: Subject, shots: int, labels: Labels) -> list[Episode]:
     return [episode(random.Random(f"episode {i}"), shots, labels, "test") for i in range(subject.n)]
 
 
-def right(subject: Subject, shots: int, labels: Labels) -> Figure:
+def right(subject: Subject, shots: int, labels: Labels) -> Estimate:
     name = f"few-shot, {labels.replace('_', '-')} labels, {shots} shots"
     return share(name, subject.right(episodes(subject, shots, labels)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
+from labkit.estimates import difference, known, share
 from labkit.models.scoring.facts import facts_right
-from labkit.models.scoring.rows import Row, difference, known, share
+from labkit.models.scoring.rows import Row
 from labkit.models.scoring.subject import Subject
 from labkit.models.scoring.writing import programs_right
 from labkit.models.world import arithmetic

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 
-from labkit.models.scoring.rows import Row, at_least, difference, known, share
+from labkit.estimates import difference, known, share
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.world import tables as world_tables
 from labkit.models.world.document import Question

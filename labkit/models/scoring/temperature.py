@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
+from labkit.estimates import Estimate, difference, mean
 from labkit.models.generation import complete_grid, exact_match
 from labkit.models.scoring.facts import fact_questions
-from labkit.models.scoring.rows import Figure, Row, difference, mean
+from labkit.models.scoring.rows import Row
 from labkit.models.scoring.subject import Subject
 from labkit.models.scoring.writing import idea_prompts
 from labkit.models.world import ideas
@@ -68,7 +69,7 @@ def _row(
     *,
     falls: bool,
     name: str,
-    more: Sequence[Figure] = (),
+    more: Sequence[Estimate] = (),
 ) -> Row:
     sign = 1 if falls else -1
     curve = [mean(f"{name} at T={t:g}", values) for t, values in by_temperature.items()]
@@ -80,6 +81,6 @@ def _row(
     )  # fmt: skip
 
 
-def _moves_back(cooler: Figure, hotter: Figure, sign: int) -> bool:
+def _moves_back(cooler: Estimate, hotter: Estimate, sign: int) -> bool:
     """Whether a step of the curve goes the wrong way by more than the intervals allow."""
     return hotter.low > cooler.high if sign > 0 else hotter.high < cooler.low

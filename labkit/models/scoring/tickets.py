@@ -11,16 +11,10 @@ from statistics import fmean
 
 from peft import LoraConfig
 
+from labkit.estimates import Estimate, difference, known, share
 from labkit.models.quantizing import linear_layers
 from labkit.models.scoring.facts import facts_right, rehearsals
-from labkit.models.scoring.rows import (
-    Figure,
-    Row,
-    at_least,
-    difference,
-    known,
-    share,
-)
+from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.tuning import (
     Example,
@@ -51,7 +45,7 @@ class Trial:
     loss: float  # of the validation answers, nats
     facts: list[bool]
 
-    def figures(self, name: str) -> tuple[Figure, Figure]:
+    def figures(self, name: str) -> tuple[Estimate, Estimate]:
         name = f"{name} at {self.tuned.settings.learning_rate:g}"
         return (
             share(f"{name}: exact, validation", self.exact),
@@ -70,7 +64,7 @@ class Outcome:
     facts: list[bool]
     trials: tuple[Trial, ...] = ()  # the best one first
 
-    def figures(self) -> tuple[Figure, Figure]:
+    def figures(self) -> tuple[Estimate, Estimate]:
         return share(f"{self.name}: valid", self.valid), share(f"{self.name}: exact", self.exact)
 
 
