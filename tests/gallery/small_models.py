@@ -17,7 +17,7 @@ from tests.gallery.answers import Gallery
 
 gallery = Gallery()
 
-# ---------------------------------------------------------------- distillation_loss
+# ---- distillation_loss
 
 
 def checked(student, teacher, temperature):
@@ -194,6 +194,13 @@ def d_bf16(student_logits, teacher_logits, temperature):
     return (torch.xlogy(p, p) - p * q).sum(-1).mean() * temperature**2
 
 
+@gallery.wrong("distillation_loss", "in-the-logits-dtype")
+def d_bf16_kl_div(student_logits, teacher_logits, temperature):
+    checked(student_logits, teacher_logits, temperature)
+    q, p = d_parts(student_logits, teacher_logits, temperature)
+    return F.kl_div(q, p, reduction="batchmean") * temperature**2
+
+
 @gallery.wrong("distillation_loss", "shapes-unchecked")
 def d_stretched(student_logits, teacher_logits, temperature):
     if temperature <= 0 or student_logits.shape[0] == 0:
@@ -267,19 +274,22 @@ def d_symmetric(student_logits, teacher_logits, temperature):
     return (there + d_hinton(teacher_logits, student_logits, temperature)) / 2
 
 
-# ---------------------------------------------------------------- pareto_frontier
+# ---- pareto_frontier
 
 
-def numbers_of(models):
+def f_refuse(models):
     for name, (ms, quality) in models.items():
         if math.isnan(ms) or math.isnan(quality):
             raise ValueError(name)
-    return models
+
+
+def better_first(pair):
+    return pair[0], -pair[1]
 
 
 @gallery.right("pareto_frontier")
 def f_sweep(models):
-    numbers_of(models)
+    f_refuse(models)
     best, out = None, []
     for name, (ms, quality) in sorted(models.items(), key=lambda kv: (kv[1][0], -kv[1][1])):
         if best is None or quality > best[1] or (ms, quality) == best:
@@ -290,7 +300,7 @@ def f_sweep(models):
 
 @gallery.right("pareto_frontier")
 def f_loops(models, beaten=None, key=lambda pair: pair[0]):
-    numbers_of(models)
+    f_refuse(models)
     out = []
     for name in models:
         (ms, q), dominated = models[name], False
@@ -316,7 +326,7 @@ def f_pairs(models):
 
 @gallery.wrong("pareto_frontier", "best-only")
 def f_best(models):
-    numbers_of(models)
+    f_refuse(models)
     if not models:
         return []
     top = max(q for _, q in models.values())
@@ -326,7 +336,7 @@ def f_best(models):
 
 @gallery.wrong("pareto_frontier", "fastest-only")
 def f_fastest(models):
-    numbers_of(models)
+    f_refuse(models)
     if not models:
         return []
     quick = min((ms, -q) for ms, q in models.values())
@@ -341,7 +351,7 @@ def f_ends(models):
 
 @gallery.wrong("pareto_frontier", "best-ratio")
 def f_ratio(models):
-    numbers_of(models)
+    f_refuse(models)
     if not models:
         return []
     best = max(q / ms for ms, q in models.values())
@@ -351,8 +361,12 @@ def f_ratio(models):
 
 @gallery.wrong("pareto_frontier", "better-in-both")
 def f_strict(models):
-    return f_loops(models, lambda oms, oq, ms, q: oms < ms and oq > q,
-                   key=lambda pair: (pair[0], -pair[1]))  # fmt: skip
+    return f_loops(models, lambda oms, oq, ms, q: oms < ms and oq > q, key=better_first)
+
+
+@gallery.wrong("pareto_frontier", "better-in-both")
+def f_strict_as_given(models):
+    return f_loops(models, lambda oms, oq, ms, q: oms < ms and oq > q)
 
 
 @gallery.wrong("pareto_frontier", "equals-beat-each-other")
@@ -372,7 +386,7 @@ def f_first_equal(models):
 
 @gallery.wrong("pareto_frontier", "next-only")
 def f_neighbour(models):
-    numbers_of(models)
+    f_refuse(models)
     names = sorted(models, key=lambda n: (models[n][0], -models[n][1]))
     out = names[:1]
     for before, name in pairwise(names):
@@ -400,18 +414,18 @@ def f_hull(models):
 
 @gallery.wrong("pareto_frontier", "slow-is-good")
 def f_slow(models):
-    return f_loops(
-        models, lambda oms, oq, ms, q: oms >= ms and oq >= q and (oms > ms or oq > q),
-        key=lambda pair: (pair[0], -pair[1]),
-    )  # fmt: skip
+    def beaten(oms, oq, ms, q):
+        return oms >= ms and oq >= q and (oms > ms or oq > q)
+
+    return f_loops(models, beaten, key=better_first)
 
 
 @gallery.wrong("pareto_frontier", "poor-is-good")
 def f_low(models):
-    return f_loops(
-        models, lambda oms, oq, ms, q: oms <= ms and oq <= q and (oms < ms or oq < q),
-        key=lambda pair: (pair[0], -pair[1]),
-    )  # fmt: skip
+    def beaten(oms, oq, ms, q):
+        return oms <= ms and oq <= q and (oms < ms or oq < q)
+
+    return f_loops(models, beaten, key=better_first)
 
 
 @gallery.wrong("pareto_frontier", "as-given")
@@ -438,27 +452,21 @@ def f_dict(models):
     return {name: models[name] for name in f_loops(models)}
 
 
-# ---------------------------------------------------------------- memory_fit
+# ---- memory_fit
 
 
-def fit(c, parameters, bits, tokens, memory_gib, overhead_gib, **other):
-    if bits <= 0 and other.get("check", True):
+def fit(
+    c, parameters, bits, tokens, memory_gib, overhead_gib, *,
+    weights=None, gib=1024**3, vectors=2, number=2, cached=True, strict=False, check=True,
+):  # fmt: skip
+    if bits <= 0 and check:
         raise ValueError("bits")
-    gib = other.get("gib", 1024**3)
-    heads = c[other.get("heads", "num_key_value_heads")]
-    size = c["hidden_size"] // c["num_attention_heads"]
-    if not other.get("computed"):
-        size = c.get("head_dim", size)
-    layers = other.get("layers", c["num_hidden_layers"])
-    kept = min(tokens, 1) if other.get("one_token") else tokens
-    number = other.get("number", 2)
-    cache = other.get("vectors", 2) * layers * heads * size * kept * number
-    weights = other["weights"] if "weights" in other else parameters * bits / 8
-    need = weights
-    need += 0 if other.get("no_cache") else cache
-    need += 0 if other.get("no_overhead") else overhead_gib * gib
-    fits = need < memory_gib * gib if other.get("strict") else need <= memory_gib * gib
-    return {"weights": weights, "cache": cache, "fits": fits != other.get("turned", False)}
+    size = c.get("head_dim", c["hidden_size"] // c["num_attention_heads"])
+    cache = vectors * c["num_hidden_layers"] * c["num_key_value_heads"] * size * tokens * number
+    weights = parameters * bits / 8 if weights is None else weights
+    need = weights + cache * cached + overhead_gib * gib
+    fits = need < memory_gib * gib if strict else need <= memory_gib * gib
+    return {"weights": weights, "cache": cache, "fits": fits}
 
 
 @gallery.right("memory_fit")
@@ -489,20 +497,20 @@ def m_gib(config, parameters, bits, tokens, memory_gib, overhead_gib):
 
 @gallery.wrong("memory_fit", "bits-as-bytes")
 def m_bits(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
-    return fit(*a, weights=parameters * bits)
+    weights = parameters * bits
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, weights=weights)
 
 
 @gallery.wrong("memory_fit", "bits-floored")
 def m_floor(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
-    return fit(*a, weights=parameters * math.floor(bits / 8))
+    weights = parameters * math.floor(bits / 8)
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, weights=weights)
 
 
 @gallery.wrong("memory_fit", "whole-bits")
 def m_int(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
-    return fit(*a, weights=parameters * math.floor(bits) / 8)
+    weights = parameters * math.floor(bits) / 8
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, weights=weights)
 
 
 @gallery.wrong("memory_fit", "gb-for-gib")
@@ -534,46 +542,45 @@ def m_whole_hidden(config, parameters, bits, tokens, memory_gib, overhead_gib):
 @gallery.wrong("memory_fit", "head-dim-of-key-value-heads")
 def m_long_heads(config, parameters, bits, tokens, memory_gib, overhead_gib):
     size = config.get("head_dim") or config["hidden_size"] // config["num_key_value_heads"]
-    a = (parameters, bits, tokens, memory_gib, overhead_gib)
-    return fit({**config, "head_dim": size}, *a)
+    return fit({**config, "head_dim": size}, parameters, bits, tokens, memory_gib, overhead_gib)
 
 
 @gallery.wrong("memory_fit", "cache-in-the-weights-bits")
 def m_quantized_cache(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
-    return fit(*a, number=bits / 8)
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, number=bits / 8)
 
 
 @gallery.wrong("memory_fit", "query-heads")
 def m_heads(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
-    return fit(*a, heads="num_attention_heads")
+    every = {**config, "num_key_value_heads": config["num_attention_heads"]}
+    return fit(every, parameters, bits, tokens, memory_gib, overhead_gib)
 
 
 @gallery.wrong("memory_fit", "head-dim-computed")
 def m_computed(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, computed=True)
+    rest = {key: value for key, value in config.items() if key != "head_dim"}
+    return fit(rest, parameters, bits, tokens, memory_gib, overhead_gib)
 
 
 @gallery.wrong("memory_fit", "one-layer")
 def m_layer(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, layers=1)
+    one = {**config, "num_hidden_layers": 1}
+    return fit(one, parameters, bits, tokens, memory_gib, overhead_gib)
 
 
 @gallery.wrong("memory_fit", "cache-of-one-token")
 def m_token(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    a = (config, parameters, bits, tokens, memory_gib, overhead_gib)
-    return fit(*a, one_token=True)
+    return fit(config, parameters, bits, 1, memory_gib, overhead_gib)
 
 
 @gallery.wrong("memory_fit", "cache-not-added")
 def m_no_cache(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, no_cache=True)
+    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, cached=False)
 
 
 @gallery.wrong("memory_fit", "overhead-forgotten")
 def m_no_overhead(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, no_overhead=True)
+    return fit(config, parameters, bits, tokens, memory_gib, 0)
 
 
 @gallery.wrong("memory_fit", "exact-fit-refused")
@@ -583,7 +590,8 @@ def m_strict(config, parameters, bits, tokens, memory_gib, overhead_gib):
 
 @gallery.wrong("memory_fit", "turned-round")
 def m_turned(config, parameters, bits, tokens, memory_gib, overhead_gib):
-    return fit(config, parameters, bits, tokens, memory_gib, overhead_gib, turned=True)
+    found = fit(config, parameters, bits, tokens, memory_gib, overhead_gib)
+    return {**found, "fits": not found["fits"]}
 
 
 @gallery.wrong("memory_fit", "bits-unchecked")
