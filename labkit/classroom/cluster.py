@@ -2,7 +2,8 @@
 
 Every process of the cluster has one warm grading worker (pool.py) beside it. A batch's name
 is made of what it grades, so one that is run twice, because its process was killed, counts once.
-Only text and notebooks' bytes cross; what a learner's code has returned never does.
+Only what replies.py names, and notebooks' bytes, cross; what a learner's code has returned never
+does.
 
 The processes of a cluster trust each other: start it on a network of your own, or with TLS.
 """
@@ -10,17 +11,16 @@ The processes of a cluster trust each other: start it on a network of your own, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import islice
-from typing import Any
 
 from distributed import Client, Future, as_completed
 
 from labkit.classroom.pool import Job, Pool
+from labkit.classroom.replies import Fault, Hello, Reply
 from labkit.classroom.run import EngineError
-from labkit.classroom.settings import Reply, Settings
+from labkit.classroom.settings import Settings
 from labkit.grading import fingerprints
 
 BATCH = 10
@@ -44,21 +44,19 @@ def warm_pool(settings: Settings) -> Pool:
     return _pools[settings]
 
 
-def say_hello(settings: dict[str, Any]) -> Reply:
+def say_hello(settings: Settings) -> Hello:
     """The isolation level and the fingerprint of labkit in this process."""
     with _one_at_a_time:
-        return warm_pool(Settings(**settings)).hello
+        return warm_pool(settings).hello
 
 
-def grade_batch(
-    settings: dict[str, Any], hello: Reply, jobs: list[tuple[str, str, bytes, int]]
-) -> list[Reply]:
+def grade_batch(settings: Settings, hello: Hello, batch: Sequence[Job]) -> list[Reply]:
     """The replies to a batch, in order. A process that is not like the others refuses."""
     with _one_at_a_time:
-        pool = warm_pool(Settings(**settings))
+        pool = warm_pool(settings)
         if pool.hello != hello:
             raise EngineError(f"The processes differ: {difference([hello, pool.hello])}")
-        return [pool.ask(0, Job(*job)) for job in jobs]
+        return [pool.ask(0, job) for job in batch]
 
 
 # In the process that asks
@@ -84,8 +82,7 @@ class Cluster:
     def __init__(self, client: Client, settings: Settings) -> None:
         self.client = client
         self.settings = settings
-        hellos = client.run(say_hello, asdict(settings), on_error="return")
-        self.hello = the_one(hellos)
+        self.hello = agreed(client.run(say_hello, settings, on_error="return"))
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Reply]]:
         """Every job with its reply, as the batches come."""
@@ -107,8 +104,7 @@ class Cluster:
         """Hand a batch over, under a name made of what is in it."""
         name = f"labkit-grade-{fingerprints.of_text(*(job.key for job in batch))}"
         waiting[name] = batch
-        plain = [(job.key, job.file, job.data, job.seed) for job in batch]
-        arguments = (asdict(self.settings), self.hello, plain)
+        arguments = (self.settings, self.hello, batch)
         return self.client.submit(grade_batch, *arguments, key=name, retries=RETRIES, pure=True)
 
     def take(
@@ -117,33 +113,35 @@ class Cluster:
         """A finished batch, taken apart; one that failed is a fault of each of its jobs."""
         batch = waiting.pop(str(future.key))
         error = future.exception()
-        faults = [{"fault": f"the cluster: {type(error).__name__}: {error}"}] * len(batch)
-        replies = future.result() if error is None else faults
+        faults = [Fault(f"the cluster: {type(error).__name__}: {error}")] * len(batch)
+        replies: Sequence[Reply] = future.result() if error is None else faults
         future.release()
         yield from zip(batch, replies, strict=True)
 
 
 def in_batches(jobs: Iterable[Job]) -> Iterator[tuple[Job, ...]]:
-    """Jobs by the ten."""
+    """All jobs, BATCH at a time."""
     source = iter(jobs)
     while batch := tuple(islice(source, BATCH)):
         yield batch
 
 
-def the_one(hellos: dict[str, Any]) -> Reply:
-    """What all processes say alike; EngineError where there are none, or they differ."""
+def agreed(hellos: Mapping[str, Hello | Exception]) -> Hello:
+    """What all processes say alike, by their addresses; EngineError where there are none, or they
+    differ."""
     if not hellos:
         raise EngineError("The scheduler has no workers: start one with dask worker ADDRESS.")
-    failed = {address: said for address, said in hellos.items() if not isinstance(said, dict)}
-    for address, error in failed.items():
-        raise EngineError(f"The worker at {address} can't grade: {error}")
-    first, *others = hellos.values()
-    if any(other != first for other in others):
-        raise EngineError(f"The cluster's processes differ: {difference([first, *others])}")
-    return dict(first)
+    alike = set[Hello]()
+    for address, said in hellos.items():
+        if isinstance(said, Exception):
+            raise EngineError(f"The worker at {address} can't grade: {said}")
+        alike.add(said)
+    if len(alike) > 1:
+        raise EngineError(f"The cluster's processes differ: {difference(alike)}")
+    return alike.pop()
 
 
-def difference(hellos: Iterable[Reply]) -> str:
+def difference(hellos: Iterable[Hello]) -> str:
     """What processes say of themselves, where that is not the same."""
-    said = sorted({f"{hello['isolation']}, labkit {hello['package'][:12]}" for hello in hellos})
+    said = sorted({f"{hello.isolation}, labkit {hello.package[:12]}" for hello in hellos})
     return f"{'; '.join(said)}. All need the same versions, and the same isolation."

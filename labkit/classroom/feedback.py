@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import count
 from pathlib import Path
-from typing import Any
 
+from labkit.classroom.replies import Fault, Mark, Marked
 from labkit.classroom.result_files import write_result
 from labkit.classroom.run import Graded, Report, told_apart
 from labkit.course.cards import OUTCOMES
@@ -97,7 +97,7 @@ def shortened(name: str) -> str:
 def page(learner: str, work: Sequence[Graded]) -> str:
     """The whole page of one learner."""
     name = escape(plain_line(learner))
-    lessons = sorted(work, key=lambda one: (lesson_id(one), one.found.where))
+    lessons = sorted(work, key=lambda one: (one.lesson, one.found.where))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -108,20 +108,14 @@ def page(learner: str, work: Sequence[Graded]) -> str:
     )
 
 
-def lesson_id(one: Graded) -> str:
-    """The lesson of a submission, "" where it is not known."""
-    return str(one.reply.get("lesson", one.lesson))
-
-
 def lesson_part(one: Graded) -> str:
     """A lesson: the sum, then each challenge in the lesson's order."""
-    head = f"<h2>{escape(heading(lesson_id(one)))}</h2>\n"
-    if one.problem:
-        said = FAULT if one.reply.get("fault") else one.problem
+    head = f"<h2>{escape(heading(one.lesson))}</h2>\n"
+    if not isinstance(one.reply, Marked):
+        said = FAULT if isinstance(one.reply, Fault) else one.problem
         return f"{head}<p>{prose(said)}</p>\n"
-    marks = one.reply["marks"]
-    parts = [f"<p>{sum_of(marks)}</p>\n", *map(challenge_part, marks)]
-    return "".join([head, *parts, notes_part(one.reply["notes"]), signature(one)])
+    parts = [f"<p>{sum_of(one.reply)}</p>\n", *map(challenge_part, one.reply.marks)]
+    return "".join([head, *parts, notes_part(one.reply.notes), signature(one)])
 
 
 def heading(lesson: str) -> str:
@@ -133,23 +127,22 @@ def heading(lesson: str) -> str:
     return f"Lesson {found.number}: {found.title}"
 
 
-def sum_of(marks: Sequence[dict[str, Any]]) -> str:
+def sum_of(reply: Marked) -> str:
     """How many are right, and the points."""
-    right = sum(mark["outcome"] == "pass" for mark in marks)
-    points, worth = (sum(mark[key] for mark in marks) for key in ("points", "worth"))
-    return f"{right} of {len(marks)} challenges are right: {points:g} of {worth:g} points."
+    right = f"{reply.right} of {len(reply.marks)} challenges are right"
+    return f"{right}: {reply.points} of {reply.worth} points."
 
 
-def challenge_part(mark: dict[str, Any]) -> str:
+def challenge_part(mark: Mark) -> str:
     """One challenge: its outcome in words, the message, the learner's line, the failing call."""
-    tone, sign, words = OUTCOMES[mark["outcome"]]
-    points = f"{mark['points']:g} of {mark['worth']:g} points"
-    blocks = filter(None, (mark["line"], mark.get("case")))
+    tone, sign, words = OUTCOMES[mark.outcome]
+    points = f"{mark.points} of {mark.worth} points"
+    blocks = filter(None, (mark.line, mark.case))
     shown = "".join(f'<pre tabindex="0">{text(block)}</pre>' for block in blocks)
     return (
         f'<section class="{tone}"><h3><span aria-hidden="true">{sign} </span>'
-        f"{text(mark['title'])} (<code>{escape(mark['challenge'])}</code>): "
-        f"{escape(words)}, {points}</h3><p>{prose(mark['message'])}</p>{shown}"
+        f"{text(mark.title)} (<code>{escape(mark.challenge)}</code>): "
+        f"{escape(words)}, {points}</h3><p>{prose(mark.message)}</p>{shown}"
         "</section>\n"
     )
 

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from labkit.classroom.replies import Failed, Started
 from labkit.classroom.settings import Settings
 from labkit.classroom.worker import WARM, Grader, send, serve, warm_up
 from labkit.grading.launching import ZygoteError, can_fork, python
@@ -33,7 +34,7 @@ def main(settings: Settings, pipes: Sequence[Pipes]) -> None:
     except ZygoteError as error:
         for _, writer in pipes:
             with os.fdopen(writer, "wb") as file:
-                send(file, {"failed": str(error)})
+                send(file, Failed(str(error)))
         return
     workers = [fork_worker(settings, zygote, own, pipes) for own in pipes]
     close(pipes)
@@ -71,7 +72,7 @@ def be_worker(settings: Settings, zygote: Zygote, own: Pipes) -> None:
     """The forked process's whole life; first it says who it is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks ends it
     reader, writer = os.fdopen(own[0], "rb"), os.fdopen(own[1], "wb")
-    send(writer, {"pid": os.getpid()})
+    send(writer, Started(os.getpid()))
     serve(reader, writer, Grader(settings, zygote))
 
 

@@ -7,18 +7,18 @@ beside it says on every system that a run is at work, and is let go however that
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from labkit.classroom.replies import Entry, Kept, entry_from, line_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = ".lock"
-Entry = dict[str, Any]
 
 
 class InUse(Exception):
@@ -26,14 +26,14 @@ class InUse(Exception):
 
 
 class Journal:
-    """A context manager; `path` None keeps nothing. Entries are found by their key.
+    """A context manager; `path` None keeps nothing. Replies are found by their key.
 
     Entering it raises InUse where another run is at work on that path.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.entries: dict[str, Entry] = {}
+        self.replies: dict[str, Kept] = {}
         self.needed_no_more = False
 
     def __enter__(self) -> Journal:
@@ -50,7 +50,7 @@ class Journal:
         """Take in what an earlier run has kept; what it could not finish is cut off."""
         self.file = path.open("a+b")
         self.file.seek(0)
-        self.entries, whole = read_entries(self.file.read())
+        self.replies, whole = read_entries(self.file.read())
         self.file.truncate(whole)
 
     def __exit__(
@@ -67,12 +67,11 @@ class Journal:
                     lock_of(self.path).unlink()
             self.claim.release()
 
-    def add(self, key: str, entry: Entry) -> None:
-        """Keep an entry; it is on the disk when this returns."""
-        self.entries[key] = entry
+    def add(self, key: str, reply: Kept) -> None:
+        """Keep a reply; it is on the disk when this returns."""
+        self.replies[key] = reply
         if self.path is not None:
-            line = json.dumps({"key": key, "entry": entry}, ensure_ascii=False) + "\n"
-            self.file.write(line.encode("utf-8", "replace"))
+            self.file.write(line_of(Entry(key, reply)))
             self.file.flush()
             os.fsync(self.file.fileno())
 
@@ -101,14 +100,12 @@ def claimed(path: Path) -> BaseFileLock:
     return claim
 
 
-def read_entries(data: bytes) -> tuple[dict[str, Entry], int]:
-    """The entries of whole lines, and how many bytes those lines take."""
+def read_entries(data: bytes) -> tuple[dict[str, Kept], int]:
+    """The replies of whole lines, and how many bytes those lines take."""
     whole = data.rfind(b"\n") + 1
-    entries = {}
+    replies = {}
     for line in data[:whole].splitlines():
-        try:
-            record = json.loads(line)
-            entries[str(record["key"])] = dict(record["entry"])
-        except (ValueError, KeyError, TypeError):
-            continue  # a damaged line costs its own submission a second grading, nothing else
-    return entries, whole
+        with suppress(ValueError):  # a damaged line costs its own submission a second grading
+            entry = entry_from(line)
+            replies[entry.key] = entry.entry
+    return replies, whole

@@ -17,9 +17,20 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
-from labkit.classroom.settings import Reply, Settings
+from labkit.classroom.replies import (
+    Failed,
+    Fault,
+    Hello,
+    Reply,
+    Request,
+    hello_from,
+    line_of,
+    reply_from,
+    start_from,
+)
+from labkit.classroom.settings import Settings
 from labkit.grading.launching import ZygoteError, clean_environment, python
 
 LINUX = sys.platform.startswith("linux")
@@ -69,31 +80,30 @@ class Forked:
 
 @dataclass
 class Worker:
-    """A grading process; `hello` is what it said first: the isolation level and its package."""
+    """A grading process."""
 
     process: Process
     reader: BinaryIO
     writer: BinaryIO
-    hello: Reply
 
     def ask(self, job: Job) -> Reply:
         """The reply to one job; a fault where the process ends, or takes longer than any may."""
         alarm = self.alarm(PATIENCE)
         try:
-            header = {"file": job.file, "size": len(job.data), "seed": job.seed}
-            self.writer.write(json.dumps(header).encode() + b"\n" + job.data)
+            self.writer.write(line_of(Request(job.file, len(job.data), job.seed)) + job.data)
             self.writer.flush()
-            return self.listen()
+            return reply_from(self.line())
         except (Lost, OSError, ValueError) as error:
-            return {"fault": f"the grading process ended ({error})"}
+            return Fault(f"the grading process ended ({error})")
         finally:
             alarm.cancel()
 
-    def meet(self) -> None:
-        """Wait until the process is ready; ZygoteError where it can't be."""
-        self.hello = self.listen()
-        if "failed" in self.hello:
-            raise ZygoteError(self.hello["failed"])
+    def meet(self) -> Hello:
+        """What it says once it is ready; ZygoteError where it can't be."""
+        said = hello_from(self.line())
+        if isinstance(said, Failed):
+            raise ZygoteError(said.failed)
+        return said
 
     def alarm(self, seconds: float) -> threading.Timer:
         """Ends the process after this time, unless it is cancelled."""
@@ -102,13 +112,12 @@ class Worker:
         alarm.start()
         return alarm
 
-    def listen(self) -> Reply:
-        """The next line that the process says."""
+    def line(self) -> bytes:
+        """The next line that the process says; Lost where there is none."""
         line = self.reader.readline()
         if not line.endswith(b"\n"):
             raise Lost("its pipe is closed")
-        reply: Reply = json.loads(line)
-        return reply
+        return line
 
     def close(self) -> None:
         """Let the process end by itself, as it does when its pipe is closed; not for ever."""
@@ -134,7 +143,7 @@ def begin_fresh(settings: Settings) -> Worker:
         command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment()
     )
     assert process.stdin and process.stdout
-    return Worker(process, process.stdout, process.stdin, {})  # type: ignore[arg-type]
+    return Worker(process, process.stdout, process.stdin)  # type: ignore[arg-type]
 
 
 def command(settings: Settings) -> list[str]:
@@ -164,11 +173,11 @@ class Foreman:
     def meet(self) -> None:
         """Learn which processes the workers are; Lost where none can be forked."""
         for worker in self.workers:
-            said = worker.listen()
-            if "failed" in said:
-                raise ZygoteError(said["failed"])
+            said = start_from(worker.line())
+            if isinstance(said, Failed):
+                raise ZygoteError(said.failed)
             assert isinstance(worker.process, Forked)
-            worker.process.pid = said["pid"]
+            worker.process.pid = said.pid
 
     def close(self) -> None:
         """After its workers."""
@@ -189,7 +198,7 @@ def foreman_command(settings: Settings, pipes: list[tuple[int, int]]) -> list[st
 def forked_worker(writer: int, reader: int) -> Worker:
     """A worker at the other ends of these."""
     replies = os.fdopen(reader, "rb")
-    return Worker(Forked(replies), replies, os.fdopen(writer, "wb"), {})
+    return Worker(Forked(replies), replies, os.fdopen(writer, "wb"))
 
 
 # Grading
@@ -211,11 +220,14 @@ def pool(settings: Settings, count: int) -> Iterator[Pool]:
 class Pool:
     """Workers with a thread each, which hands jobs over and waits for the reply."""
 
+    hello: Hello  # what every worker says first
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.foreman: Foreman | None = None
         self.workers: list[Worker] = []
-        self.replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.replies: queue.SimpleQueue[tuple[Job, Reply] | BaseException | None]
+        self.replies = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.ended = False
 
@@ -240,13 +252,7 @@ class Pool:
 
     def meet(self) -> None:
         """Wait until every worker has said hello."""
-        for worker in self.workers:
-            worker.meet()
-
-    @property
-    def hello(self) -> Reply:
-        """What every worker said first."""
-        return self.workers[0].hello
+        self.hello, *_ = [worker.meet() for worker in self.workers]
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Reply]]:
         """Every job with its reply, as they come."""
@@ -282,7 +288,7 @@ class Pool:
         """A worker's reply; after a fault the worker is replaced and the job tried once more."""
         for _ in range(2):
             reply = self.workers[number].ask(job)
-            if "fault" not in reply or self.ended:
+            if not isinstance(reply, Fault) or self.ended:
                 break
             self.replace(number)
         return reply

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from labkit.classroom.result_files import write_result
+from labkit.grading.outcome import Outcome
 from labkit.grading.plain_text import plain_lines
 
 
@@ -26,8 +27,8 @@ class Row:
     learner: str
     lesson: str
     challenge: str
-    outcome: str
-    points: float
+    outcome: Outcome
+    points: int
     message: str
     seconds: float
     isolation: str

@@ -16,40 +16,50 @@ from typing import Protocol
 from labkit.classroom.intake import Contents, Found, Unreadable, lesson_in_name
 from labkit.classroom.journal import Journal
 from labkit.classroom.pool import Job
+from labkit.classroom.replies import Fault, Hello, Mark, Marked, Problem, Reply
 from labkit.classroom.rows import Row, in_order
-from labkit.classroom.settings import Reply, Settings, known_lessons
+from labkit.classroom.settings import Settings, known_lessons
 from labkit.grading import fingerprints
+from labkit.grading.outcome import Outcome
 from labkit.grading.plain_text import without_places
 
-ERROR = "error"
+NEXT_STEP = "Please report it; the next run tries again."
 SEEDS = 10**12  # far too many to record the checks under each; a spreadsheet keeps all digits
 
 
 @dataclass(frozen=True)
 class Graded:
-    """One submission and what came of it: `reply` has marks, or a problem in words.
+    """One submission and what came of it.
 
-    `lesson` is the one that is asked for, or that the file's name tells; "" where neither is.
+    `asked` is the lesson that is asked for, or that the file's name tells; "" where neither is.
     """
 
     found: Found
-    lesson: str
+    asked: str
     submission: str
     reply: Reply
 
     @property
+    def lesson(self) -> str:
+        """The lesson as which it was graded, or was to be; "" where that is not known."""
+        return self.reply.lesson if isinstance(self.reply, Marked) else self.asked
+
+    @property
     def problem(self) -> str:
         """Why there are no marks; "" where there are some."""
-        if fault := self.reply.get("fault"):
-            return f"It could not be graded: {fault}. Please report it; the next run tries again."
-        return str(self.reply.get("problem", ""))
+        match self.reply:
+            case Fault(said):
+                return f"It could not be graded: {said}. {NEXT_STEP}"
+            case Problem(said):
+                return said
+        return ""
 
     @property
     def reason(self) -> str:
         """The kind of problem, to be counted; "" where there is none."""
         if self.found.missing:
             return "without a notebook"
-        if "fault" in self.reply:
+        if isinstance(self.reply, Fault):
             return "stopped by a fault of the grader's"
         return "unreadable" if self.problem else ""
 
@@ -85,32 +95,31 @@ class Report:
         return in_order(row for one in told_apart(self.graded) for row in self.rows_of(one))
 
     def rows_of(self, one: Graded) -> Iterator[Row]:
-        """The rows of one submission."""
-        if one.problem:
-            message = f"{one.place}: {one.problem}"
-            yield self.row(one, one.lesson, "", ERROR, 0, message, 0.0, "")
-            return
-        for mark in one.reply["marks"]:
-            said = (mark["outcome"], mark["points"], mark["message"], mark["seconds"])
-            lesson, checks = one.reply["lesson"], one.reply["checks"]
-            yield self.row(one, lesson, mark["challenge"], *said, checks, mark["case"])
+        """The rows of one submission, with what is the same for the whole batch."""
+        for mark in marks_of(one):
+            yield Row(
+                learner=one.found.learner,
+                lesson=one.lesson,
+                challenge=mark.challenge,
+                outcome=mark.outcome,
+                points=mark.points,
+                message=without_places(mark.message),
+                seconds=mark.seconds,
+                isolation=self.isolation,
+                submission=one.submission,
+                checks=one.reply.checks if isinstance(one.reply, Marked) else "",
+                package=self.package,
+                seed=self.seed,
+                case=mark.case,
+            )
 
-    def row(
-        self,
-        one: Graded,
-        lesson: str,
-        challenge: str,
-        outcome: str,
-        points: float,
-        message: str,
-        seconds: float,
-        checks: str,
-        case: str = "",
-    ) -> Row:
-        """A row with what is the same for the whole batch."""
-        about = (self.isolation, one.submission, checks, self.package, self.seed, case)
-        learner, said = one.found.learner, without_places(message)
-        return Row(learner, lesson, challenge, outcome, points, said, seconds, *about)
+
+def marks_of(one: Graded) -> Sequence[Mark]:
+    """The marks of a submission; a problem is one of no challenge, for the instructor."""
+    if isinstance(one.reply, Marked):
+        return one.reply.marks
+    message = f"{one.place}: {one.problem}"
+    return [Mark("", "", Outcome.ERROR, 0, 0, message, line="", case="", seconds=0.0)]
 
 
 def told_apart(graded: Sequence[Graded]) -> Iterator[Graded]:
@@ -122,7 +131,7 @@ def told_apart(graded: Sequence[Graded]) -> Iterator[Graded]:
     """
     groups: dict[tuple[str, str, bool], list[Graded]] = defaultdict(list)
     for one in sorted(graded, key=lambda one: (one.found.learner, one.found.where)):
-        lesson = str(one.reply.get("lesson", ""))
+        lesson = "" if one.problem else one.lesson
         groups[one.found.learner, lesson, bool(one.problem)].append(one)
     for group in groups.values():
         once = list({one.identity: one for one in reversed(group)}.values())
@@ -150,7 +159,7 @@ class Engine(Protocol):
     """What grades: the workers of this machine, or those of a cluster."""
 
     @property
-    def hello(self) -> Reply:
+    def hello(self) -> Hello:
         """The isolation level and the fingerprint of labkit, the same wherever it grades."""
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Reply]]:
@@ -176,8 +185,8 @@ class Batch:
         self.journal = journal
         self.settings = settings
         self.seed = seed_of_run(journal) if seed is None else seed
-        self.asked: dict[str, list[Graded]] = defaultdict(list)
-        self.replies: dict[str, Reply] = dict(journal.entries)
+        self.asked: dict[str, list[tuple[Found, str, str]]] = defaultdict(list)
+        self.replies: dict[str, Reply] = dict(journal.replies)
         self.unread: list[Graded] = []
 
     def grade(self, engine: Engine, tell: Callable[[int], None] = lambda count: None) -> Report:
@@ -185,43 +194,42 @@ class Batch:
         hello = engine.hello
         with Contents() as contents:
             for job, reply in engine.run(self.jobs(contents, hello, tell)):
-                if "fault" not in reply:
-                    self.journal.add(job.key, {**reply, "seed": self.seed})
+                if not isinstance(reply, Fault):
+                    self.journal.add(job.key, reply)
                 self.replies[job.key] = reply
                 tell(1)
         graded = [
-            replace(one, reply=self.replies[key]) for key, who in self.asked.items() for one in who
+            Graded(*work, self.replies[key]) for key, same in self.asked.items() for work in same
         ]
-        every = [*self.unread, *graded]
-        return Report(every, hello["isolation"], hello["package"], self.seed)
+        return Report([*self.unread, *graded], hello.isolation, hello.package, self.seed)
 
-    def jobs(self, contents: Contents, hello: Reply, tell: Callable[[int], None]) -> Iterator[Job]:
+    def jobs(self, contents: Contents, hello: Hello, tell: Callable[[int], None]) -> Iterator[Job]:
         """What is left to do. What can't be read, or is done or asked already, is put down."""
         for one in self.found:
             lesson = self.settings.lesson or lesson_in_name(one.file, known_lessons()) or ""
             try:
                 data = contents.of(one)
             except Unreadable as error:
-                self.unread.append(Graded(one, lesson, "", {"problem": str(error)}))
+                self.unread.append(Graded(one, lesson, "", Problem(str(error), self.seed)))
                 tell(1)
                 continue
             submission = fingerprints.of_bytes(data)
             key = self.key_of(submission, lesson, hello)
             known = key in self.asked or key in self.replies
-            self.asked[key].append(Graded(one, lesson, submission, {}))
+            self.asked[key].append((one, lesson, submission))
             if known:
                 tell(1)
             else:
                 yield Job(key, one.file, data, self.seed)
 
-    def key_of(self, submission: str, lesson: str, hello: Reply) -> str:
+    def key_of(self, submission: str, lesson: str, hello: Hello) -> str:
         """Names everything that the reply to one submission rests on."""
         asked = (self.settings.lesson or "", str(self.seed))
-        where = (hello["package"], hello["isolation"])
+        where = (hello.package, hello.isolation)
         return fingerprints.of_text(submission, lesson, *asked, *where)
 
 
 def seed_of_run(journal: Journal) -> int:
     """The seed of the run that was stopped; a secret one where a run begins."""
-    kept = (entry["seed"] for entry in journal.entries.values() if type(entry.get("seed")) is int)
+    kept = (reply.seed for reply in journal.replies.values())
     return next(kept, None) or 1 + secrets.randbelow(SEEDS)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from labkit.grading.solutions import lesson_ids, names
-
-Reply = dict[str, Any]
 
 
 @dataclass(frozen=True)

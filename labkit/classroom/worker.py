@@ -15,10 +15,23 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import cache
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from labkit.classroom.intake import Notebook, Unreadable, lesson_of, read_notebook
-from labkit.classroom.settings import Reply, Settings, known_lessons
+from labkit.classroom.replies import (
+    Failed,
+    Fault,
+    Hello,
+    Kept,
+    Mark,
+    Marked,
+    Problem,
+    Reply,
+    Request,
+    Started,
+    line_of,
+)
+from labkit.classroom.settings import Settings, known_lessons
 from labkit.grading import Challenge, cells, fingerprints
 from labkit.grading.launching import ZygoteError
 from labkit.grading.outcome import Outcome, Verdict
@@ -41,7 +54,7 @@ class Grader:
         self.zygote = zygote
         self.lessons = known_lessons()
 
-    def grade(self, data: bytes, file: str, seed: int) -> Reply:
+    def grade(self, data: bytes, file: str, seed: int) -> Kept:
         """The marks of one notebook, or the problem for which it has none."""
         try:
             notebook = read_notebook(data)
@@ -51,10 +64,10 @@ class Grader:
                     "Nothing in it says which lesson it is: name the lesson with --lesson."
                 )
         except Unreadable as error:
-            return {"problem": str(error)}
+            return Problem(str(error), seed)
         return self.mark(notebook, lesson, seed)
 
-    def mark(self, notebook: Notebook, lesson: str, seed: int) -> Reply:
+    def mark(self, notebook: Notebook, lesson: str, seed: int) -> Marked:
         """Every challenge of the lesson, each within limits of its own."""
         from labkit.challenges import challenges_of
 
@@ -63,13 +76,8 @@ class Grader:
         work = Work(notebook.cells, notebook.prose, statements_of(lesson))
         tries = Tries(self.zygote, work, list(challenges), Limits(seconds=seconds))
         with closing(tries):
-            marks = [as_mark(tries.verdict(each, seed), each) for each in challenges.values()]
-        return {
-            "lesson": lesson,
-            "checks": checks_of(lesson),
-            "marks": marks,
-            "notes": list(tries.notes),
-        }
+            marks = [mark_of(tries.verdict(each, seed), each) for each in challenges.values()]
+        return Marked(lesson, checks_of(lesson), tuple(marks), tuple(tries.notes), seed)
 
 
 @cache
@@ -81,19 +89,19 @@ def statements_of(lesson: str) -> frozenset[str]:
     return cells.fingerprints(read_notebook(path.read_bytes()).cells)
 
 
-def as_mark(verdict: Verdict, challenge: Challenge) -> dict[str, Any]:
+def mark_of(verdict: Verdict, challenge: Challenge) -> Mark:
     """What is kept of a verdict. The case may be shown: under another seed others are asked."""
-    return {
-        "challenge": challenge.name,
-        "title": challenge.title,
-        "outcome": str(verdict.outcome),
-        "points": challenge.points if verdict.outcome is Outcome.PASS else 0,
-        "worth": challenge.points,
-        "message": shown(verdict.message),
-        "line": shown(verdict.line or ""),
-        "case": shown(verdict.case or ""),
-        "seconds": round(verdict.seconds, 3),
-    }
+    return Mark(
+        challenge=challenge.name,
+        title=challenge.title,
+        outcome=verdict.outcome,
+        points=challenge.points if verdict.outcome is Outcome.PASS else 0,
+        worth=challenge.points,
+        message=shown(verdict.message),
+        line=shown(verdict.line or ""),
+        case=shown(verdict.case or ""),
+        seconds=round(verdict.seconds, 3),
+    )
 
 
 def shown(text: str) -> str:
@@ -107,12 +115,12 @@ def checks_of(lesson: str) -> str:
     return fingerprints.of_files(folder.glob("*.py"), folder)
 
 
-def hello_of(zygote: Zygote, settings: Settings) -> Reply:
-    """What every mark is written with: the isolation level, and the fingerprint of labkit."""
+def hello_of(zygote: Zygote, settings: Settings) -> Hello:
+    """What this process says first."""
     level = zygote.isolation.level
     if settings.trusted and "trusted" not in level:
         level = f"{level} (trusted)"
-    return {"isolation": level, "package": fingerprints.of_package()}
+    return Hello(level, fingerprints.of_package())
 
 
 # The process
@@ -123,14 +131,14 @@ def serve(reader: BinaryIO, writer: BinaryIO, grader: Grader) -> None:
     with suppress(BrokenPipeError):  # whoever asked is gone
         send(writer, hello_of(grader.zygote, grader.settings))
         while header := reader.readline():
-            job = json.loads(header)
-            reply = in_any_case(grader, reader.read(job["size"]), job["file"], job["seed"])
+            asked = Request(**json.loads(header))
+            reply = grade_or_fault(grader, reader.read(asked.size), asked.file, asked.seed)
             send(writer, reply)
-            if "fault" in reply:
+            if isinstance(reply, Fault):
                 break
 
 
-def in_any_case(grader: Grader, data: bytes, file: str, seed: int) -> Reply:
+def grade_or_fault(grader: Grader, data: bytes, file: str, seed: int) -> Reply:
     """A reply, or the fault that prevents one; it ends this process, whose zygote may be lost.
 
     No new zygote is forked here: it would inherit the checks.
@@ -138,12 +146,12 @@ def in_any_case(grader: Grader, data: bytes, file: str, seed: int) -> Reply:
     try:
         return grader.grade(data, file, seed)
     except Exception as error:
-        return {"fault": f"{type(error).__name__}: {error}"}
+        return Fault(f"{type(error).__name__}: {error}")
 
 
-def send(writer: BinaryIO, message: Reply) -> None:
-    """One line of JSON."""
-    writer.write(json.dumps(message).encode() + b"\n")
+def send(writer: BinaryIO, said: Hello | Failed | Started | Reply) -> None:
+    """One line, at once."""
+    writer.write(line_of(said))
     writer.flush()
 
 
@@ -160,7 +168,7 @@ def main(words: Sequence[str]) -> None:
         with Zygote(trusted=settings.trusted, imports=WARM) as zygote:
             serve(reader, writer, Grader(settings, zygote))
     except ZygoteError as error:
-        send(writer, {"failed": str(error)})
+        send(writer, Failed(str(error)))
 
 
 def warm_up() -> None:

@@ -187,7 +187,7 @@ def said_if_stopped(journal: Journal) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if journal.path and journal.entries:
+        if journal.path and journal.replies:
             kept = f"\n{journal.path} keeps what is graded: the same command goes on from there."
             print(kept, file=sys.stderr)
         raise
@@ -283,12 +283,13 @@ def table(report: Report) -> str:
 
 def result(one: Graded) -> tuple[str, str]:
     """The lesson, and what came of it in a few words."""
-    if one.problem:
+    from labkit.classroom.replies import Marked
+
+    reply = one.reply
+    if not isinstance(reply, Marked):
         return one.lesson, f"error: {one.problem}"
-    marks = one.reply["marks"]
-    right = sum(mark["outcome"] == "pass" for mark in marks)
-    points, worth = (sum(mark[key] for mark in marks) for key in ("points", "worth"))
-    return one.reply["lesson"], f"{right} of {len(marks)} right, {points:g} of {worth:g} points"
+    right = f"{reply.right} of {len(reply.marks)} right"
+    return one.lesson, f"{right}, {reply.points} of {reply.worth} points"
 
 
 def closing(report: Report) -> str:

@@ -11,8 +11,9 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from labkit.classroom.cluster import BATCH, cluster, difference, in_batches, the_one
+from labkit.classroom.cluster import BATCH, agreed, cluster, difference, in_batches
 from labkit.classroom.pool import Job
+from labkit.classroom.replies import Hello
 from labkit.classroom.run import EngineError
 from labkit.classroom.worker import Settings
 from tests.classroom.handed_in import CHALLENGES, hand_in, labkit, notebook, outcomes, right
@@ -54,7 +55,7 @@ def test_a_killed_process_loses_nothing_doubles_nothing_and_leaves_nothing(
         cluster(Settings(trusted=True), made.scheduler_address) as engine,
     ):
         for job, reply in engine.run(jobs):
-            outcomes = [mark["outcome"] for mark in reply["marks"]]
+            outcomes = [mark.outcome for mark in reply.marks]
             assert sorted(outcomes) == ["fail", *["not attempted"] * 3]
             got[job.key] += 1
             if not family:
@@ -92,15 +93,15 @@ def test_no_scheduler_is_said_with_the_way_to_start_one(monkeypatch) -> None:
 
 
 def test_processes_that_differ_do_not_grade() -> None:
-    one, other = ({"isolation": level, "package": "p" * 64} for level in ("none", "landlock"))
+    one, other = (Hello(level, "p" * 64) for level in ("none", "landlock"))
 
-    assert the_one({"a": one, "b": dict(one)}) == one
+    assert agreed({"a": one, "b": one}) == one
     with pytest.raises(EngineError, match=r"landlock.*none"):
-        the_one({"a": one, "b": other})
+        agreed({"a": one, "b": other})
     with pytest.raises(EngineError, match="has no workers"):
-        the_one({})
+        agreed({})
     with pytest.raises(EngineError, match="tcp://b can't grade: no jail"):
-        the_one({"a": one, "tcp://b": RuntimeError("no jail")})
+        agreed({"a": one, "tcp://b": RuntimeError("no jail")})
     assert "pppppppppppp" in difference([one])
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from labkit.classroom import feedback
 from labkit.classroom.feedback import file_names, page, prose, write_pages
 from labkit.classroom.intake import Found
+from labkit.classroom.replies import Fault, Mark, Marked, Problem
 from labkit.classroom.result_files import write_result
 from labkit.classroom.run import Graded, Report
 from labkit.course.cards import verdict_card
@@ -49,23 +50,24 @@ class Reader(HTMLParser):
 
 
 def mark(name="apply_temperature", outcome="pass", **changes):
-    return {
-        "challenge": name,
-        "title": f"Title of {name}",
-        "outcome": outcome,
-        "points": 2 if outcome == "pass" else 0,
-        "worth": 2,
-        "message": "Right: 21 cases hold.",
-        "line": "",
-        "seconds": 0.1,
-        **changes,
-    }
+    right = Mark(
+        challenge=name,
+        title=f"Title of {name}",
+        outcome=Outcome(outcome),
+        points=2 if outcome == "pass" else 0,
+        worth=2,
+        message="Right: 21 cases hold.",
+        line="",
+        case="",
+        seconds=0.1,
+    )
+    return replace(right, **changes)
 
 
 def graded(learner="alice", marks=None, notes=(), problem="", submission="abcdef" * 10, **where):
     found = Found(learner, "x", f"/secret/place/{learner}", f"{LESSON}.ipynb")
-    reply = {"lesson": LESSON, "checks": "c", "marks": marks or [mark()], "notes": list(notes)}
-    reply = {"problem": problem} if problem else reply
+    reply = Marked(LESSON, "c", tuple(marks or [mark()]), tuple(notes), seed=1)
+    reply = Problem(problem, seed=1) if problem else reply
     return Graded(replace(found, **where), LESSON, submission, reply)
 
 
@@ -122,7 +124,7 @@ def test_a_page_names_no_place_of_the_instructors():
     place = PACKAGE.parent
     said = mark("f", "error", message=f"in {place}/x.py", line=f"{place}", case=f"f('{place}/y')")
     work = [graded(marks=[said], notes=[f"{place}/z"]), graded(problem=f"{place}/q is a link.")]
-    fault = Graded(graded().found, LESSON, "", {"fault": f"OSError: {place}/bob/05.ipynb"})
+    fault = Graded(graded().found, LESSON, "", Fault(f"OSError: {place}/bob/05.ipynb"))
 
     html = page("alice", [*work, fault])
 

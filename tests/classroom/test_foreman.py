@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from labkit.classroom.pool import LINUX, Job, foreman_command, pool
+from labkit.classroom.replies import Problem
 from labkit.classroom.settings import Settings
 from labkit.grading.launching import ZygoteError
 from tests.classroom.handed_in import LESSON, hand_in, notebook
@@ -24,7 +25,7 @@ print(json.dumps({"isolation": "none", "package": "p"}), flush=True)
 for line in sys.stdin.buffer:
     size = json.loads(line)["size"]
     sys.stdin.buffer.read(size)
-    print(json.dumps({"size": size}), flush=True)
+    print(json.dumps({"problem": str(size), "seed": 0}), flush=True)
 """
 SLOW = "import time\ndef apply_temperature(logits, temperature): time.sleep(60)"
 
@@ -52,7 +53,7 @@ def test_where_none_can_be_forked_workers_are_started_afresh(monkeypatch):
     with pool(Settings(), 2) as workers:
         replies = [reply for _, reply in workers.run([Job("a", "x", b"12345", 0)])]
 
-    assert replies == [{"size": 5}]
+    assert replies == [Problem("5", 0)]
 
 
 def test_it_is_told_nothing_but_how_to_grade():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -17,8 +16,9 @@ from labkit.challenges import challenges_of
 from labkit.classroom.intake import Found, gather
 from labkit.classroom.journal import InUse, Journal, read_entries
 from labkit.classroom.pool import Job, begin_fresh, pool
+from labkit.classroom.replies import Entry, Fault, Hello, Problem, line_of
 from labkit.classroom.run import Batch, Report
-from labkit.classroom.worker import Grader, Settings, in_any_case, known_lessons
+from labkit.classroom.worker import Grader, Settings, grade_or_fault, known_lessons
 from labkit.cli.grade import closing
 from labkit.grading import check, solutions
 from labkit.grading.recording import recorded_table
@@ -33,7 +33,8 @@ from tests.classroom.handed_in import (
     right,
 )
 
-HELLO = {"isolation": "none", "package": "p" * 64}
+PROBLEM = Problem("It is a link.", 1)
+HELLO = Hello("none", "p" * 64)
 
 
 class HereEngine:
@@ -51,7 +52,7 @@ class HereEngine:
             if len(self.graded) == self.stop_after:
                 raise KeyboardInterrupt
             self.graded.append(job.key)
-            yield job, in_any_case(self.grader, job.data, job.file, job.seed)
+            yield job, grade_or_fault(self.grader, job.data, job.file, job.seed)
 
 
 def run(path, engine=None, journal=None, seed=None, **options) -> Report:
@@ -224,7 +225,7 @@ def test_what_a_mark_rests_on_makes_it_new(tmp_path, changed):
     work, journal = class_of(tmp_path / "in", 1), tmp_path / "journal"
     run(work, journal=journal)
     engine = HereEngine()
-    engine.hello = {**HELLO, changed: "another"}
+    engine.hello = replace(HELLO, **{changed: "another"})
 
     run(work, engine, journal)
 
@@ -247,7 +248,7 @@ def test_a_fault_of_the_graders_own_is_tried_again_by_the_next_run(tmp_path):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.text(min_size=1), st.integers())), st.binary(), st.data())
 def test_a_journal_cut_anywhere_keeps_its_whole_lines(entries, noise, data):
-    lines = [json.dumps({"key": k, "entry": {"n": n}}).encode() + b"\n" for k, n in entries]
+    lines = [line_of(Entry(key, Problem(key, seed))) for key, seed in entries]
     text = b"".join(lines)
     cut = data.draw(st.integers(0, len(text)))
 
@@ -255,12 +256,16 @@ def test_a_journal_cut_anywhere_keeps_its_whole_lines(entries, noise, data):
 
     complete = text[:cut].count(b"\n")
     assert whole == len(b"".join(lines[:complete]))
-    assert kept == {k: {"n": n} for k, n in entries[:complete]}
+    assert kept == {key: Problem(key, seed) for key, seed in entries[:complete]}
 
 
 def test_damaged_lines_cost_only_themselves():
-    entries, _ = read_entries(b'{"key": "a", "entry": {}}\n[1]\nx\n{"key": "b"}\n\xff\n')
-    assert entries == {"a": {}}
+    fine = b'{"key": "a", "entry": {"problem": "It is a link.", "seed": 1}}\n'
+    damaged = b'[1]\nx\n{"key": "b"}\n{"key": "c", "entry": {"problem": 1, "seed": 1}}\n\xff\n'
+
+    entries, whole = read_entries(fine + damaged)
+
+    assert entries == {"a": PROBLEM} and whole == len(fine + damaged)
 
 
 def test_two_runs_do_not_write_the_same_file(tmp_path, monkeypatch):
@@ -271,12 +276,12 @@ def test_two_runs_do_not_write_the_same_file(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)
     path = tmp_path / "marks.csv.journal"
     with Journal(path) as first:
-        first.add("a", {"n": 1})
+        first.add("a", PROBLEM)
         said = f"Another labkit grade is at work on {path}: wait for it to end."
         with pytest.raises(InUse, match=re.escape(said)), Journal(path):
             pass
     with Journal(path) as second:
-        assert second.entries == {"a": {"n": 1}}
+        assert second.replies == {"a": PROBLEM}
         second.remove()
     assert not list(tmp_path.iterdir())
 
@@ -285,8 +290,9 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from labkit.classroom.journal import Journal
+from labkit.classroom.replies import Problem
 with Journal(Path(sys.argv[1])) as journal:
-    journal.add("a", {"n": 1})
+    journal.add("a", Problem("It is a link.", 1))
     print("at work", flush=True)
     time.sleep(600)
 """
@@ -301,7 +307,7 @@ def test_a_run_that_is_killed_lets_go(tmp_path):
             pass
         other.kill()
     with Journal(path) as journal:
-        assert journal.entries == {"a": {"n": 1}}
+        assert journal.replies == {"a": PROBLEM}
 
 
 def test_a_journal_that_cannot_be_opened_is_let_go(tmp_path):
@@ -311,7 +317,7 @@ def test_a_journal_that_cannot_be_opened_is_let_go(tmp_path):
         pass
     path.rmdir()
     with Journal(path) as journal:
-        assert journal.entries == {}
+        assert journal.replies == {}
 
 
 # ---- workers -------------------------------------------------------------------------------------
@@ -328,8 +334,13 @@ while line := sys.stdin.buffer.readline():
         open(job["file"], "w").close()
         os._exit(3)
     if data == b"faults": say(fault="it is broken")
-    say(pid=os.getpid(), size=len(data))
+    say(problem=f"{os.getpid()} {len(data)}", seed=job["seed"])
 """
+
+
+def size(reply):
+    """How many bytes the stand-in has got."""
+    return int(reply.problem.split()[1])
 
 
 @pytest.fixture
@@ -346,7 +357,7 @@ def test_every_job_has_its_reply(stand_in):
     with pool(Settings(), 3) as workers:
         replies = list(workers.run(jobs))
 
-    assert {job.key: reply["size"] for job, reply in replies} == {
+    assert {job.key: size(reply) for job, reply in replies} == {
         job.key: len(job.data) for job in jobs
     }
 
@@ -362,11 +373,11 @@ def test_a_lost_worker_is_replaced_and_the_job_tried_once_more(stand_in, tmp_pat
     with pool(Settings(), 1) as workers:
         replies = {job.key: reply for job, reply in workers.run(jobs)}
 
-    assert replies["a"]["size"] == replies["e"]["size"] == 4
-    assert replies["b"]["size"] == 9
-    assert "ended" in replies["c"]["fault"]
-    assert replies["d"]["fault"] == "it is broken"
-    assert len({replies[key]["pid"] for key in "abe"}) == 3
+    assert size(replies["a"]) == size(replies["e"]) == 4
+    assert size(replies["b"]) == 9
+    assert "ended" in replies["c"].fault
+    assert replies["d"] == Fault("it is broken")
+    assert len({replies[key].problem.split()[0] for key in "abe"}) == 3
 
 
 def test_a_worker_that_takes_too_long_is_ended(stand_in, monkeypatch):
@@ -376,12 +387,12 @@ def test_a_worker_that_takes_too_long_is_ended(stand_in, monkeypatch):
     with pool(Settings(), 1) as workers:
         ((_, reply),) = workers.run([Job("a", "x", b"", 0)])
 
-    assert "ended" in reply["fault"]
+    assert "ended" in reply.fault
 
 
 SLEEPER = """
 import time
-print("{}", flush=True)
+print('{"isolation": "none", "package": "p"}', flush=True)
 time.sleep(600)
 """
 
@@ -399,13 +410,13 @@ def test_jobs_that_cannot_be_read_stop_the_run_with_the_reason(stand_in):
 def test_a_fresh_worker_grades_through_the_real_transport():
     worker = begin_fresh(Settings(trusted=True))
     try:
-        hello = worker.listen()
+        hello = worker.meet()
         reply = worker.ask(Job("k", f"{LESSON}.ipynb", notebook("print('noise')", *right()), 0))
     finally:
         worker.close()
 
-    assert "trusted" in hello["isolation"]
-    assert [mark["outcome"] for mark in reply["marks"]] == ["pass"] * 4
+    assert "trusted" in hello.isolation
+    assert [mark.outcome for mark in reply.marks] == ["pass"] * 4
 
 
 # ---- the seed ------------------------------------------------------------------------------------

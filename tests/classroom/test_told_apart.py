@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.classroom.intake import Contents, Found, Unreadable, gather, read_notebook
+from labkit.classroom.replies import Fault, Mark, Marked, Problem
 from labkit.classroom.run import Graded, Report, told_apart
 from labkit.classroom.worker import known_lessons
 from labkit.cli.grade import closing
-from labkit.grading import fingerprints
+from labkit.grading import Outcome, fingerprints
 from tests.classroom.handed_in import LESSON, check_sums, notebook
 
 WORK = notebook("x = 1")
@@ -42,9 +43,9 @@ def graded(found: Found, contents: Contents) -> Graded:
         data = contents.of(found)
         read_notebook(data)
     except Unreadable as error:
-        return Graded(found, LESSON, "", {"problem": str(error)})
-    mark = dict(challenge="f", outcome="pass", points=1, message="", seconds=0.0, case="")
-    reply = {"lesson": LESSON, "checks": "", "marks": [mark]}
+        return Graded(found, LESSON, "", Problem(str(error), 0))
+    mark = Mark("f", "f", Outcome.PASS, 1, 1, message="", line="", case="", seconds=0.0)
+    reply = Marked(LESSON, checks="", marks=(mark,), notes=(), seed=0)
     return Graded(found, LESSON, fingerprints.of_bytes(data), reply)
 
 
@@ -124,7 +125,7 @@ def test_the_last_line_says_what_was_not_graded_and_why(tmp_path: Path) -> None:
 
 def test_a_fault_of_the_graders_is_counted_as_one() -> None:
     found = Found("alice", Path("a.ipynb"), "a.ipynb", "a.ipynb")
-    report = Report([Graded(found, LESSON, "s", {"fault": "it broke"})], "none")
+    report = Report([Graded(found, LESSON, "s", Fault("it broke"))], "none")
 
     assert learners_in(report) == ["alice"]
     assert "1 not (1 stopped by a fault of the grader's)" in closing(report)

@@ -20,6 +20,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
+from labkit.classroom.replies import Hello, Problem
 from labkit.cli import grade
 from labkit.paths import PACKAGE
 from tests.classroom.handed_in import (
@@ -122,11 +123,11 @@ def arguments(*words: object) -> argparse.Namespace:
 class NoEngine:
     """Grades nothing: every hand-in is a problem."""
 
-    hello: ClassVar = {"isolation": "none", "package": "p"}
+    hello: ClassVar = Hello("none", "p")
 
     def run(self, jobs):
         for job in jobs:
-            yield job, {"problem": "It is \u2713 \u674e."}
+            yield job, Problem("It is \u2713 \u674e.", job.seed)
 
 
 @pytest.fixture
