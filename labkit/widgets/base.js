@@ -56,8 +56,7 @@ function say(status, tone, content, lead = "") {
   status.dataset.tone = tone;
   const words = h("div", { class: "labkit-words" });
   if (lead) words.append(h("strong", {}, lead), " ");
-  if (typeof content === "string") words.append(content);
-  else if (content) words.append(content);
+  if (content) words.append(content);
   status.replaceChildren(h("span", { class: "labkit-mark", "aria-hidden": "true" }, MARKS[tone]), words);
 }
 

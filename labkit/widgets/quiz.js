@@ -105,6 +105,10 @@ function orderInput(question, changed, tell) {
   };
 }
 
+function middleOf(row) {
+  return row.getBoundingClientRect().top + row.offsetHeight / 2;
+}
+
 /** Drag by pointer: the row goes where the pointer is, between the rows' middles. */
 function dragRow(row, handle, rows, place, changed) {
   let from = -1;
@@ -114,8 +118,7 @@ function dragRow(row, handle, rows, place, changed) {
     row.classList.add("labkit-dragged");
     const move = (at) => {
       const others = rows().filter((other) => other !== row);
-      const middle = (other) => other.getBoundingClientRect().top + other.offsetHeight / 2;
-      const to = others.filter((other) => middle(other) < at.clientY).length;
+      const to = others.filter((other) => middleOf(other) < at.clientY).length;
       if (to !== rows().indexOf(row)) place(row, to);
     };
     const drop = () => {

@@ -62,7 +62,7 @@ function makeLayer(number, experts, choose, hold) {
     show(found, k, held) {
       chosen = found;
       const taken = Array(experts).fill(0);
-      chosen.forEach((some) => some.forEach(({ expert }) => (taken[expert] += 1)));
+      found.forEach((best) => best.forEach(({ expert }) => (taken[expert] += 1)));
       chips.forEach((chip, i) => {
         const first = `${chosen[i][0].expert}`;
         if (chip.lastChild.textContent !== first) { // writing what stands there already costs a layout

@@ -40,7 +40,7 @@ function unpack(model) {
     const tokens = vocabularies[vocabulary];
     const logits = floats.slice(from, (from += tokens.length));
     const ranked = rank(logits);
-    return { prompt, tokens, logits, ranked, before: settle(logits, ranked, OPEN) };
+    return { prompt, tokens, logits, ranked, before: distributionOf(logits, ranked, OPEN) };
   });
 }
 
@@ -53,9 +53,9 @@ function makeSlider({ name, label, steps, neutral, words }, moved) {
   const input = h("input", { type: "range", id, min: 0, max: steps.length - 1, step: 1, value: at, "data-control": name,
     oninput: () => { refresh(); moved(); } });
   const refresh = () => {
-    const words_ = words(steps[input.value]);
-    shown.textContent = words_;
-    input.setAttribute("aria-valuetext", words_);
+    const setting = words(steps[input.value]);
+    shown.textContent = setting;
+    input.setAttribute("aria-valuetext", setting);
     input.style.setProperty("--at", input.value / (steps.length - 1));
     row.toggleAttribute("data-moved", Number(input.value) !== at);
   };
@@ -160,6 +160,10 @@ function makeChart(rows) {
 
 /* The whole */
 
+function effectiveTokens({ effective }) {
+  return effective < 100 ? effective.toFixed(1) : grouped(Math.round(effective));
+}
+
 function render({ model, el, signal }) {
   const { root, cleanUp } = frame(model, el, signal);
   const examples = unpack(model);
@@ -234,7 +238,7 @@ function render({ model, el, signal }) {
   }
 
   function redraw() {
-    now = settle(example.logits, example.ranked, Object.fromEntries(sliders.map((slider) => [slider.name, slider.value()])));
+    now = distributionOf(example.logits, example.ranked, Object.fromEntries(sliders.map((slider) => [slider.name, slider.value()])));
     draws = new Map(); // draws belong to one distribution
     drawn = 0;
     gap.textContent = "";
@@ -257,16 +261,12 @@ function render({ model, el, signal }) {
     const same = Math.abs(now.entropy - before.entropy) < 1e-9;
     const beside = (words, was) => (same ? words : `${words} · before ${was}`);
     figures.entropy.show(now.entropy.toFixed(2), "nats", beside(`${(now.entropy / Math.LN2).toFixed(2)} bits`, `${before.entropy.toFixed(2)} nats`));
-    figures.effective.show(effective(now), now.effective < 1.05 ? "token" : "tokens", beside("e to the entropy", effective(before)));
+    figures.effective.show(effectiveTokens(now), now.effective < 1.05 ? "token" : "tokens", beside("e to the entropy", effectiveTokens(before)));
     figures.kept.show(grouped(now.kept), "", `of ${grouped(size)}`);
-    const rest = (settled) => percent(Math.max(0, 1 - example.ranked.subarray(0, rows).reduce((sum, id) => sum + settled.probabilities[id], 0)));
+    const rest = (distribution) => percent(Math.max(0, 1 - example.ranked.subarray(0, rows).reduce((sum, id) => sum + distribution.probabilities[id], 0)));
     others.textContent = size > rows ? `The other ${grouped(size - rows)} tokens share ${beside(rest(now), rest(before)).replace(" ·", ",")}.` : "";
     root.dataset.kept = now.kept;
     root.dataset.entropy = now.entropy;
-  }
-
-  function effective({ effective: tokens }) {
-    return tokens < 100 ? tokens.toFixed(1) : grouped(Math.round(tokens));
   }
 
   function drawTokens(n) {
@@ -302,7 +302,7 @@ function render({ model, el, signal }) {
   }
 
   function speak() {
-    status.textContent = `${grouped(now.kept)} of ${grouped(example.tokens.length)} tokens kept. Effective vocabulary ${effective(now)}, before ${effective(example.before)}.`;
+    status.textContent = `${grouped(now.kept)} of ${grouped(example.tokens.length)} tokens kept. Effective vocabulary ${effectiveTokens(now)}, before ${effectiveTokens(example.before)}.`;
   }
 
   // Width is only known once the card is on the page, and changes with it.

@@ -43,7 +43,7 @@ function softmax(scores) {
  * The distribution that a token is drawn from, and why each other token is not in it.
  * cut[i] is 0 for a kept token, else the index in CUT_BY of what cut it first.
  */
-function settle(logits, ranked, settings) {
+function distributionOf(logits, ranked, settings) {
   const { temperature, topK, topP, minP } = { ...OPEN, ...settings };
   if (temperature === 0) return greedy(logits, ranked);
   const scores = new Float32Array(logits.length);
@@ -127,4 +127,4 @@ function draw({ probabilities, order }, random) {
   return order[0];
 }
 
-export { CUT_BY, draw, rank, seededRandom, settle };
+export { CUT_BY, distributionOf, draw, rank, seededRandom };

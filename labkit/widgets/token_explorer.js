@@ -47,7 +47,7 @@ function makeReader({ name, vocabulary }, choose) {
 
   const pick = (i, by) => {
     if (i < 0 || i >= tokens.length) return;
-    choose(reader, tokens[i], by);
+    choose(reader, tokens[i]);
     if (by === "keys") chips[i].scrollIntoView({ block: "nearest" });
   };
   const under = (event) => chips.indexOf(event.target.closest?.(".labkit-chip"));
@@ -111,7 +111,7 @@ function render({ model, el, signal }) {
     ...examples.map(({ label }, i) => h("option", { value: i }, label)), h("option", { value: -1 }, "Your own text"));
   const area = h("textarea", { id: textId, rows: 4, maxlength: model.get("longest"), spellcheck: "false", oninput: typed });
   const rate = h("input", { id: rateId, type: "number", min: 0, step: "any", value: model.get("rate"), oninput: tellAll });
-  const place_ = h("p", { class: "labkit-place", role: "status", "aria-live": "polite" });
+  const placeLine = h("p", { class: "labkit-place", role: "status", "aria-live": "polite" });
   const hint = "Point at a token, or move through a row with the arrow keys: what do the others make of the same place?";
 
   root.append(
@@ -119,7 +119,7 @@ function render({ model, el, signal }) {
       h("div", {}, h("label", { for: exampleId }, "Text"), picker),
       h("div", {}, h("label", { for: rateId }, "Dollars for a million input tokens"), rate)),
     h("label", { for: textId, class: "labkit-area-label" }, `Edit it, or paste your own (up to ${inWords(model.get("longest"))} characters)`),
-    area, status, place_, ...readers.map(({ element }) => element));
+    area, status, placeLine, ...readers.map(({ element }) => element));
 
   function showExample(i) {
     if (i < 0) { area.focus(); return; }
@@ -134,7 +134,7 @@ function render({ model, el, signal }) {
     const bytes = encoder.encode(text);
     size = bytes.length;
     readers.forEach((reader, i) => reader.show(place(bytes, cuts[i])));
-    place_.textContent = hint;
+    placeLine.textContent = hint;
     told = { text };
     root.dataset.counts = readers.map((reader) => reader.tokens().length).join(" ");
     tellAll();
@@ -163,7 +163,7 @@ function render({ model, el, signal }) {
     show(text, answer.reply.cuts);
   }
 
-  function choose(owner, token, by) {
+  function choose(owner, token) {
     if (told.token === token) return;
     told.token = token;
     const others = readers.filter((reader) => reader !== owner);
@@ -174,7 +174,7 @@ function render({ model, el, signal }) {
       return `${reader.name}: ${same.length ? same.map(({ text }) => text).join(" | ") : "nothing"}`;
     });
     const where = token.from === token.to ? "a mark of its own, no byte of the text" : `${counted(token.to - token.from, "byte")} of the text`;
-    place_.replaceChildren(h("b", {}, token.text), ` is token ${token.id} of ${owner.name}, ${where}. `, ...said.map((line) => h("span", {}, line)));
+    placeLine.replaceChildren(h("b", {}, token.text), ` is token ${token.id} of ${owner.name}, ${where}. `, ...said.map((line) => h("span", {}, line)));
   }
 
   watchKernel(model, cleanUp, () => say(status, "note", "The kernel has stopped: the examples work on, your own text needs it. Run the cell again."));

@@ -17,10 +17,10 @@ from tests.widgets.sampling_cases import cases, processed
 
 SETTLE_ALL = """async ([source, given]) => {
     const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-    const { rank, settle } = await import(url);
+    const { distributionOf, rank } = await import(url);
     return given.map(({ logits, settings }) => {
         const floats = Float32Array.from(logits);
-        const { probabilities, cut, ...rest } = settle(floats, rank(floats), settings);
+        const { probabilities, cut, ...rest } = distributionOf(floats, rank(floats), settings);
         return { probabilities: [...probabilities], cut: [...cut], ...rest };
     });
 }"""
