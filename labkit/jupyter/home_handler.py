@@ -10,6 +10,7 @@ from tornado import web
 
 from labkit.course.home import Files, home_page
 from labkit.course.progress import ProgressLog
+from labkit.course.yaml_source import SourceError
 
 
 class HomeHandler(APIHandler):
@@ -19,5 +20,10 @@ class HomeHandler(APIHandler):
     async def get(self) -> None:
         files = Files(Path(self.settings["server_root_dir"]).expanduser(), self.base_url)
         log = ProgressLog(say=self.log.warning)
-        page = await asyncio.to_thread(home_page, log, files)
-        self.finish(page, set_content_type="text/html; charset=UTF-8")
+        try:
+            page = await asyncio.to_thread(home_page, log, files)
+        except (SourceError, OSError) as error:  # an author's file; it says where in which
+            self.set_status(500)
+            self.finish({"message": str(error)})
+        else:
+            self.finish(page, set_content_type="text/html; charset=UTF-8")

@@ -83,7 +83,7 @@ def lab(browser: Browser, course: Server) -> Iterator[Notebook]:
 
 def home_of(lab: Notebook) -> Locator:
     home = lab.page.locator(".labkit-home .labkit-page")
-    expect(home).to_be_visible()
+    expect(home).to_be_visible(timeout=20_000)
     return home
 
 
@@ -161,14 +161,14 @@ def test_a_lesson_that_is_named_opens_instead(lab: Notebook, course: Server) -> 
 
 def test_without_an_answer_it_says_so_and_tries_again(lab: Notebook) -> None:
     def refuse(route: Route) -> None:
-        route.fulfill(status=404)
+        route.fulfill(status=500, json={"message": "05.yaml:3: <b>options</b> are missing"})
 
     home_of(lab)
     lab.command("application:close-all")
     lab.page.route("**/labkit/home*", refuse)
     lab.command("labkit:home")
     trouble = lab.page.locator(".labkit-home").get_by_role("status")
-    expect(trouble).to_contain_text("can't be shown just now")
+    expect(trouble).to_contain_text("just now: 05.yaml:3: <b>options</b> are missing")
     assert lab.violations(".labkit-home") == []
     lab.page.unroute("**/labkit/home*", refuse)
     trouble.get_by_role("button", name="Try again").click()

@@ -74,7 +74,7 @@ class Running:
                 is_json = answer.headers.get_content_type() == "application/json"
                 return answer.status, json.loads(text) if is_json else text
         except urllib.error.HTTPError as error:
-            return error.code, None
+            return error.code, error.read().decode()
 
 
 def command(port: int, *more: str) -> list[str]:
@@ -166,6 +166,15 @@ def test_the_home_is_served_to_who_has_the_token(running: Running) -> None:
     for name in NAMES:
         assert f'href="/lab/tree/{name}.ipynb" data-path="{name}.ipynb"' in page
     assert f"<code>{running.root / 'work'}</code>" in page
+
+
+def test_the_home_says_which_file_of_the_course_is_wrong(running: Running) -> None:
+    quiz = running.root / "quizzes" / "06_after.yaml"
+    quiz.parent.mkdir()
+    quiz.write_text("lesson: 06_after\nquestion: []\n")
+    status, said = running.get("/labkit/home", token=running.token)
+    shutil.rmtree(quiz.parent)
+    assert status == 500 and "06_after.yaml:2: question" in json.loads(said)["message"]
 
 
 def test_jupyterlab_loads_our_extension(running: Running) -> None:

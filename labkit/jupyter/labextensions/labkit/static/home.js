@@ -29,7 +29,7 @@ export async function homePlugin(take) {
     onAfterAttach() {
       this.node.addEventListener("click", this);
       document.addEventListener("visibilitychange", this);
-      this.refresh();
+      if (this.isVisible) this.refresh(); // else onAfterShow will
     }
 
     onBeforeDetach() {
@@ -60,8 +60,9 @@ export async function homePlugin(take) {
     }
 
     async refresh() {
+      const asked = (this.asked = Symbol()); // an answer that comes late is not shown
       const page = await fetchPage();
-      if (page === this.page || this.isDisposed) return;
+      if (asked !== this.asked || page === this.page || this.isDisposed) return;
       const focused = this.node.contains(document.activeElement) && document.activeElement;
       const path = focused && focused.dataset.path;
       this.page = page;
@@ -70,20 +71,29 @@ export async function homePlugin(take) {
     }
   }
 
-  /** The page, which the server has escaped, or what to do without it. */
+  /** The page, in which the server has escaped what others wrote, or what to do without it. */
   async function fetchPage() {
     const settings = services.ServerConnection.makeSettings();
     try {
       const url = URLExt.join(settings.baseUrl, "labkit/home");
       const answer = await services.ServerConnection.makeRequest(url, {}, settings);
       if (answer.ok) return await answer.text();
-    } catch {
-      // the server is gone: the same words help
+      return trouble((await answer.json()).message ?? answer.statusText);
+    } catch (error) {
+      return trouble(error.message);
     }
-    return `<section class="jp-RenderedHTMLCommon" style="padding: 1.5rem" role="status">
-      <p>The course's home can't be shown just now. Your lessons are in the file browser on the
-      left; <code>python3 -m labkit lab</code> starts the course.</p>
-      <button data-again>Try again</button></section>`;
+  }
+
+  function trouble(why) {
+    const section = document.createElement("section");
+    section.className = "jp-RenderedHTMLCommon";
+    section.style.padding = "1.5rem";
+    section.setAttribute("role", "status");
+    section.innerHTML = `<p>The course's home can't be shown just now: <span></span></p>
+      <p>Your lessons are in the file browser on the left; <code>python3 -m labkit lab</code> starts
+      the course.</p><button data-again>Try again</button>`;
+    section.querySelector("span").textContent = why;
+    return section.outerHTML;
   }
 
   return {
