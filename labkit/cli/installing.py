@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,14 @@ from labkit.cli.venv_folder import CUDA_BYTES, PIP, Seen, VenvFolder
 from labkit.whole_files import write_whole
 
 RAW_PROGRESS = (24, 1)  # the first pip with `--progress-bar raw`
+
+
+@dataclass(frozen=True)
+class Found:
+    """A torch that pip can have, e.g. "torch==2.13.0+cpu"."""
+
+    pin: str
+    brings_cuda: bool
 
 
 class Installer:
@@ -103,11 +112,12 @@ class Installer:
         self.screen.step(f"Installing {torch}" + (" (CPU build)" if cpu else ""))
         if self.uv and self.uv_torch(torch, cpu):
             return
-        if cpu and self.would_bring_cuda(torch):
+        found = self.torch_of_pip(torch) if cpu else Found(torch, False)
+        if found.brings_cuda:
             if not self.uv and self.fetch_uv() and self.uv_torch(torch, cpu):
                 return
             self.announce_cuda()
-        for arguments in self.hashes.arguments(self.venv.path, [torch]):
+        for arguments in self.hashes.arguments(self.venv.path, [found.pin]):
             self.pip(["install", *arguments], total=None)
 
     def announce_cuda(self) -> None:
@@ -120,16 +130,17 @@ class Installer:
             "  memory then. Ctrl-C stops it."
         )
 
-    def would_bring_cuda(self, torch: str) -> bool:
-        """True if the torch that pip finds asks for CUDA packages (read from its metadata: nothing
-        is installed, and with hashes pip would fetch all of it to compare)."""
+    def torch_of_pip(self, torch: str) -> Found:
+        """The build that pip finds, read from its metadata: nothing is installed yet, and with
+        hashes pip would fetch all of it to compare, and would take a build whose index tells its
+        hash before one whose file has to be read."""
         report = self.venv.path / "torch-report.json"
         options = ["--dry-run", "--no-deps", "--ignore-installed", "--report", str(report)]
         answer = self.children.run([self.venv.python, *PIP, "install", *options, torch])
         if answer.returncode != 0:
             raise installer_failed(answer.stdout, self.venv.path)
         try:
-            return brings_cuda(needs_in(json.loads(report.read_text(encoding="utf-8"))))
+            return in_report(json.loads(report.read_text(encoding="utf-8")))
         finally:
             report.unlink()
 
@@ -314,10 +325,12 @@ def locked_for(lock: str, wanted: Sequence[str]) -> tuple[Locked, ...]:
     return lines
 
 
-def needs_in(report: dict[str, Any]) -> Iterator[str]:
-    """What the packages of pip's report on an installation require."""
-    for item in report["install"]:
-        yield from item["metadata"].get("requires_dist", [])
+def in_report(report: dict[str, Any]) -> Found:
+    """The one package of pip's report on an installation."""
+    (item,) = report["install"]
+    about = item["metadata"]
+    pin = f"{about['name']}=={about['version']}"
+    return Found(pin, brings_cuda(about.get("requires_dist", [])))
 
 
 def brings_cuda(needs: Iterable[str]) -> bool:

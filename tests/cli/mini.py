@@ -118,8 +118,8 @@ def make_checkout(root: Path, house: Path, core: tuple[str, ...] = ("tinyone==1.
     """Lay out the checkout and the wheels it installs."""
     cli = root / "labkit" / "cli"
     cli.mkdir(parents=True)
-    for name in ("__init__.py", "__main__.py", "paths.py", "sharing.py", "whole_files.py"):
-        shutil.copy(PACKAGE / name, root / "labkit" / name)
+    for name in ("__init__", "__main__", "paths", "sharing", "variables", "whole_files"):
+        shutil.copy(PACKAGE / f"{name}.py", root / "labkit")
     for name in SET_UP:
         shutil.copy(PACKAGE / "cli" / f"{name}.py", cli)
     (cli / "progress.py").write_text(COMMAND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from labkit.cli import installing, machine, pins, trouble
 from labkit.cli.hashes import Hashes
-from labkit.cli.installing import Installer, PipProgress, brings_cuda, needs_in, package_name
+from labkit.cli.installing import Found, Installer, PipProgress, in_report, package_name
 from labkit.cli.screen import Screen
 from labkit.cli.venv_folder import Seen
 from tests.cli.mini import Checkout, make_checkout, write_wheel
@@ -66,9 +67,9 @@ class Scripted(Installer):
         words = list(arguments)  # type: ignore[call-overload]
         self.asked.append("pip" if "--require-hashes" in words else "pip unchecked")
 
-    def would_bring_cuda(self, torch: str) -> bool:
+    def torch_of_pip(self, torch: str) -> Found:
         self.asked.append("look")
-        return self.cuda
+        return Found(torch if self.cuda else f"{torch}+cpu", self.cuda)
 
     def fetch_uv(self) -> bool:
         self.asked.append("fetch uv")
@@ -183,6 +184,27 @@ def test_where_pip_finds_only_cuda_a_fetched_uv_brings_the_cpu_build(tmp_path: P
     assert "with uv" in done.stderr and "CUDA" not in done.stderr
 
 
+def test_the_cpu_build_in_a_folder_is_taken_before_the_registrys_that_tells_its_hash(
+    tmp_path: Path,
+) -> None:
+    """pip prefers, with hashes, a file whose hash an index tells to one that has to be read."""
+    checkout = make_checkout(
+        tmp_path / "course", tmp_path / "house", ("torch==2.13.0", "tinyone==1.0")
+    )
+    lock = checkout.root / "constraints.txt"
+    lock.write_text("torch==2.13.0  # via labkit (pyproject.toml)\n" + lock.read_text())
+    index = tmp_path / "index" / "torch"
+    index.mkdir(parents=True)
+    cuda = write_wheel(index, "torch", "2.13.0", {"torch/__init__.py": "BUILD = 'cuda'"})
+    digest = hashlib.sha256(cuda.read_bytes()).hexdigest()
+    (index / "index.html").write_text(f'<a href="{cuda.name}#sha256={digest}">{cuda.name}</a>')
+    write_wheel(checkout.house, "torch", "2.13.0+cpu", {"torch/__init__.py": "BUILD = 'cpu'"})
+    checkout.lock(checkout.house, index)
+    done = checkout.run("progress", PIP_NO_INDEX="0", PIP_INDEX_URL=index.parent.as_uri())
+    assert done.returncode == 7, done.stderr
+    assert (checkout.site / "torch" / "__init__.py").read_text() == "BUILD = 'cpu'"
+
+
 def fake_uv(house: Path) -> str:
     """Stands for uv where its index is: takes uv's words, installs the CPU build from a folder."""
     return f"""
@@ -198,8 +220,8 @@ def main():
 
 @pytest.mark.parametrize(("needs", "cuda"), [(CPU_NEEDS, False), (CUDA_NEEDS, True)])
 def test_cuda_is_seen_in_pips_report(needs: list[str], cuda: bool) -> None:
-    report = {"install": [{"metadata": {"requires_dist": needs}}]}
-    assert brings_cuda(needs_in(report)) == cuda
+    about = {"name": "torch", "version": "2.13.0+cpu", "requires_dist": needs}
+    assert in_report({"install": [{"metadata": about}]}) == Found("torch==2.13.0+cpu", cuda)
 
 
 @pytest.mark.parametrize(
