@@ -99,7 +99,7 @@ def test_the_card_says_where_you_are(
     lab = Lab("05_temperature")
     assert capsys.readouterr().out.splitlines() == [
         "Lesson 05: Temperature and sampling",
-        "about 40 minutes, model: base",
+        "about 50 minutes, model: base",
         f"0 of {len(lab.questions.quiz.questions)} questions answered, 0 of 4 challenges passed. "
         "lab.progress() shows which.",
     ]
