@@ -61,7 +61,7 @@ def test_folders_and_the_dearest_tests_come_in_order() -> None:
 @pytest.mark.parametrize(
     ("words", "cores", "expected"),
     [
-        ([], 2, ["-n", "2", "--dist", "loadgroup"]),
+        ([], 2, ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]),
         ([], 1, []),
         (["tests/course"], 2, []),
         (["-n", "0"], 2, []),

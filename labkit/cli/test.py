@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from labkit.paths import PACKAGE, in_checkout
-from labkit.sharing import ENVIRONMENT, processors
+from labkit.sharing import processors
+from labkit.variables import OFFLINE, SHARING
 
 EXTRA = "test"
 WORKERS = 2
@@ -31,7 +32,7 @@ def workers(words: Sequence[str]) -> list[str]:
     """
     if words or len(processors()) < WORKERS:
         return []
-    return ["-n", str(WORKERS), "--dist", "loadgroup"]
+    return ["-n", str(WORKERS), "--dist", "loadgroup", "--no-loadscope-reorder"]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -39,6 +40,6 @@ def main(args: argparse.Namespace) -> int:
     if not in_checkout():
         print("The tests are in the repository, not in the installed package.", file=sys.stderr)
         return 2
-    env = {**ENVIRONMENT, "HF_HUB_OFFLINE": "1"}
+    env = {**SHARING, **OFFLINE}
     command = [sys.executable, "-P", "-m", "pytest", *workers(args.arguments), *args.arguments]
     return subprocess.call(command, cwd=PACKAGE.parent, env={**env, **os.environ})
