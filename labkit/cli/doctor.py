@@ -48,7 +48,8 @@ def main(args: argparse.Namespace) -> int:
     if not in_its_own and environment.stamped(folder, pins, set()):
         words = ["doctor", *(["--json"] if args.json else [])]
         environment.go_on_in(environment.python_in(folder), words)
-    findings = [*about_machine(), *about_python(pins), *about_folders()]
+    gpus = machine.nvidia_gpus()
+    findings = [*about_machine(gpus), *about_python(pins, gpus), *about_folders()]
     well = all(finding.state != "bad" for finding in findings)
     if args.json:
         print(json.dumps({"ok": well, "findings": list(map(asdict, findings))}, indent=1))
@@ -69,7 +70,7 @@ def in_words(findings: list[Finding], well: bool) -> str:
     return "\n".join([*lines, "", verdict])
 
 
-def about_machine() -> Iterator[Finding]:
+def about_machine(gpus: list[str]) -> Iterator[Finding]:
     """Processor, memory, GPU."""
     count = machine.cores()
     text = f"{count} CPU cores, {machine.description()}"
@@ -77,7 +78,6 @@ def about_machine() -> Iterator[Finding]:
     yield Finding("processor", "note" if slow else "ok", text + slow)
     yield from about_instructions(machine.instructions())
     yield memory(machine.memory_bytes())
-    gpus = machine.nvidia_gpus()
     none = "no NVIDIA GPU; every lesson is made for the CPU"
     yield Finding("GPU", "ok", ", ".join(gpus) if gpus else none)
 
@@ -112,7 +112,7 @@ def memory(total: int | None) -> Finding:
     return Finding("memory", "ok" if enough else "note", text + ("" if enough else ": tight"))
 
 
-def about_python(pins: Pins) -> Iterator[Finding]:
+def about_python(pins: Pins, gpus: list[str]) -> Iterator[Finding]:
     """The interpreter, its packages, and the weights that only they can check."""
     yield Finding("Python", "ok", f"{platform.python_version()} ({sys.executable})")
     faults = unmet(pins.core)
@@ -126,7 +126,7 @@ def about_python(pins: Pins) -> Iterator[Finding]:
         yield Finding("packages", "note", text)
     else:
         yield Finding("packages", "ok", f"all {len(pins.core)} at the versions tested")
-    yield from about_torch(machine.nvidia_gpus())
+    yield from about_torch(gpus)
     yield from about_weights()
 
 
@@ -142,6 +142,13 @@ def about_torch(gpus: list[str]) -> Iterator[Finding]:
             f"the build for CUDA {cuda}, and no GPU is used: a lesson takes {CUDA_EXTRA} GB more "
             "memory than with the CPU build. Where that can be had, this brings it: "
             f"`{install} torch=={here}`"
+        )
+        yield Finding("torch", "note", text)
+    elif cuda and not torch.cuda.is_available():
+        text = (
+            f"the build for CUDA {cuda}, but it can't use the GPU, as with an older driver. Renew "
+            "the driver, or remove the environment and let uv choose another build: "
+            "`python3 -m labkit environment --unverified torch`"
         )
         yield Finding("torch", "note", text)
     else:

@@ -27,6 +27,14 @@ def test_json_has_every_topic(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["ok"] == all(finding["state"] != "bad" for finding in said["findings"])
 
 
+def test_the_driver_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(machine, "nvidia_gpus", lambda: asked.append("nvidia-smi") or [])
+    monkeypatch.setattr(doctor, "about_weights", lambda: iter(()))
+    cli.main(["doctor", "--json"])
+    assert asked == ["nvidia-smi"]
+
+
 def test_words_end_with_a_verdict() -> None:
     fine = [Finding("disk", "ok", "80 GB free"), Finding("memory", "note", "4 GB: tight")]
     assert doctor.in_words(fine, well=True).endswith("python3 -m labkit lab")
@@ -60,29 +68,42 @@ def test_other_versions_are_a_note_and_missing_packages_stand_in_the_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor, "about_weights", lambda: iter(()))
-    other = next(f for f in doctor.about_python(Pins(("nbval==0.1",), {})) if f.topic == "packages")
+    other = next(
+        f for f in doctor.about_python(Pins(("nbval==0.1",), {}), []) if f.topic == "packages"
+    )
     assert other.state == "note" and "nbval==0.1 (here" in other.text
     monkeypatch.setattr(doctor.paths, "in_checkout", lambda: False)
-    gone = next(f for f in doctor.about_python(Pins(("no-such==1",), {})) if f.topic == "packages")
+    gone = next(
+        f for f in doctor.about_python(Pins(("no-such==1",), {}), []) if f.topic == "packages"
+    )
     assert gone.state == "bad" and "no-such==1" in gone.text
 
 
 @pytest.mark.parametrize(
-    ("cuda", "gpus", "device", "state", "said"),
+    ("cuda", "gpus", "device", "works", "state", "said"),
     [
-        ("13.0", [], "", "note", "no GPU is used: a lesson takes 0.6 to 1.3 GB more memory"),
-        ("13.0", ["NVIDIA H200"], "cpu", "note", "the build for CUDA 13.0, and no GPU is used"),
-        ("13.0", ["NVIDIA H200"], "", "ok", "the build for CUDA 13.0"),
-        (None, [], "", "ok", "the CPU build"),
+        ("13.0", [], "", False, "note", "no GPU is used: a lesson takes 0.6 to 1.3 GB more memory"),
+        (
+            "13.0",
+            ["NVIDIA H200"],
+            "cpu",
+            True,
+            "note",
+            "the build for CUDA 13.0, and no GPU is used",
+        ),
+        ("13.0", ["NVIDIA H200"], "", True, "ok", "the build for CUDA 13.0"),
+        ("13.0", ["Tesla K80"], "", False, "note", "but it can't use the GPU"),
+        (None, [], "", False, "ok", "the CPU build"),
     ],
 )
-def test_the_cuda_build_without_a_gpu_costs_memory(
+def test_the_cuda_build_without_a_gpu_that_it_can_use(
     monkeypatch: pytest.MonkeyPatch,
-    cuda: str | None, gpus: list[str], device: str, state: str, said: str,
+    cuda: str | None, gpus: list[str], device: str, works: bool, state: str, said: str,
 ) -> None:  # fmt: skip
     import torch
 
     monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: works)
     monkeypatch.setenv("LABKIT_DEVICE", device)
     (finding,) = doctor.about_torch(gpus)
     assert (finding.topic, finding.state) == ("torch", state) and said in finding.text
