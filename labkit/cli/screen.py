@@ -11,14 +11,15 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Screen:
-    """`step` says what begins, `status` how far it is, `done` what it came to."""
+    """`step` says what begins, `status` how far it is, `done` what it came to, in a new line;
+    `clear` leaves none."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = sys.stderr if stream is None else stream
         self.rewrites = self.stream.isatty()
         self.open_line = ""
         self.last = ""
-        self.last_print = 0.0
+        self.last_print = time.monotonic()
 
     def step(self, text: str) -> None:
         """A new line that stays."""
@@ -39,10 +40,15 @@ class Screen:
 
     def done(self, text: str) -> None:
         """What the step came to; replaces the status line."""
+        self.clear()
+        self.step(text)
+
+    def clear(self) -> None:
+        """Take the status line away."""
         if self.open_line:
             self.stream.write("\r" + " " * len(self.open_line) + "\r")
+            self.stream.flush()
             self.open_line = ""
-        self.step(text)
 
     def _close(self) -> None:
         if self.open_line:

@@ -21,6 +21,8 @@ from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING
 
+from labkit.cli.screen import Screen
+
 if TYPE_CHECKING:
     from labkit.grading.verify import Judge, Proof
 
@@ -119,7 +121,7 @@ def proofs_of(
 
 
 def with_progress(lesson: str, name: str, seeds: int, judge: Judge) -> Iterator[Proof]:
-    """The proofs of one challenge, with a line on the terminal that says how far they are."""
+    """The proofs of one challenge, with a line on the screen that says how far they are."""
     from labkit.challenges import find_challenge
     from labkit.grading.solutions import reference, source
     from labkit.grading.verify import verify
@@ -131,13 +133,11 @@ def with_progress(lesson: str, name: str, seeds: int, judge: Judge) -> Iterator[
         source=source(lesson, name),
         judge=judge,
     )
+    screen = Screen()
     for number, proof in enumerate(proofs, 1):
-        if sys.stderr.isatty():
-            print(f"\r\033[K{name}: {number} {proof.answer}"[:100], end="", file=sys.stderr)
-            sys.stderr.flush()
+        screen.status(f"{name}: {number} {proof.answer}")
         yield proof
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    screen.clear()
 
 
 def row(lesson: str, name: str, proofs: list[Proof]) -> str:

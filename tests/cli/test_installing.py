@@ -382,6 +382,7 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("labkit.cli.screen.time.monotonic", lambda: clock[0])
     out = io.StringIO()
     screen = Screen(out)
+    screen.status("  too early for a log")
     screen.step("Begin")
     for second in range(25):
         clock[0] = second
@@ -402,6 +403,10 @@ def test_a_terminal_gets_one_line_rewritten(monkeypatch: pytest.MonkeyPatch) -> 
     screen.done("  all")
     assert out.getvalue().startswith("\r  fetching torch\r  done          ")
     assert out.getvalue().endswith("\r  all\n")
+    screen.status("  and then")
+    screen.clear()
+    screen.clear()
+    assert out.getvalue().endswith("\r  and then\r          \r")
     assert installing.megabytes(1_500_000_000) == "1,500 MB"
 
 
