@@ -7,12 +7,14 @@ and in an installed wheel, where the course's files lie in `labkit/_course`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 WORK_MARKER = ".labkit-work"
+LESSON_NAME = re.compile(r"(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)")
 
 
 def in_checkout() -> bool:
@@ -54,6 +56,11 @@ def work_dir() -> Path:
         if (folder / WORK_MARKER).is_file():
             return folder
     return (PACKAGE.parent if in_checkout() else here) / "work"
+
+
+def lesson_files(folder: Path, suffix: str) -> list[Path]:
+    """Of the files in a folder those that belong to a lesson, e.g. 05_temperature.py, in order."""
+    return sorted(path for path in folder.glob(f"*{suffix}") if LESSON_NAME.fullmatch(path.stem))
 
 
 def lesson_named(asked: str | Path, known: Iterable[str], what: str = "lesson") -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from labkit.cli import build, grade, lab, verify
 from labkit.course.catalog import find_lesson
-from labkit.paths import lesson_named
+from labkit.paths import lesson_files, lesson_named
 
 IDS = ("00_start_here", "05_temperature", "15_mixture_of_experts")
 
@@ -42,6 +42,20 @@ def test_the_nearest_are_named() -> None:
         lesson_named("05_temprature", IDS)
     with pytest.raises(LookupError, match=r"no lesson with challenges '5': there are none yet"):
         lesson_named("5", (), "lesson with challenges")
+
+
+def test_files_of_lessons(tmp_path: Path) -> None:
+    names = (
+        "15_mixture.py",
+        "05_temperature.py",
+        "05_temperature.ipynb",
+        "5_short.py",
+        "helper.py",
+    )
+    for name in (*names, "05_.py", "05_Temperature.py", "05_temperature.claims.yaml"):
+        (tmp_path / name).touch()
+    found = [path.name for path in lesson_files(tmp_path, ".py")]
+    assert found == ["05_temperature.py", "15_mixture.py"]
 
 
 COMMANDS: dict[str, Callable[[str], str]] = {

@@ -185,7 +185,7 @@ def about_folders() -> Iterator[Finding]:
     state: Literal["ok", "bad"] = "ok" if free > 200_000_000 else "bad"
     yield Finding("disk", state, f"{free / 1e9:.1f} GB free for {work}")
     yield from about_writing(work)
-    lessons = sorted(paths.lessons_dir().glob("[0-9][0-9]_*.ipynb"))
+    lessons = paths.lesson_files(paths.lessons_dir(), ".ipynb")
     text = f"{len(lessons)} in {paths.lessons_dir()}"
     yield Finding("lessons", "ok" if lessons else "bad", text)
     browser = shutil.which("chromium") or shutil.which("google-chrome")

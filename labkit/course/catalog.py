@@ -15,7 +15,6 @@ A lesson's text opens with a YAML block in comments, the way jupytext writes it,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -25,8 +24,8 @@ from pydantic import BaseModel, Field
 
 from labkit import paths
 from labkit.course.yaml_source import Part, Prose, SourceError, YamlSource, read_text
+from labkit.paths import LESSON_NAME
 
-LESSON_NAME = re.compile(r"(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)")
 FENCE = "# ---"
 
 
@@ -104,7 +103,7 @@ def find_lesson(id: str | Path) -> Lesson:
 
 def lesson_paths() -> list[Path]:
     """The lesson texts, in order."""
-    return sorted(p for p in paths.lessons_dir().glob("*.py") if LESSON_NAME.fullmatch(p.stem))
+    return paths.lesson_files(paths.lessons_dir(), ".py")
 
 
 def read_lesson(path: Path) -> Lesson:

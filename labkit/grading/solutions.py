@@ -47,7 +47,7 @@ def names(lesson_id: str) -> tuple[str, ...]:
 
 def lesson_ids() -> list[str]:
     """The lessons that have reference answers."""
-    return sorted(path.stem for path in paths.solutions_dir().glob("[0-9][0-9]_*.py"))
+    return [path.stem for path in paths.lesson_files(paths.solutions_dir(), ".py")]
 
 
 def lesson_of(topic: str) -> str:
