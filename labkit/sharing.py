@@ -11,21 +11,17 @@ import os
 import sys
 import time
 
-# What must be in the environment before torch is imported.
-ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # else two threads on a busy machine spin for each other
-    "GOMP_SPINCOUNT": "10000",  # but a moment: to sleep and be woken takes the system longer
-    "TOKENIZERS_PARALLELISM": "false",
-}
+from labkit.variables import SHARING
+
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of mallopt(3)
 NEVER = 2**31 - 1
 AHEAD = 64 * 2**20
 MOMENT = 0.3  # seconds: the system counts in hundredths
 
 
-def settle() -> None:
+def prepare_process() -> None:
     """Everything that a process can do for itself; what the user has set wins."""
-    for name, value in ENVIRONMENT.items():
+    for name, value in SHARING.items():
         os.environ.setdefault(name, value)
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         keep_memory()

@@ -17,7 +17,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from labkit.sharing import ENVIRONMENT
+from labkit.variables import OFFLINE, SHARING
 
 ROOT = Path(__file__).resolve().parents[1]
 GUARD = ROOT / "tests" / "guard"
@@ -54,9 +54,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
 # Before torch: two cores that other processes use too, and no look at the hub.
-os.environ.update(ENVIRONMENT)
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ.update(SHARING | OFFLINE)
 os.environ["MPLBACKEND"] = "agg"
 
 # A suite started in the background is deaf to Ctrl-C, and so would be all processes that it starts.

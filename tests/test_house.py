@@ -12,6 +12,7 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ MAY_IMPORT = {
     "cli": {"classroom", "course", "challenges", "widgets", "kernels", "grading", "instruments"}
     | {"models", "experiments"},
 }
-AT_THE_BOTTOM = {"estimates", "paths", "sharing", "whole_files", "__init__"}
+AT_THE_BOTTOM = {"estimates", "forking", "paths", "sharing", "variables", "whole_files", "__init__"}
 HEAVY = {"torch", "transformers", "numpy", "matplotlib", "IPython", "ipywidgets", "anywidget"}
 MEGABYTE = 1 << 20
 
@@ -71,6 +72,28 @@ def test_imports_go_down_only(file: Path) -> None:
     else:
         allowed = MAY_IMPORT[floor] | {floor}
     assert used <= allowed, f"{file.name} may not import {sorted(used - allowed)}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports in functions and for type checkers count too. A module's own packages don't, as they
+    are there before it; those of what it imports do, as they run first."""
+    names = {".".join(f.relative_to(ROOT).with_suffix("").parts): f for f in modules()}
+    names = {name.removesuffix(".__init__"): file for name, file in names.items()}
+    graph = {name: imported_by(name, file, set(names)) for name, file in names.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def imported_by(name: str, file: Path, names: set[str]) -> set[str]:
+    """The modules and packages that importing what a module imports would load first."""
+    found: set[str] = set()
+    for imported in imports_of(file):
+        parts = imported.split(".")
+        found |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+    own = {name.rsplit(".", n)[0] for n in range(name.count(".") + 1)}
+    return (found & names) - own
 
 
 @pytest.mark.parametrize("floor", ["course", "classroom", "jupyter", "widgets"])

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import sharing
+from labkit.variables import SHARING
 from tests.benchmarks.sharing import busy
 
 FAULTS = """
@@ -36,7 +37,7 @@ print(faults() - before)
 
 def python(code: str, *words: str, **variables: str) -> str:
     """What a fresh Python says."""
-    env = {name: value for name, value in os.environ.items() if name not in sharing.ENVIRONMENT}
+    env = {name: value for name, value in os.environ.items() if name not in SHARING}
     command = [sys.executable, "-c", code, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=env | variables)
     return done.stdout
@@ -49,9 +50,9 @@ def test_large_blocks_are_not_fetched_anew() -> None:
 
 def test_lab_settles_before_torch_is_there_and_what_the_user_set_wins() -> None:
     said = "import sys; before = 'torch' in sys.modules\nfrom labkit import Lab; import os\n"
-    said += f"print(before, *(os.environ[name] for name in {list(sharing.ENVIRONMENT)}))"
+    said += f"print(before, *(os.environ[name] for name in {list(SHARING)}))"
 
-    assert python(said).split() == ["False", *sharing.ENVIRONMENT.values()]
+    assert python(said).split() == ["False", *SHARING.values()]
     assert "ACTIVE" in python(said, OMP_WAIT_POLICY="ACTIVE")
 
 
@@ -59,7 +60,7 @@ def test_the_users_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sharing, "keep_memory", lambda: pytest.fail("it was changed"))
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
 
-    sharing.settle()
+    sharing.prepare_process()
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="told by the system's own counters")

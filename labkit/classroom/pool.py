@@ -61,7 +61,7 @@ class Process(Protocol):
     def wait(self) -> object: ...
 
 
-class Forked:
+class ForkedWorker:
     """A process that the foreman has forked; it has ended when its end of the pipe is closed."""
 
     def __init__(self, reader: BinaryIO) -> None:
@@ -176,7 +176,7 @@ class Foreman:
             said = start_from(worker.line())
             if isinstance(said, Failed):
                 raise ZygoteError(said.failed)
-            assert isinstance(worker.process, Forked)
+            assert isinstance(worker.process, ForkedWorker)
             worker.process.pid = said.pid
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ def foreman_command(settings: Settings, pipes: list[tuple[int, int]]) -> list[st
 def forked_worker(writer: int, reader: int) -> Worker:
     """A worker at the other ends of these."""
     replies = os.fdopen(reader, "rb")
-    return Worker(Forked(replies), replies, os.fdopen(writer, "wb"))
+    return Worker(ForkedWorker(replies), replies, os.fdopen(writer, "wb"))
 
 
 # Grading

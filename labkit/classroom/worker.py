@@ -7,7 +7,6 @@ process.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import BinaryIO
 
+from labkit import forking
 from labkit.classroom.intake import Notebook, Unreadable, lesson_of, read_notebook
 from labkit.classroom.replies import (
     Failed,
@@ -174,8 +174,5 @@ def main(words: Sequence[str]) -> None:
 def warm_up() -> None:
     """Load what learners' code and the checks will use, on one thread: what has more can't be
     forked. No challenge is among it."""
-    for name in WARM:
-        import_module(name)
+    forking.warm_up(WARM)
     import_module("torch").set_num_threads(1)
-    gc.collect()
-    gc.freeze()  # a forked process then shares these pages for good

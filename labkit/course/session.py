@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from labkit.widgets import QuizCard
 
 Function = Callable[..., Any]
-sharing.settle()  # before anything imports torch
+sharing.prepare_process()  # before anything imports torch
 
 
 class Lab:

@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from labkit.paths import PACKAGE, WORK_MARKER, in_checkout
-from labkit.sharing import ENVIRONMENT
+from labkit.variables import OFFLINE, SHARING
 from labkit.whole_files import write_whole
 
 
@@ -141,10 +141,7 @@ def untouched(lessons: Iterable[Path], work: Path) -> list[Path]:
 
 def kernel_environment(work: Path) -> dict[str, str]:
     """What must be in the environment before a kernel imports torch; the user's own words win."""
-    wanted = {
-        **ENVIRONMENT,
-        **({} if names_hub_model() else {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}),
-    }
+    wanted = SHARING if names_hub_model() else SHARING | OFFLINE
     env = {name: os.environ.get(name, value) for name, value in wanted.items()}
     env["LABKIT_WORK"] = str(work)
     if in_checkout():

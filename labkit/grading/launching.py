@@ -10,20 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
-ROOT = str(Path(__file__).resolve().parents[2])  # where `import labkit` finds this one
-KEPT_VARIABLES = (
-    *("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "TMPDIR", "SYSTEMROOT"),
-)
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-SETTINGS = {
-    "CUDA_VISIBLE_DEVICES": "",
-    "HF_HUB_OFFLINE": "1",
-    "MPLBACKEND": "agg",
-    "PYTHONHASHSEED": "0",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+from labkit import forking
+from labkit.paths import PACKAGE
+from labkit.variables import GRADING, PUBLIC
+
+ROOT = str(PACKAGE.parent)  # where `import labkit` finds this one
 
 
 class ZygoteError(RuntimeError):
@@ -35,20 +27,14 @@ def can_fork() -> bool:
 
     And PYTHONHASHSEED=0: a learner's sets are walked through in the same order every time.
     """
-    tasks = Path("/proc/self/task")
-    if (
-        sys.flags.hash_randomization
-        or not tasks.is_dir()
-        or len(list(tasks.iterdir())) != 1
-        or "torch" not in sys.modules
-    ):
+    if sys.flags.hash_randomization or forking.threads() != 1 or "torch" not in sys.modules:
         return False
     return not any(
         name.startswith(("labkit.challenges", "labkit_solutions")) for name in sys.modules
     )
 
 
-class Forked:
+class ForkedZygote:
     """A copy of this process."""
 
     def __init__(
@@ -72,7 +58,7 @@ class Forked:
         end_process(self.pid)
 
 
-class Fresh:
+class FreshZygote:
     """A new interpreter, with a clean environment."""
 
     def __init__(self, theirs: socket.socket, imports: Sequence[str], trusted: bool) -> None:
@@ -114,5 +100,4 @@ def python(code: str) -> list[str]:
 
 def clean_environment() -> dict[str, str]:
     """What a new interpreter gets to know of this process's environment: nothing secret."""
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    return kept | dict.fromkeys(THREADS, "1") | SETTINGS
+    return {name: os.environ[name] for name in PUBLIC if name in os.environ} | GRADING

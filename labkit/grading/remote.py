@@ -26,8 +26,8 @@ from typing import Any
 from labkit.grading.cells import CODE
 from labkit.grading.jail import Isolation
 from labkit.grading.launching import (
-    Forked,
-    Fresh,
+    ForkedZygote,
+    FreshZygote,
     ZygoteError,
     can_fork,
     clean_environment,
@@ -146,7 +146,7 @@ class Zygote:
         self.imports = tuple(imports)
         self.owner = os.getpid()
         self.control: Any = None
-        self.process: Forked | Fresh | None = None
+        self.process: ForkedZygote | FreshZygote | None = None
         if not (LINUX or trusted):
             raise NotIsolated(refusal(not_linux()))
         self.accept(self.start())
@@ -165,9 +165,9 @@ class Zygote:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             if can_fork() and not afresh:
-                self.process = Forked(self.control, theirs, self.imports, self.trusted)
+                self.process = ForkedZygote(self.control, theirs, self.imports, self.trusted)
             else:
-                self.process = Fresh(theirs, self.imports, self.trusted)
+                self.process = FreshZygote(theirs, self.imports, self.trusted)
         self.owner = os.getpid()
         said = first_word(self.control)
         if "isolation" not in said:
@@ -177,7 +177,7 @@ class Zygote:
 
     def processes(self) -> list[int]:
         """What to wait for in this one's place, for who becomes another program."""
-        return [self.process.pid] if isinstance(self.process, Forked) else []
+        return [self.process.pid] if isinstance(self.process, ForkedZygote) else []
 
     def open(
         self, work: Work | Sequence[str], names: Sequence[str], limits: Limits | None = None

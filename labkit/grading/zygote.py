@@ -7,26 +7,25 @@ the grader hangs up, and tells how it ended.
 
 from __future__ import annotations
 
-import array
 import ctypes
-import gc
-import importlib
 import json
 import os
-import select
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from labkit import forking
+from labkit.forking import Child, Children
 from labkit.grading.child import live
 from labkit.grading.jail.layers import Jail, LayerFailed
 from labkit.grading.jail.probe import find_plan, isolation_of
 from labkit.grading.wire import Channel, Message
+from labkit.variables import GRADING, PUBLIC
 
 MAX_ORDER = 1 << 16
 M_ARENA_MAX = -8
@@ -37,31 +36,12 @@ NEEDED = (
     "numpy.random",
     "torch._dynamo",  # the first step of any optimizer asks for it, and torch.func and testing
 )
-KEPT_VARIABLES = frozenset(
-    "CUDA_VISIBLE_DEVICES HF_HUB_OFFLINE LANG LC_ALL LD_LIBRARY_PATH MKL_NUM_THREADS "
-    "NUMEXPR_NUM_THREADS OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH TMPDIR TOKENIZERS_PARALLELISM "
-    "TZ VIRTUAL_ENV".split()
-)
 
 
-@dataclass
-class Kept:
-    """A child, and the socket by which the grader holds on to it."""
+class JailedChild(Child):
+    """A child in the jail."""
 
-    pid: int
-    pidfd: int
-    life: socket.socket
-
-    def tell(self, news: dict[str, Any]) -> None:
-        """News for the grader, if it is still there."""
-        with suppress(OSError):
-            self.life.send(json.dumps(news).encode())
-
-    def kill(self) -> None:
-        with suppress(OSError):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-
-    def bury(self) -> int:
+    def reap(self) -> int:
         """Take its exit status."""
         _, status = os.waitpid(self.pid, 0)
         os.close(self.pidfd)
@@ -81,23 +61,23 @@ class Keeper:
     def __init__(self, control: socket.socket, jail: Jail) -> None:
         self.control = control
         self.jail = jail
-        self.kept: dict[int, Kept] = {}  # by the number of either file descriptor
-        self.poll = select.poll()
-        self.poll.register(control, select.POLLIN)
+        self.children = Children[JailedChild]()
+        self.children.listen(control)
 
     def serve(self) -> None:
         """Until the grader is gone."""
         while True:
-            for number, _ in self.poll.poll():
+            for number in self.children.ready():
                 if number == self.control.fileno():
                     if not self.take_order():
                         return
-                elif number in self.kept:
-                    self.attend(number, self.kept[number])
+                elif child := self.children.by_number.get(number):
+                    self.attend(number, child)
 
     def take_order(self) -> bool:
         """One order: limits as JSON, and two sockets. False when there will be no more."""
-        data, sockets = receive_sockets(self.control)
+        data, numbers, _, _ = socket.recv_fds(self.control, MAX_ORDER, 2)
+        sockets = [socket.socket(fileno=number) for number in numbers]
         if len(sockets) == 2:
             self.start(json.loads(data), *sockets)
         return bool(data)
@@ -116,42 +96,24 @@ class Keeper:
         if pid == 0:
             become_child(self.jail, data, limits)
         data.close()
-        self.keep(Kept(pid, os.pidfd_open(pid), life))
+        child = JailedChild(pid, os.pidfd_open(pid), life)
+        self.children.add(child)
+        child.tell(pid=child.known_as())
 
-    def keep(self, child: Kept) -> None:
-        life = child.life.fileno()
-        for number in (child.pidfd, life):
-            self.kept[number] = child
-            self.poll.register(number, select.POLLIN)
-        child.tell({"pid": child.known_as()})
-
-    def attend(self, number: int, child: Kept) -> None:
+    def attend(self, number: int, child: JailedChild) -> None:
         """The child has ended, or the grader has let go of it."""
         if number != child.pidfd:
             child.kill()
-        for each in (child.pidfd, child.life.fileno()):
-            self.poll.unregister(each)
-            del self.kept[each]
-        status = child.bury()
-        self.jail.sweep(child.pid, {each.pid for each in self.kept.values()})
-        child.tell({"status": status})
-        child.life.close()
+        self.children.forget(child.pidfd, child.line.fileno())
+        status = child.reap()
+        self.jail.sweep(child.pid, {each.pid for each in self.children})
+        child.tell(status=status)
+        child.line.close()
 
     def close(self) -> None:
         """Nothing is left behind."""
-        for number, child in list(self.kept.items()):
-            if number == child.pidfd:
-                self.attend(child.life.fileno(), child)
-
-
-def receive_sockets(control: socket.socket) -> tuple[bytes, list[socket.socket]]:
-    """A message and the sockets that came with it."""
-    numbers = array.array("i")
-    data, ancillary, _, _ = control.recvmsg(MAX_ORDER, socket.CMSG_SPACE(2 * numbers.itemsize))
-    for level, kind, content in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
-    return data, [socket.socket(fileno=number) for number in numbers]
+        for child in self.children:
+            self.attend(child.line.fileno(), child)
 
 
 def become_child(jail: Jail, data: socket.socket, limits: dict[str, Any]) -> None:
@@ -193,16 +155,12 @@ def main(number: int, imports: Sequence[str], trusted: bool) -> None:
 
 def warm_up(imports: Sequence[str]) -> None:
     """Import what children would, on one thread: what has threads can't be forked."""
-    for name in (*imports, *NEEDED):
-        with suppress(ImportError):
-            importlib.import_module(name)
+    forking.warm_up((*imports, *NEEDED))
     import torch
 
     torch.set_num_threads(1)
     with suppress(AttributeError):  # a thread's own heap would take 64 MB of a child's memory
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
-    gc.collect()
-    gc.freeze()
 
 
 def quiet(keep: int) -> None:
@@ -222,7 +180,7 @@ def quiet(keep: int) -> None:
 
 def forget() -> None:
     """What a copy of the grader knows from its command line and environment, secrets maybe."""
-    for name in [name for name in os.environ if name not in KEPT_VARIABLES]:
+    for name in [name for name in os.environ if name not in (*PUBLIC, *GRADING)]:
         del os.environ[name]
     os.environ["MPLBACKEND"] = "agg"  # read when matplotlib is imported
     sys.argv[:] = sys.orig_argv[:] = ["labkit-zygote"]

@@ -15,6 +15,7 @@ The zygote listens on a socket in a private folder, and answers its own user onl
 from __future__ import annotations
 
 PROVISIONER = "labkit-warm"
+DOOR = "zygote.sock"  # in the private folder
 ADDRESS = "LABKIT_ZYGOTE"  # the environment's name for the zygote's socket, for other processes
 IMPORTS = (
     "ipykernel.kernelapp",  # first: by it others see that this is to be a notebook's kernel

@@ -17,12 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from labkit.kernels import ADDRESS, IMPORTS
+from labkit.kernels import ADDRESS, DOOR, IMPORTS
 from labkit.kernels.asking import NEWS_BYTES
 from labkit.kernels.orders import Cold, zygote_environment
 from labkit.paths import PACKAGE
 
-DOOR = "zygote.sock"
 END_SECONDS = 10.0
 LOOK_SECONDS = 0.05
 

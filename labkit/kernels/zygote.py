@@ -8,12 +8,10 @@ keeps the connection: its end is the end of the kernel, and the owner's end is t
 from __future__ import annotations
 
 import fcntl
-import gc
 import importlib
 import json
 import os
 import runpy
-import select
 import signal
 import socket
 import struct
@@ -23,32 +21,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit.kernels import becoming, orders
+from labkit import forking
+from labkit.forking import Child, Children
+from labkit.kernels import DOOR, becoming, orders
 
 PATIENCE_SECONDS = 5.0
-DOOR = "zygote.sock"
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 @dataclass
-class Kernel:
-    """A forked kernel, and the connection of who asked for it. It is reaped when they let go."""
+class Kernel(Child):
+    """A forked kernel. It is reaped when who asked for it lets go."""
 
-    pid: int
-    pidfd: int
-    line: socket.socket
     ended: bool = False
-
-    def tell(self, **news: object) -> None:
-        """News for who asked, if they are still there."""
-        with suppress(OSError):
-            self.line.send(json.dumps(news).encode())
 
     def end(self) -> None:
         """It may not outlive who asked for it, nor its process id before they know."""
         if not self.ended:
-            with suppress(OSError):
-                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            self.kill()
             with suppress(OSError):
                 os.killpg(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
@@ -67,30 +57,28 @@ class Zygote:
         self.folder = folder
         self.pid = os.getpid()
         self.door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.kernels: dict[int, Kernel] = {}  # by either descriptor
+        self.kernels = Children[Kernel]()
         self.env = env
         self.set_by_imports = {n: v for n, v in os.environ.items() if n not in env}
         self.loaded = list(sys.modules)
         self.installed = orders.installed_at()
-        self.poll = select.poll()
 
     def open(self) -> None:
         """Listen; only this user can reach the folder, and only this user is answered."""
         self.door.bind(str(self.folder / DOOR))
         os.chmod(self.folder / DOOR, 0o600)
         self.door.listen(64)
-        for each in (self.owner, self.door):
-            self.poll.register(each, select.POLLIN)
+        self.kernels.listen(self.owner, self.door)
         self.owner.send(json.dumps({"ready": self.pid}).encode())
 
     def serve(self) -> becoming.Task:
         """Until the owner is gone. Returns in each kernel, with its order."""
         while True:
-            number, _ = self.poll.poll()[0]  # one at a time: it may change what the others mean
+            number, *_ = self.kernels.ready()  # one: it may change what the others mean
             if number == self.owner.fileno():
                 self.end()
             elif number != self.door.fileno():
-                self.attend(number, self.kernels[number])
+                self.attend(number, self.kernels.by_number[number])
             elif task := self.open_door():
                 return task
 
@@ -111,7 +99,9 @@ class Zygote:
             line.close()
             return becoming.Task(order, streams, self.set_by_imports, self.pid)
         close_all(streams)
-        self.keep(Kernel(pid, os.pidfd_open(pid), line))
+        kernel = Kernel(pid, os.pidfd_open(pid), line)
+        self.kernels.add(kernel)
+        kernel.tell(pid=pid)
         return None
 
     def read(self, line: socket.socket) -> tuple[orders.Order, list[int]]:
@@ -131,47 +121,31 @@ class Zygote:
             raise
         return order, streams
 
-    def keep(self, kernel: Kernel) -> None:
-        for number in (kernel.pidfd, kernel.line.fileno()):
-            self.kernels[number] = kernel
-            self.poll.register(number, select.POLLIN)
-        kernel.tell(pid=kernel.pid)
-
     def attend(self, number: int, kernel: Kernel) -> None:
         """A kernel has ended, or who asked for it has let go."""
         if number == kernel.pidfd:
-            self.forget(number)
+            self.kernels.forget(number)
             kernel.ended = True
             kernel.tell(status=status_of(number))
             return
-        for each in {kernel.pidfd, number} & self.kernels.keys():
-            self.forget(each)
+        self.kernels.forget(kernel.pidfd, number)
         kernel.end()
-
-    def forget(self, number: int) -> None:
-        self.poll.unregister(number)
-        del self.kernels[number]
 
     def leave(self) -> None:
         """In a kernel: nothing here is its own."""
-        for kernel in set_of(self.kernels):
+        for kernel in self.kernels:
             kernel.close()
         self.owner.close()
         self.door.close()
 
     def end(self) -> None:
         """The owner is gone: nothing is left behind."""
-        for kernel in set_of(self.kernels):
+        for kernel in self.kernels:
             kernel.end()
         with suppress(OSError):
             (self.folder / DOOR).unlink()
             self.folder.rmdir()
         os._exit(0)
-
-
-def set_of(kernels: dict[int, Kernel]) -> list[Kernel]:
-    """Each kernel once."""
-    return list({kernel.pid: kernel for kernel in kernels.values()}.values())
 
 
 def close_all(numbers: Sequence[int]) -> None:
@@ -196,11 +170,8 @@ def warm_up(names: Sequence[str]) -> None:
     """Import what kernels would. Handlers of logs made now must write where sys.stderr is then."""
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # ipykernel reads it when it is imported
     sys.stdout, sys.stderr = becoming.Current("stdout"), becoming.Current("stderr")
-    for name in names:
-        importlib.import_module(name)
+    forking.warm_up(names)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-    gc.collect()
-    gc.freeze()
 
 
 def check_gpu(names: Sequence[str]) -> None:
@@ -219,8 +190,7 @@ def check_threads() -> None:
     if (pid := os.fork()) == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    threads = len(os.listdir("/proc/self/task"))
-    if threads != 1:
+    if (threads := forking.threads()) != 1:
         raise orders.Cold(f"importing left {threads} threads running, and only one can be forked")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labkit import paths, sharing
+from labkit.variables import SHARING
 from tests.benchmarks.figures import Figure, show
 
 BUSY = "while True: pass"
@@ -17,7 +18,7 @@ STEPS = """
 import sys, time
 if sys.argv[1] == "shared":
     from labkit import sharing
-    sharing.settle()
+    sharing.prepare_process()
     load = sharing.Load()
 import torch
 from labkit.models.zoo import load_model
@@ -56,7 +57,7 @@ def measure() -> list[Figure]:
 
 def steps(how: str) -> float:
     """Seconds of a process of its own."""
-    env = {k: v for k, v in os.environ.items() if k not in sharing.ENVIRONMENT}
+    env = {k: v for k, v in os.environ.items() if k not in SHARING}
     command = [sys.executable, "-c", STEPS, how]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=paths.PACKAGE.parent, env=env

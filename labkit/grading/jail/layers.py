@@ -21,19 +21,11 @@ from pathlib import Path
 
 from labkit.grading.jail import cgroups, folders, landlock, limits, linux, mounts, seccomp
 from labkit.grading.jail.cgroups import Groups
+from labkit.variables import GRADING
 
 FIRST_USER, USERS = 61_184, 4_000  # where systemd has its users of a moment; nobody's files
 FIRST_PID = 1  # of every child, in its own namespace
-ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "",
-    "HF_HUB_OFFLINE": "1",
-    "LANG": "C.UTF-8",
-    "LOGNAME": "learner",
-    "MPLBACKEND": "agg",
-    "PATH": "/usr/bin:/bin",
-    "TOKENIZERS_PARALLELISM": "false",
-    "USER": "learner",
-}
+LEARNER = {"LANG": "C.UTF-8", "LOGNAME": "learner", "PATH": "/usr/bin:/bin", "USER": "learner"}
 
 
 class LayerFailed(Exception):
@@ -346,7 +338,7 @@ def settle(work: str) -> None:
     os.chdir(work)
     for name in list(os.environ):
         del os.environ[name]
-    os.environ.update(ENVIRONMENT, HOME=work, TMPDIR=work, MPLCONFIGDIR=work)
+    os.environ.update(GRADING | LEARNER, HOME=work, TMPDIR=work, MPLCONFIGDIR=work)
     tempfile.tempdir = None
 
 
