@@ -62,7 +62,7 @@ COMMANDS: dict[str, Callable[[str], str]] = {
     "verify --lesson": lambda asked: verify.lessons_to_verify(asked)[0],
     "grade --lesson": grade.lesson_named,
     "run, build": lambda asked: build.chosen([asked])[0].id,
-    "lab --lesson": lambda asked: Path(lab.choose_lesson(asked)).stem,
+    "lab --lesson": lambda asked: Path(lab.notebook_of(asked)).stem,
     "progress, Lab": lambda asked: find_lesson(asked).id,
 }
 
