@@ -29,7 +29,7 @@ from statistics import fmean
 from labkit import Lab, load_model
 from labkit.experiments import fine_tuning_figures as figures
 from labkit.instruments import finetuning, plots
-from labkit.models.tuning import Settings, fine_tune
+from labkit.models.training.tuning import Settings, fine_tune
 from labkit.widgets import LossCurve
 
 lab = Lab("08_fine_tuning")

@@ -29,7 +29,7 @@ from labkit import Lab, load_model
 from labkit.experiments import lora_figures as figures
 from labkit.experiments.fine_tuning_figures import recorded_remedies as remedies
 from labkit.instruments import adapters, finetuning, plots
-from labkit.models.tuning import Settings, fine_tune, quiet_peft
+from labkit.models.training.tuning import Settings, fine_tune, quiet_peft
 
 lab = Lab("09_lora")
 model, tokenizer = load_model()
@@ -666,7 +666,7 @@ lab.ask("forty-customers")
 #
 # On several devices each process takes its share of a batch, and gradients are averaged:
 #
-# torchrun --nproc-per-node 2 -m labkit.models.lora_training --out adapters/tickets
+# torchrun --nproc-per-node 2 -m labkit.models.training.distributed --out adapters/tickets
 #
 # The script uses `accelerate`, and shows the one thing that is easily wrong: answers differ in
 # length, so the mean of two processes' means is not the mean over all tokens. Each process has to

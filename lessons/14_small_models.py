@@ -28,7 +28,7 @@ from labkit.estimates import difference, share
 from labkit.experiments import distillation_figures as recorded
 from labkit.instruments import plots, quantity_plots, sizes
 from labkit.instruments.models_table import MODELS, find_model, table
-from labkit.models import distilling
+from labkit.models.training import distilling
 
 lab = Lab("14_small_models")
 _, tokenizer = load_model()

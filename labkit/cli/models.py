@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labkit.models.pretraining import Run
     from labkit.models.scoring import Row
+    from labkit.models.training.run import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("check", help="compare every weight file with its checksum")
     score = actions.add_parser("score", help="measure what the models can do, beside controls")
     score.add_argument("name", nargs="?", help="one model (default: every bundled one)")
-    score.add_argument("--only", metavar="ROW", help="one phenomenon, such as facts or draft")
+    score.add_argument("--only", metavar="MEASURE", help="one of them, such as facts or draft")
     score.add_argument("--quick", action="store_true", help="few items, to see that it runs")
     score.add_argument("--json", action="store_true", help="print rows as JSON")
     score.add_argument("--card", action="store_true", help="write the rows into the model's card")
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from labkit.models.checkpoints import CheckpointError
+    from labkit.models.training.checkpoints import CheckpointError
     from labkit.models.zoo import ModelUnavailable
 
     try:
@@ -67,46 +67,45 @@ def _score(args: argparse.Namespace) -> int:
 
     if args.card and (args.quick or args.name not in available_models()):
         raise LookupError("--card needs the name of a bundled model, and not --quick.")
-    rows: list[tuple[str, str, Row]] = []
-    for row, how in measures_of(args.name, args.only).items():
+    rows: list[dict[str, object]] = []
+    for name, how in measures_of(args.name, args.only).items():
         if missing := how.missing(args.name):
             there = "is no bundled model" if len(missing) == 1 else "are no bundled models"
-            print(f"{row}: not measured, {', '.join(missing)} {there}", file=sys.stderr)
+            print(f"{name}: not measured, {', '.join(missing)} {there}", file=sys.stderr)
             continue
         model = args.name or how.of
-        print(f"measuring {row} of {model} ...", file=sys.stderr, flush=True)
-        found = measure(model, how, QUICK if args.quick else FULL)
-        rows += [(row, model, one) for one in found]
+        print(f"measuring {name} of {model} ...", file=sys.stderr, flush=True)
+        found = measure(model, name, QUICK if args.quick else FULL)
+        rows += [{"model": model} | row.as_row() for row in found]
         if not args.json:
             print(as_text(found), flush=True)
         if args.card:  # at once: a long scoring that is stopped keeps what it has measured
-            _write_card(args.name, found, keep=True)
+            _write_card(args.name, name, found)
     if args.json:
-        named = [{"row": row, "model": model} | one.as_row() for row, model, one in rows]
-        print(json.dumps(named, indent=1))
-    if args.card and not args.only:
-        _write_card(args.name, [one for _, _, one in rows], keep=False)
+        print(json.dumps(rows, indent=1))
     return 0
 
 
-def _write_card(name: str, rows: list[Row], keep: bool) -> None:
-    """Puts rows into the card; those of other phenomena stay there or go."""
+def _write_card(model: str, measure: str, rows: list[Row]) -> None:
+    """Puts the rows of a measure in the place of those that the card has of it; rows of measures
+    that are no more go too."""
     from labkit.models import card, zoo
-    from labkit.models.scoring import row_of
+    from labkit.models.scoring import MEASURES, row_of
 
-    folder = zoo.WEIGHTS / name
+    folder = zoo.WEIGHTS / model
     described = json.loads((folder / "card.json").read_text())
-    kept = map(row_of, described.get("scorecard", [])) if keep else ()
-    merged = {row.asked: row for row in (*kept, *rows)}
-    written = card.write_card(folder, described, list(merged.values()))
+    there = [row for row in map(row_of, described["scorecard"]) if row.measure in MEASURES]
+    first = next((i for i, row in enumerate(there) if row.measure == measure), len(there))
+    others = [row for row in there[first:] if row.measure != measure]
+    written = card.write_card(folder, described, [*there[:first], *rows, *others])
     print(f"Written: {written / 'README.md'}", file=sys.stderr)
 
 
 def _train(args: argparse.Namespace) -> int:
-    from labkit.models import card, experts
+    from labkit.models import card, moe_family
 
-    if args.name == experts.MOE:
-        family = experts.train_family(args.runs, args.device)
+    if args.name == moe_family.MOE:
+        family = moe_family.train_family(args.runs, args.device)
         folder, publish = args.runs, lambda: card.publish_family(family)
     else:
         run = _trained(args)
@@ -119,13 +118,12 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _trained(args: argparse.Namespace) -> Run:
-    from labkit.models import experts, pretraining, training
-    from labkit.models.recipes import find_recipe
+    from labkit.models import moe_family
+    from labkit.models.training.pretraining import pretrain
+    from labkit.models.training.recipes import find_recipe
 
     recipe = find_recipe(args.name)
-    if recipe.starts_from is None:
-        return pretraining.pretrain(recipe, args.runs, args.device)
     folder = args.runs / recipe.name
-    if recipe.name in experts.FAMILY:
-        folder = experts.folder_of_seed(args.runs, recipe.name, recipe.seed)
-    return training.train(recipe, folder, args.device)
+    if recipe.name in moe_family.FAMILY:
+        folder = moe_family.folder_of_seed(args.runs, recipe.name, recipe.seed)
+    return pretrain(recipe, folder, args.device)

@@ -8,9 +8,10 @@ from statistics import fmean
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.experiments.experiment import Experiment, grid
-from labkit.models import distilling, load_model
-from labkit.models.distilling import LossOf, Teacher
-from labkit.models.tuning import answer_loss
+from labkit.models import load_model
+from labkit.models.training import distilling
+from labkit.models.training.distilling import LossOf, Teacher
+from labkit.models.training.tuning import answer_loss
 
 UNSEEN = 150  # texts that the loss is measured on
 ALONE = "data"

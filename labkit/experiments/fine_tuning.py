@@ -17,7 +17,14 @@ from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.news import lessons
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import REPLAY, written
-from labkit.models.tuning import Example, Settings, fine_tune, lora_config, losses_of, with_replay
+from labkit.models.training.tuning import (
+    Example,
+    Settings,
+    fine_tune,
+    lora_config,
+    losses_of,
+    with_replay,
+)
 from labkit.models.world import tickets as world_tickets
 from labkit.models.world.document import plain
 from labkit.models.world.news import NEWS

@@ -19,7 +19,7 @@ from labkit.models.scoring.facts import facts_right
 from labkit.models.scoring.news import lessons
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import written
-from labkit.models.tuning import Settings, Tuned, fine_tune
+from labkit.models.training.tuning import Settings, Tuned, fine_tune
 from labkit.models.world import tickets as world_tickets
 from labkit.models.world.news import NEWS
 

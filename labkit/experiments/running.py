@@ -16,7 +16,7 @@ from labkit.experiments import record
 from labkit.experiments.experiment import Experiment, Point
 from labkit.experiments.record import Record, Row
 from labkit.experiments.registry import find
-from labkit.models.checkpoints import machine
+from labkit.models.training.checkpoints import machine
 from labkit.models.zoo import WEIGHTS, available_models, sha256_of
 
 RECORDS = Path(__file__).with_name("records")

@@ -94,7 +94,7 @@ class Challenge:
         if any(mistake.name == name for mistake in self.mistakes):
             raise ValueError(f"{self.name} has two mistakes {name!r}: give one another name")
         if isinstance(answer, Spoiled):
-            answer = answer.of(self)
+            answer = answer.of(self.check.__module__.split(".")[-2], self.name)
         if answer is not None:
             self.mistakes.append(Mistake(name, answer, message, hint))
             return None

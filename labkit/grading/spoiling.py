@@ -6,13 +6,10 @@ import ast
 import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from labkit.grading import slices, solutions
 from labkit.grading.mutants import function_from
-
-if TYPE_CHECKING:
-    from labkit.grading.challenge import Challenge
 
 
 @dataclass(frozen=True)
@@ -26,10 +23,9 @@ class Spoiled:
     topic: str = ""
     name: str = ""
 
-    def of(self, challenge: Challenge) -> Spoiled:
-        """The same changes in this challenge's reference answer."""
-        topic = challenge.check.__module__.split(".")[-2]
-        return replace(self, topic=topic, name=challenge.name)
+    def of(self, topic: str, name: str) -> Spoiled:
+        """The same changes in the reference answer of a topic's challenge."""
+        return replace(self, topic=topic, name=name)
 
     @property
     def source(self) -> str:

@@ -1,6 +1,6 @@
 """What lesson 09 measures with: own adapters beside peft's, the spectrum of an update, files.
 
-How a model is tuned, with or without LoRA, stands in labkit/models/tuning.py.
+How a model is tuned, with or without LoRA, stands in labkit/models/training/tuning.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from labkit.estimates import Estimate
 from labkit.instruments import plots
 from labkit.instruments.finetuning import judge, judge_replies
 from labkit.models.quantizing import linear_layers
-from labkit.models.tuning import Settings, adapted, batches, encode, lora_config
+from labkit.models.training.tuning import Settings, adapted, batches, encode, lora_config
 from labkit.models.world.document import Question
 from labkit.models.world.tickets import Ticket
 

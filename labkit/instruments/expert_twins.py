@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.estimates import Estimate, mean_of_few
 from labkit.instruments.plots import COLOURS, Figure, drawn
-from labkit.models.experts import ACTIVE, COMPARED, MOE, TOTAL
+from labkit.models.moe_family import ACTIVE, COMPARED, MOE, TOTAL
 
 NAMES = {MOE: "mixture", ACTIVE: "twin, equal active", TOTAL: "twin, equal total"}
 

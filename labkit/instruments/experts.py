@@ -21,11 +21,11 @@ from torch.nn import functional as F
 from transformers import MixtralForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.instruments.tokens import TINTS, Token, reader_of, spaces_shown
-from labkit.models import experts as family
-from labkit.models import routing
-from labkit.models.batches import Batch
-from labkit.models.pretraining import fresh_model
-from labkit.models.recipes import find_recipe
+from labkit.models import domains, routing
+from labkit.models.moe_family import active_parameters
+from labkit.models.training.batches import Batch
+from labkit.models.training.pretraining import fresh_model
+from labkit.models.training.recipes import find_recipe
 
 LONGEST = 400  # characters of a text: it is read once for every k
 
@@ -167,7 +167,7 @@ def inside(model: MixtralForCausalLM, ids: Tensor, layer: int) -> tuple[Tensor, 
 
 def held_out(tokenizer: PreTrainedTokenizerBase, rows: int = 4) -> dict[str, Batch]:
     """Texts that no training batch of the bundled mixture holds: so many rows of each domain."""
-    return family.texts_by_domain(find_recipe("moe"), tokenizer, rows)
+    return domains.texts_by_domain(find_recipe("moe"), tokenizer, rows)
 
 
 def untrained(tokenizer: PreTrainedTokenizerBase) -> MixtralForCausalLM:
@@ -192,7 +192,7 @@ def choices(model: MixtralForCausalLM, texts: Mapping[str, Batch]) -> tuple[Tens
 
 def mean_loss(model: PreTrainedModel, texts: Mapping[str, Batch]) -> float:
     """Held-out loss in nats per token, each domain counting the same."""
-    return fmean(family.domain_losses(model, dict(texts)).values())
+    return fmean(domains.domain_losses(model, dict(texts)).values())
 
 
 def loss_by_k(model: MixtralForCausalLM, texts: Mapping[str, Batch]) -> dict[int, float]:
@@ -274,7 +274,7 @@ def with_full_experts(
     gone, losses = [], []
     for items in texts.values():
         with with_capacity(model, factor, items.document > 0) as shares:
-            losses.append(family.loss_of_texts(model, items))
+            losses.append(domains.loss_of_texts(model, items))
         gone.append(fmean(shares))
     return fmean(gone), fmean(losses)
 
@@ -331,7 +331,7 @@ def cost(model: PreTrainedModel, tokens: int = 256) -> Cost:
         speeds = [milliseconds(model, rows) for rows in ((1, tokens), (1, 1))]
     finally:
         torch.set_num_threads(before)
-    return Cost(resident, family.active_parameters(model) * size, speeds[0], speeds[1])
+    return Cost(resident, active_parameters(model) * size, speeds[0], speeds[1])
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
 """What lesson 08 measures with: tickets judged, a step beside the library's, costs.
 
-How a model is tuned stands in labkit/models/tuning.py.
+How a model is tuned stands in labkit/models/training/tuning.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.news import lessons
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import REPLAY, written
-from labkit.models.tuning import Example, with_replay
+from labkit.models.training.tuning import Example, with_replay
 from labkit.models.world import replies
 from labkit.models.world import tickets as world
 from labkit.models.world.document import Question

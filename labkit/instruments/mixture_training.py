@@ -19,10 +19,12 @@ from transformers import LlamaConfig, MixtralConfig
 from transformers.models.llama.modeling_llama import LlamaMLP
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 
-from labkit.models import pretraining, routing, training
-from labkit.models.batches import Batch, batch
-from labkit.models.pretraining import WORLD, Run
-from labkit.models.recipes import find_recipe
+from labkit.models import routing
+from labkit.models.training import pretraining
+from labkit.models.training.batches import Batch, batch
+from labkit.models.training.losses import WORLD, weighted_loss
+from labkit.models.training.recipes import find_recipe
+from labkit.models.training.run import Run
 
 BalanceLoss = Callable[..., Tensor]
 LOOK_EVERY = 10
@@ -71,7 +73,7 @@ def watch_router(
         warmup_steps=10, seed=seed,
     )  # fmt: skip
     with _draws_kept(), tempfile.TemporaryDirectory() as folder:
-        run = training.start(recipe, Path(folder), "cpu")
+        run = pretraining.start(recipe, Path(folder), "cpu")
         unseen = batch(recipe, WORLD, run.tokenizer, 10**6)
         watched = Watched([0], [_in_use(run, unseen)], [])
         run.model.train()
@@ -91,7 +93,7 @@ def _loss(run: Run, balance: BalanceLoss | None, weight: float) -> Tensor:
         output_router_logits=True,
         use_cache=False,
     )
-    loss = pretraining.weighted_loss(run.model.lm_head(output.last_hidden_state), items)
+    loss = weighted_loss(run.model.lm_head(output.last_hidden_state), items)
     if balance is None:
         return loss
     real = (items.document > 0).long().flatten()

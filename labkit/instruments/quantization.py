@@ -32,7 +32,7 @@ from labkit.models.quantizing import (
     quantized,
     round_trip,
 )
-from labkit.models.tuning import losses_of
+from labkit.models.training.tuning import losses_of
 from labkit.models.world import Document, World, documents
 
 UNSEEN = -77  # a corpus that no training run has read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,46 +11,36 @@ import torch
 from transformers import PreTrainedModel
 
 from labkit.estimates import Estimate
-from labkit.models import experts, judging, vision
-from labkit.models.checkpoints import machine
-from labkit.models.pretraining import Run
-from labkit.models.scoring import MEASURES, Row, Scorecard
+from labkit.models import moe_family
+from labkit.models.scoring import MEASURES, Effort, Row, Scorecard, Subject, measured
 from labkit.models.scoring import as_markdown as rows_as_markdown
-from labkit.models.zoo import WEIGHTS, write_checksums
+from labkit.models.training.checkpoints import machine
+from labkit.models.training.run import Run
+from labkit.models.zoo import WEIGHTS, kind_of, write_checksums
 from labkit.whole_files import write_whole
-
-WORLD_DATA = "written by the generator labkit.models.world, World(0)"
-DATA = {
-    "llava": "pictures drawn by labkit.models.world.pictures, and questions about them",
-    "reward": "sheets with two answers to each question from labkit.models.world.comparisons",
-}
-ROWS: dict[str, Callable[[PreTrainedModel, Any, int], list[Row]]] = {
-    "llava": vision.rows,
-    "reward": judging.rows,
-}
 
 
 def publish(run: Run, n: int = 500, weights: Path = WEIGHTS) -> Path:
     """Scores a run as it will be shipped (bfloat16), and writes weights, card and checksums."""
     folder = weights / run.recipe.name
     shipped = ship(run, folder)
-    if run.recipe.architecture in ROWS:
-        rows = ROWS[run.recipe.architecture](shipped, run.tokenizer, n)
-        return write_card(folder, describe(run), rows)
+    if name := kind_of(folder).measure:
+        subject = Subject(shipped, run.tokenizer, Effort(items=n))
+        return write_card(folder, describe(run), measured(name, subject))
     return write_card(folder, describe(run, Scorecard(shipped, run.tokenizer).rows(n)))
 
 
-def publish_family(family: experts.Runs, weights: Path = WEIGHTS, texts: int = 32) -> Path:
+def publish_family(family: moe_family.Runs, weights: Path = WEIGHTS, texts: int = 32) -> Path:
     """The mixture of experts with what it was compared with: the first seed's weights of each, and
     the comparison of all seeds in the mixture's card."""
-    rows, behind = experts.comparison(family, texts)
+    rows, behind = moe_family.comparison(family, texts)
     for name, (run, *_) in family.items():
         ship(run, weights / name)
-        if name == experts.MOE:
+        if name == moe_family.MOE:
             write_card(weights / name, describe(run) | {"comparison": behind}, rows)
         else:
             write_card(weights / name, describe(run))
-    return weights / experts.MOE
+    return weights / moe_family.MOE
 
 
 def ship(run: Run, folder: Path) -> PreTrainedModel:
@@ -79,7 +69,6 @@ def write_card(folder: Path, card: dict[str, Any], rows: Sequence[Row] = ()) -> 
 def describe(run: Run, scores: Sequence[Estimate] = ()) -> dict[str, Any]:
     """Everything that a reader of the card may ask."""
     recipe = run.recipe
-    mixes = {} if recipe.architecture in DATA else recipe.mixes
     return {
         "name": recipe.name,
         "summary": recipe.summary,
@@ -88,11 +77,11 @@ def describe(run: Run, scores: Sequence[Estimate] = ()) -> dict[str, Any]:
         "shape": dict(recipe.shape),
         "context_tokens": recipe.context,
         "vocabulary": len(getattr(run.tokenizer, "tokenizer", run.tokenizer)),
-        "data": DATA.get(recipe.architecture, WORLD_DATA),
-        "mixes": {str(start): dict(mix) for start, mix in mixes.items()},
+        "data": recipe.data,
+        "mixes": {str(start): dict(mix) for start, mix in recipe.mixes.items()},
         "steps": run.step,
-        "rows": None if mixes else run.step * recipe.rows,
-        "tokens": run.step * recipe.rows * recipe.context if mixes else None,
+        "rows": None if recipe.mixes else run.step * recipe.rows,
+        "tokens": run.step * recipe.rows * recipe.context if recipe.mixes else None,
         "seed": recipe.seed,
         "training_seconds": round(run.seconds),
         "machine": machine(),

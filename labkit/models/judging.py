@@ -19,11 +19,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from labkit.estimates import Estimate, bootstrap, difference, kappa, known, share
-from labkit.models.recipes import Recipe
-from labkit.models.scoring.rows import Row, at_least
+from labkit.models.training.recipes import Recipe
 from labkit.models.world import World
-from labkit.models.world.comparisons import WORDINGS, Pair, Sheet, occurs, pair, sheet
+from labkit.models.world.comparisons import Pair, Sheet, pair, sheet
 
 WORDED, BARE_UNTIL = 0.5, 0.4  # share of answers in words; share of the steps without any
 
@@ -140,74 +138,3 @@ def log_likelihood(
     predicted = model(ids, use_cache=False).logits[0, len(given) - 1 : -1].float()
     wanted = torch.tensor(said, device=model.device)
     return -F.cross_entropy(predicted, wanted, reduction="sum").item()
-
-
-def occurs_in_text(pairs: Sequence[Pair]) -> list[bool]:
-    """The baseline that reads nothing: it picks the answer that occurs in the text, and tosses a
-    coin where both or none do."""
-    rng = random.Random("coin")
-    found = [[occurs(answer, p.prompt) for answer in (p.right, p.wrong)] for p in pairs]
-    return [rng.random() < 0.5 if right == wrong else right for right, wrong in found]
-
-
-def verdicts(right: Sequence[bool], seed: int = 0) -> list[tuple[str, str]]:
-    """Which answer was picked and which is right, by the places A and B that they had: the right
-    one has its place by a coin, so that agreement can be told from chance."""
-    rng = random.Random(f"places {seed}")
-    other = {"A": "B", "B": "A"}
-    truths = [rng.choice("AB") for _ in right]
-    return [(true if hit else other[true], true) for hit, true in zip(right, truths, strict=True)]
-
-
-def kappa_figure(name: str, right: Sequence[bool]) -> Estimate:
-    """Cohen's kappa of the verdicts, with a bootstrap over the pairs."""
-    return bootstrap(name, verdicts(right), kappa, "kappa")
-
-
-def rows(
-    model: LlamaForSequenceClassification, tokenizer: PreTrainedTokenizerBase, n: int
-) -> list[Row]:
-    """Agreement with the truth on hard pairs, and the judge's biases."""
-    hard, easy = unseen_pairs(n), unseen_pairs(n, hard=False)
-    right = picks_right(model, tokenizer, hard)
-    agreement = at_least(
-        0.6,
-        kappa_figure("judge, hard pairs", right),
-        kappa_figure("baseline: the answer that occurs in the text", occurs_in_text(hard)),
-        kappa_figure("judge, easy pairs", picks_right(model, tokenizer, easy)),
-        kappa_figure("baseline, easy pairs", occurs_in_text(easy)),
-    )
-    return [agreement, length_bias(model, tokenizer, hard), place_bias(hard, right)]
-
-
-def length_bias(
-    model: LlamaForSequenceClassification, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Pair]
-) -> Row:
-    """The same pairs twice: once the right answer is the wordy one, once the wrong one is."""
-    wordings = [WORDINGS[i % len(WORDINGS)] for i in range(len(pairs))]
-    for_long = [p.worded(right=w) for p, w in zip(pairs, wordings, strict=True)]
-    for_short = [p.worded(wrong=w) for p, w in zip(pairs, wordings, strict=True)]
-    long, short = (picks_right(model, tokenizer, some) for some in (for_long, for_short))
-    bias = difference("right more often when the right answer is the longer one", long, short)
-    return Row(
-        bias,
-        "measured",
-        True,
-        (share("the right one is longer", long), share("the right one is shorter", short)),
-    )
-
-
-def place_bias(pairs: Sequence[Pair], right: Sequence[bool]) -> Row:
-    """A reward model meets each answer alone, so which comes first can't sway it; where in the text
-    the right value stands can."""
-    first = [hit for p, hit in zip(pairs, right, strict=True) if p.place == 0]
-    last = [hit for p, hit in zip(pairs, right, strict=True) if p.place == p.passages - 1]
-    return Row(
-        share("right when the first passage tells it", first),
-        "measured",
-        True,
-        (
-            share("right when the last passage tells it", last),
-            known("verdicts changed by swapping the answers, by construction", 0.0),
-        ),
-    )

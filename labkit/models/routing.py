@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import MixtralForCausalLM
 
-from labkit.models.batches import Batch
+from labkit.models.training.batches import Batch
 
 
 @torch.inference_mode()

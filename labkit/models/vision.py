@@ -1,13 +1,11 @@
-"""The vision model: its processor, its batches and loss, and what is measured on it.
+"""The vision model: its processor, its batches and loss, and its answers.
 
 A training row is a picture and a chat of several questions about it in any order; only the answers
-count (visual instruction tuning, arXiv:2304.08485). What is measured is one question at a time,
-answered by generation, on test pictures - and on a grey one, the control.
+count (visual instruction tuning, arXiv:2304.08485).
 """
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -25,12 +23,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from labkit.estimates import share
-from labkit.models.architectures import IMAGE
-from labkit.models.recipes import Recipe
-from labkit.models.scoring.rows import Row, at_least
+from labkit.models.training.architectures import IMAGE
+from labkit.models.training.recipes import Recipe
 from labkit.models.world import pictures
-from labkit.models.world.lexicon import Split
 
 IGNORED = -100
 NAMING = 0.5  # weight of the patches' names in the loss
@@ -199,47 +194,3 @@ def answers(
         fresh = made[:, inputs["input_ids"].shape[1] :]
         texts += processor.batch_decode(fresh, skip_special_tokens=True)
     return [text.strip() for text in texts]
-
-
-WANTED = {"colour": 0.98, "shape": 0.95, "count": 0.9, "count of one shape": 0.9, "position": 0.95}
-
-
-def rows(
-    model: LlavaForConditionalGeneration, processor: LlavaProcessor, n: int, split: Split = "test"
-) -> list[Row]:
-    """One row for each kind of question with a one-word answer; controls: the same questions on a
-    grey picture, and those about combinations of shape and colour that training never showed."""
-    return [_row(model, processor, kind, n, split) for kind in WANTED]
-
-
-def _row(
-    model: LlavaForConditionalGeneration,
-    processor: LlavaProcessor,
-    kind: str,
-    n: int,
-    split: Split,
-) -> Row:
-    asked = list(itertools.islice(pictures.items(split, kind), n))
-    hits = _hits(model, processor, asked, [shown.pixels for shown, _ in asked])
-    blanked = _hits(model, processor, asked, [pictures.blank()] * n)
-    new = [
-        hit
-        for hit, (_, question) in zip(hits, asked, strict=True)
-        if any(pictures.is_new(thing) for thing in question.things)
-    ]
-    return at_least(
-        WANTED[kind],
-        share(f"{kind}, by generation", hits),
-        share("picture blanked", blanked),
-        *([share("with a combination of shape and colour never trained", new)] if new else []),
-    )
-
-
-def _hits(
-    model: LlavaForConditionalGeneration,
-    processor: LlavaProcessor,
-    asked: Sequence[tuple[pictures.Picture, pictures.Asked]],
-    shown: Sequence[Pixels],
-) -> list[bool]:
-    texts = answers(model, processor, shown, [question.question for _, question in asked])
-    return [text == question.answer for text, (_, question) in zip(texts, asked, strict=True)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,24 @@ from labkit.whole_files import write_whole
 
 WEIGHTS = Path(__file__).parent / "weights"
 CHECKSUMS = "checksums.json"
-# What a folder says of itself in config.json, where it is no language model -> who loads it.
-LOADERS = {
-    "LlavaForConditionalGeneration": "load_vision_model",
-    "LlamaForSequenceClassification": "load_judge",
-}
-Load = Callable[..., tuple[PreTrainedModel, Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model: which function loads it, by which of transformers' classes, and the measure
+    of the scorecard that it has instead of a language model's."""
+
+    loader: str
+    model: Any
+    reader: Any = AutoTokenizer
+    measure: str | None = None
+
+
+LANGUAGE = Kind("load_model", AutoModelForCausalLM)
+JUDGE = Kind("load_judge", AutoModelForSequenceClassification, measure="judge")
+VISION = Kind("load_vision_model", AutoModelForImageTextToText, AutoProcessor, measure="vision")
+# By the class that a folder's config.json names; what is not here is a language model.
+KINDS = {"LlamaForSequenceClassification": JUDGE, "LlavaForConditionalGeneration": VISION}
 
 
 class ModelUnavailable(RuntimeError):
@@ -59,7 +72,7 @@ def load_model(
     """
     if name == "base":
         name = os.environ.get("LABKIT_MODEL") or name
-    return _ready(name, _load_language_model, device, dtype)
+    return _ready(name, LANGUAGE, device, dtype)
 
 
 def load_vision_model(
@@ -67,7 +80,7 @@ def load_vision_model(
 ) -> tuple[PreTrainedModel, ProcessorMixin]:
     """A model that reads pictures beside text, and the processor that prepares both for it; names,
     devices and errors as for `load_model`."""
-    return _ready(name, _load_vision_model, device, dtype)
+    return _ready(name, VISION, device, dtype)
 
 
 def load_judge(
@@ -75,33 +88,32 @@ def load_judge(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A reward model, which gives one number for a text, and its tokenizer; names, devices and
     errors as for `load_model`."""
-    return _ready(name, _load_judge, device, dtype)
+    return _ready(name, JUDGE, device, dtype)
 
 
 def load_bundled(name: str) -> tuple[PreTrainedModel, Any]:
-    """A bundled model of any kind with its tokenizer or processor, by the loader that it needs."""
-    loaders: dict[str, Load] = {"load_vision_model": load_vision_model, "load_judge": load_judge}
-    return loaders.get(loader_of(folder_of(name)), load_model)(name)
+    """A bundled model of any kind with its tokenizer or processor, `$LABKIT_MODEL` or not."""
+    return _ready(name, kind_of(folder_of(name)), None, None)
 
 
-def loader_of(folder: Path) -> str:
-    """The name of the function of this module that loads what a folder holds."""
+def kind_of(folder: Path) -> Kind:
+    """The kind of model that a folder holds, by its config.json."""
     try:
         config = json.loads((folder / "config.json").read_text())
-        return LOADERS.get((config.get("architectures") or [""])[0], "load_model")
+        return KINDS.get((config.get("architectures") or [""])[0], LANGUAGE)
     except (OSError, ValueError, AttributeError):
-        return "load_model"  # which says what is wrong with it
+        return LANGUAGE  # whose loading says what is wrong with it
 
 
 def _ready(
-    name: str, load: Load, device: str | None, dtype: torch.dtype | None
+    name: str, kind: Kind, device: str | None, dtype: torch.dtype | None
 ) -> tuple[PreTrainedModel, Any]:
     """Loaded from wherever it is, on its device, in eval mode."""
     device = device or os.environ.get("LABKIT_DEVICE") or default_device()
     dtype = dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
     with quiet_transformers():
         find = _from_hub if is_hub_name(name) else _from_folder
-        model, reader = find(name, load, dtype)
+        model, reader = find(name, kind, dtype)
     return model.to(torch.device(device)).eval(), reader
 
 
@@ -161,16 +173,16 @@ def write_checksums(folder: Path) -> None:
     write_whole(folder / CHECKSUMS, json.dumps(sums, indent=1) + "\n")
 
 
-def _from_folder(name: str, load: Load, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:
+def _from_folder(name: str, kind: Kind, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:
     folder = folder_of(name)
     if (folder / CHECKSUMS).is_file():
         verify_files(folder)
-    if LOADS[load] != loader_of(folder):
+    if kind != (found := kind_of(folder)):
         raise LookupError(
-            f"The model {name!r} is not for {LOADS[load]}: use `{loader_of(folder)}({name!r})`."
+            f"The model {name!r} is not for {kind.loader}: use `{found.loader}({name!r})`."
         )
     try:
-        return load(str(folder), dtype, local_files_only=True)
+        return _load(str(folder), kind, dtype, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelUnavailable(
             f"The model in {folder} could not be loaded: {_first_line(error)}\n"
@@ -178,10 +190,10 @@ def _from_folder(name: str, load: Load, dtype: torch.dtype) -> tuple[PreTrainedM
         ) from error
 
 
-def _from_hub(name: str, load: Load, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:
+def _from_hub(name: str, kind: Kind, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:
     offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
     try:
-        return load(name, dtype, local_files_only=offline)
+        return _load(name, kind, dtype, local_files_only=offline)
     except OSError as error:
         tried = (
             "the local cache (HF_HUB_OFFLINE is set)" if offline else "the hub and the local cache"
@@ -194,46 +206,17 @@ def _from_hub(name: str, load: Load, dtype: torch.dtype) -> tuple[PreTrainedMode
         ) from error
 
 
-def _load_language_model(
-    source: str, dtype: torch.dtype, *, local_files_only: bool
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    model = _weights(AutoModelForCausalLM, source, dtype, local_files_only)
-    return model, _tokenizer(source, local_files_only)
-
-
-def _load_judge(
-    source: str, dtype: torch.dtype, *, local_files_only: bool
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    model = _weights(AutoModelForSequenceClassification, source, dtype, local_files_only)
-    return model, _tokenizer(source, local_files_only)
-
-
-def _load_vision_model(
-    source: str, dtype: torch.dtype, *, local_files_only: bool
-) -> tuple[PreTrainedModel, ProcessorMixin]:
-    model = _weights(AutoModelForImageTextToText, source, dtype, local_files_only)
-    return model, AutoProcessor.from_pretrained(source, local_files_only=local_files_only)
-
-
-LOADS: dict[Load, str] = {
-    _load_language_model: "load_model",
-    _load_judge: "load_judge",
-    _load_vision_model: "load_vision_model",
-}
-
-
-def _weights(kind: Any, source: str, dtype: torch.dtype, local_files_only: bool) -> PreTrainedModel:
+def _load(
+    source: str, kind: Kind, dtype: torch.dtype, *, local_files_only: bool
+) -> tuple[PreTrainedModel, Any]:
     """Only safetensors, and no code from the model's repository."""
-    return kind.from_pretrained(
+    model = kind.model.from_pretrained(
         source, dtype=dtype, use_safetensors=True, local_files_only=local_files_only
     )
-
-
-def _tokenizer(source: str, local_files_only: bool) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local_files_only)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    reader = kind.reader.from_pretrained(source, local_files_only=local_files_only)
+    if kind.reader is AutoTokenizer and reader.pad_token_id is None:
+        reader.pad_token = reader.eos_token
+    return model, reader
 
 
 def default_device() -> str:

@@ -21,7 +21,7 @@ def measure(effort: Effort = FULL) -> list[Figure]:
             print(f"{name}: needs {', '.join(missing)}, not bundled", file=sys.stderr)
             continue
         begun = time.perf_counter()
-        rows = scoring.measure(how.of, how, effort)
+        rows = scoring.measure(how.of, name, effort)
         seconds = time.perf_counter() - begun
         print(as_text(rows), file=sys.stderr, flush=True)
         figures += [

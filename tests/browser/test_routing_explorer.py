@@ -16,8 +16,8 @@ import torch
 from transformers import AutoTokenizer
 from dataclasses import replace
 from labkit.instruments.experts import Router
-from labkit.models import architectures
-from labkit.models.recipes import find_recipe
+from labkit.models.training import architectures
+from labkit.models.training.recipes import find_recipe
 from labkit.models.zoo import folder_of
 from labkit.widgets import RoutingExplorer
 

@@ -20,7 +20,7 @@ from labkit.grading.solutions import names, reference
 from labkit.grading.submission import Submission
 from labkit.grading.transport import InProcess
 from labkit.models import load_model
-from labkit.models.tuning import adapted
+from labkit.models.training.tuning import adapted
 from tests.models.tiny import save_tiny_model
 
 LESSON = "09_lora"

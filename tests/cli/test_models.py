@@ -46,7 +46,7 @@ def test_an_unknown_name_gives_the_nearest(
 def test_scores_as_json_have_count_interval_and_control(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "score", "base", "--only", "facts", "--quick", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert row["row"] == "facts" and row["model"] == "base" and row["wanted"] == "≥ 98 %"
+    assert row["measure"] == "facts" and row["model"] == "base" and row["wanted"] == "≥ 98 %"
     for figure in (row, *row["control"]):
         assert figure["n"] == 16 and figure["low"] <= figure["value"] <= figure["high"]
 
@@ -60,9 +60,9 @@ def test_scores_are_readable_with_the_control_under_the_figure(
     assert control.startswith("    facts met in prose only: ")
 
 
-def test_an_unknown_row_gives_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_measure_gives_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "score", "base", "--only", "fact"]) == 2
-    assert "no row 'fact' of base: did you mean facts?" in capsys.readouterr().out
+    assert "no measure 'fact' of base: did you mean facts?" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--card"], ["base", "--card", "--quick"]])
@@ -80,7 +80,8 @@ def test_measured_rows_go_into_the_card_and_the_checksums_follow(
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
     measure = scoring.MEASURES["facts"]
     monkeypatch.setattr(scoring, "FULL", scoring.QUICK)
-    monkeypatch.setattr(scoring.scorecard, "MEASURES", {"facts": measure})
+    for module in (scoring, scoring.scorecard):
+        monkeypatch.setattr(module, "MEASURES", {"facts": measure})
     assert main(["models", "score", "base", "--card"]) == 0
     zoo.verify_files(tmp_path / "base")
     card = json.loads((tmp_path / "base" / "card.json").read_text())
@@ -88,7 +89,7 @@ def test_measured_rows_go_into_the_card_and_the_checksums_follow(
     assert "| trained facts, closed book | ≥ 98 % |" in (tmp_path / "base/README.md").read_text()
 
 
-def test_one_phenomenon_measured_again_leaves_the_others_in_the_card(
+def test_a_measure_replaces_all_its_rows_in_the_card_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(zoo.WEIGHTS / "base", tmp_path / "base")
@@ -96,10 +97,20 @@ def test_one_phenomenon_measured_again_leaves_the_others_in_the_card(
     monkeypatch.setattr(scoring, "FULL", scoring.QUICK)
     file = tmp_path / "base" / "card.json"
     card = json.loads(file.read_text())
-    old = scoring.Row(Estimate("another", 1.0, 1, 1.0, 1.0, ""), "1", True, ()).as_row()
-    stale = old | {"phenomenon": "trained facts, closed book (found otherwise)"}
-    file.write_text(json.dumps(card | {"scorecard": [old, stale]}))
+    one = Estimate("another", 1.0, 1, 1.0, 1.0, "")
+    before, after = (scoring.Row(one, "1", True, (), name).as_row() for name in ("news", "draft"))
+    given_up = before | {"measure": "facts", "phenomenon": "what it no longer gives"}
+    nobodys = before | {"measure": "a measure that was"}
+    file.write_text(json.dumps(card | {"scorecard": [before, given_up, nobodys, after, given_up]}))
     zoo.write_checksums(tmp_path / "base")
     assert main(["models", "score", "base", "--only", "facts", "--card"]) == 0
-    kept, new = json.loads(file.read_text())["scorecard"]
-    assert kept == old and new["phenomenon"] == "trained facts, closed book"
+    first, new, last = json.loads(file.read_text())["scorecard"]
+    assert (first, last) == (before, after)
+    assert (new["measure"], new["phenomenon"]) == ("facts", "trained facts, closed book")
+
+
+@pytest.mark.parametrize("name", zoo.available_models())
+def test_every_row_of_a_shipped_card_is_of_a_measure_of_the_model(name: str) -> None:
+    for row in zoo.card_of(name)["scorecard"]:
+        assert row["measure"] in scoring.measures_of(name) or name in ("draft", "small")
+        assert row["measure"] in scoring.MEASURES

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labkit.instruments import expert_twins
-from labkit.models.experts import COMPARED
+from labkit.models.moe_family import COMPARED
 
 LOSSES = {
     "moe": [{"a": 1.0, "b": 2.0}, {"a": 1.2, "b": 2.0}, {"a": 1.1, "b": 2.0}],

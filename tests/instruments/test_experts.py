@@ -10,15 +10,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.models.training.test_architectures import TINY_MIXTURE
 from torch.nn import functional as F
 from transformers import AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerBase
 
 from labkit.instruments import experts
-from labkit.models import architectures, load_model, routing
-from labkit.models.batches import Batch
-from labkit.models.experts import active_parameters, loss_of_texts
+from labkit.models import load_model, routing
+from labkit.models.domains import loss_of_texts
+from labkit.models.moe_family import active_parameters
+from labkit.models.training import architectures
+from labkit.models.training.batches import Batch
 from labkit.models.zoo import WEIGHTS
-from tests.models.test_architectures import TINY_MIXTURE
 
 TEXT = "Mira lives in the old town. 12 + 7 = 19"
 any_time = settings(deadline=None, max_examples=40)

@@ -8,7 +8,7 @@ from transformers import MixtralConfig, MixtralForCausalLM
 
 from labkit.instruments import routing_maps
 from labkit.models import routing
-from labkit.models.batches import Batch
+from labkit.models.training.batches import Batch
 
 BY_HAND = torch.tensor([[[[3.0, 1], [0, 4]], [[3, 1], [4, 0]]]])  # 1 layer, 2 rows of text
 NAMES = ["code", "news"]

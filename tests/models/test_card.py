@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit.models import card, pretraining, zoo
+from labkit.models import card, zoo
+from labkit.models.training import pretraining
 from tests.models.tiny import TINY, few_texts
 
 

@@ -14,9 +14,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.models import card, judging, pretraining, training, zoo
-from labkit.models.pretraining import WORLD
-from labkit.models.recipes import Recipe
+from labkit.models import card, judging, zoo
+from labkit.models.scoring import Effort, Subject, judge
+from labkit.models.training import pretraining
+from labkit.models.training.losses import WORLD
+from labkit.models.training.recipes import Recipe
+from labkit.models.training.run import Run
 from labkit.models.world import comparisons
 from labkit.models.world.comparisons import Pair, occurs
 from tests.models.tiny import TINY
@@ -40,8 +43,8 @@ def recipe(tiny_base: Path) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pretraining.Run:
-    return training.start(recipe, tmp_path_factory.mktemp("judge"), "cpu")
+def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return pretraining.start(recipe, tmp_path_factory.mktemp("judge"), "cpu")
 
 
 @any_time
@@ -84,7 +87,7 @@ def test_a_sheet_filled_in_twice_holds_either_answer_once(seed: int) -> None:
         assert both == ((wrong, right) if sheet.swapped[i] else (right, wrong)) and right != wrong
 
 
-def test_a_sheets_first_margin_is_that_of_the_same_pair(run: pretraining.Run) -> None:
+def test_a_sheets_first_margin_is_that_of_the_same_pair(run: Run) -> None:
     sheets = [comparisons.sheet(WORLD, random.Random(i), "train", worded=0.0) for i in range(3)]
     pairs = [Pair(s.text + s.questions[0], s.right[0], s.wrong[0], 0, 2) for s in sheets]
     whole = judging.sheet_margins(run.model, run.tokenizer, sheets)
@@ -100,13 +103,13 @@ def test_the_loss_is_that_of_bradley_and_terry() -> None:
     assert judging.preference_loss(margins).item() == pytest.approx(expected)
 
 
-def test_it_starts_from_the_weights_of_base(run: pretraining.Run, tiny_base: Path) -> None:
+def test_it_starts_from_the_weights_of_base(run: Run, tiny_base: Path) -> None:
     base, _ = zoo.load_model(str(tiny_base))
     for p, q in zip(run.model.model.parameters(), base.model.parameters(), strict=True):
         assert torch.equal(p, q)
 
 
-def test_rewards_do_not_depend_on_who_else_is_in_the_batch(run: pretraining.Run) -> None:
+def test_rewards_do_not_depend_on_who_else_is_in_the_batch(run: Run) -> None:
     pairs = judging.unseen_pairs(4)
     together = judging.margins(run.model, run.tokenizer, pairs)
     alone = [judging.margins(run.model, run.tokenizer, [one])[0] for one in pairs]
@@ -120,14 +123,14 @@ def test_it_learns_the_sheets_that_it_is_shown(
     assert shown == judging.sheets_of_step(recipe, WORLD, 0)
     assert shown != judging.sheets_of_step(recipe, WORLD, 1)
     monkeypatch.setattr(judging, "sheets_of_step", lambda *a: shown)
-    run = training.train(recipe, tmp_path, "cpu")
+    run = pretraining.pretrain(recipe, tmp_path, "cpu")
     assert (judging.sheet_margins(run.model, run.tokenizer, shown) > 0).float().mean() > 0.9
 
 
 @any_time
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
 def test_verdicts_agree_exactly_where_the_judge_was_right(right: list[bool]) -> None:
-    assert [picked == true for picked, true in judging.verdicts(right)] == right
+    assert [picked == true for picked, true in judge.verdicts(right)] == right
 
 
 def test_likelihood_is_summed_over_the_answers_tokens(tiny_base: Path) -> None:
@@ -145,26 +148,24 @@ def test_likelihood_is_summed_over_the_answers_tokens(tiny_base: Path) -> None:
 
 
 def test_occurrence_decides_easy_pairs_and_says_nothing_about_hard_ones() -> None:
-    assert all(judging.occurs_in_text(judging.unseen_pairs(60, hard=False)))
-    assert 70 <= sum(judging.occurs_in_text(judging.unseen_pairs(200))) <= 130
+    assert all(judge.occurs_in_text(judging.unseen_pairs(60, hard=False)))
+    assert 70 <= sum(judge.occurs_in_text(judging.unseen_pairs(200))) <= 130
 
 
 def test_a_judge_that_prefers_length_is_found_out(
-    run: pretraining.Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def longer(model: object, tokenizer: object, pairs: Sequence[Pair]) -> list[bool]:
         return [len(p.right) > len(p.wrong) for p in pairs]
 
-    monkeypatch.setattr(judging, "picks_right", longer)
-    _, length, place = judging.rows(run.model, run.tokenizer, 40)
+    monkeypatch.setattr(judge, "picks_right", longer)
+    _, length, place = judge.judge(Subject(run.model, run.tokenizer, Effort(items=40)))
     assert length.measured.value == 1.0
     assert [figure.value for figure in length.control] == [1.0, 0.0]
     assert 0 < place.measured.n < 40
 
 
-def test_what_is_published_is_loaded_by_its_own_function_alone(
-    run: pretraining.Run, tmp_path: Path
-) -> None:
+def test_what_is_published_is_loaded_by_its_own_function_alone(run: Run, tmp_path: Path) -> None:
     folder = card.publish(run, n=8, weights=tmp_path)
     model, tokenizer = zoo.load_judge(str(folder))
     assert len(judging.picks_right(model, tokenizer, judging.unseen_pairs(3))) == 3

@@ -9,7 +9,7 @@ from peft import prepare_model_for_kbit_training
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from labkit.models.quantized import keep_gradients, load_quantized, quantized_layers, stored_bits
-from labkit.models.tuning import lora_config
+from labkit.models.training.tuning import lora_config
 
 
 @pytest.fixture(scope="module")

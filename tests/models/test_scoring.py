@@ -278,5 +278,5 @@ def test_rows_are_found_by_model_and_name() -> None:
     assert set(measures_of("base")) - set(measures_of("draft")) == {"draft"}
     assert measures_of(None) == MEASURES
     assert list(measures_of("base", "facts")) == ["facts"]
-    with pytest.raises(LookupError, match="no row 'fact' of base: did you mean facts"):
+    with pytest.raises(LookupError, match="no measure 'fact' of base: did you mean facts"):
         measures_of("base", "fact")

@@ -12,8 +12,12 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, LlavaProcessor
 
-from labkit.models import card, checkpoints, pretraining, training, vision, zoo
-from labkit.models.recipes import Recipe
+from labkit.models import card, vision, zoo
+from labkit.models.scoring import Effort, Subject
+from labkit.models.scoring import vision as seen
+from labkit.models.training import checkpoints, losses, pretraining
+from labkit.models.training.recipes import Recipe
+from labkit.models.training.run import Run
 from labkit.models.vision import IGNORED
 from labkit.models.world import pictures
 from tests.models.tiny import TINY
@@ -43,11 +47,11 @@ def recipe(tiny_base: Path) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pretraining.Run:
-    return training.start(recipe, tmp_path_factory.mktemp("vision"), "cpu")
+def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return pretraining.start(recipe, tmp_path_factory.mktemp("vision"), "cpu")
 
 
-def test_the_quick_way_to_pixels_is_the_processors(run: pretraining.Run) -> None:
+def test_the_quick_way_to_pixels_is_the_processors(run: Run) -> None:
     shown = [pictures.picture("train", number).pixels for number in range(3)]
     prompts = [vision.prompt_of("What colour is the ring?")] * 3
     inputs = run.tokenizer(images=shown, text=prompts, return_tensors="pt")
@@ -57,7 +61,7 @@ def test_the_quick_way_to_pixels_is_the_processors(run: pretraining.Run) -> None
     assert inputs["pixel_values"].shape == (3, 3, pictures.SIZE, pictures.SIZE)
 
 
-def test_a_picture_takes_up_one_token_for_each_patch(run: pretraining.Run) -> None:
+def test_a_picture_takes_up_one_token_for_each_patch(run: Run) -> None:
     inputs = run.tokenizer(
         images=[pictures.blank()], text=[vision.prompt_of("Which?")], return_tensors="pt"
     )
@@ -66,7 +70,7 @@ def test_a_picture_takes_up_one_token_for_each_patch(run: pretraining.Run) -> No
     assert run.model.config.image_token_id == run.tokenizer.image_token_id
 
 
-def test_the_words_of_the_pictures_are_whole_tokens(run: pretraining.Run) -> None:
+def test_the_words_of_the_pictures_are_whole_tokens(run: Run) -> None:
     tokenizer = run.tokenizer.tokenizer
     assert tokenizer.tokenize("circles triangle") == ["circles", "Ġ", "triangle"]
     text = "Where is the triangle, left or right?"
@@ -74,7 +78,7 @@ def test_the_words_of_the_pictures_are_whole_tokens(run: pretraining.Run) -> Non
     assert len(tokenizer) <= run.recipe.vocab_size
 
 
-def test_the_chat_template_puts_the_picture_where_it_stands(run: pretraining.Run) -> None:
+def test_the_chat_template_puts_the_picture_where_it_stands(run: Run) -> None:
     content = [{"type": "image"}, {"type": "text", "text": "Which shape is red?"}]
     chat = [{"role": "user", "content": content}]
     made = run.tokenizer.apply_chat_template(chat, add_generation_prompt=True)
@@ -82,7 +86,7 @@ def test_the_chat_template_puts_the_picture_where_it_stands(run: pretraining.Run
 
 
 def test_the_processor_comes_back_from_its_folder_without_a_pickle(
-    run: pretraining.Run, tmp_path: Path
+    run: Run, tmp_path: Path
 ) -> None:
     run.tokenizer.save_pretrained(tmp_path)
     again = LlavaProcessor.from_pretrained(tmp_path)
@@ -92,9 +96,7 @@ def test_the_processor_comes_back_from_its_folder_without_a_pickle(
     assert {f.suffix for f in tmp_path.iterdir()} <= {".json", ".jinja"}
 
 
-def test_only_answers_count_and_they_are_those_of_the_picture(
-    recipe: Recipe, run: pretraining.Run
-) -> None:
+def test_only_answers_count_and_they_are_those_of_the_picture(recipe: Recipe, run: Run) -> None:
     items = vision.picture_batch(recipe, run.tokenizer, 5)
     again = vision.picture_batch(recipe, run.tokenizer, 5)
     assert torch.equal(items.input_ids, again.input_ids)
@@ -112,7 +114,7 @@ def test_only_answers_count_and_they_are_those_of_the_picture(
 
 
 def test_the_loss_is_the_librarys_over_the_labels_and_that_of_the_names(
-    recipe: Recipe, run: pretraining.Run
+    recipe: Recipe, run: Run
 ) -> None:
     items = vision.picture_batch(recipe, run.tokenizer, 0)
     whole = run.model(
@@ -124,7 +126,7 @@ def test_the_loss_is_the_librarys_over_the_labels_and_that_of_the_names(
     torch.testing.assert_close(vision.picture_loss(run.model, items), expected)
 
 
-def test_a_patch_is_named_after_what_covers_it(recipe: Recipe, run: pretraining.Run) -> None:
+def test_a_patch_is_named_after_what_covers_it(recipe: Recipe, run: Run) -> None:
     thing = pictures.Thing("square", "red", 24.0, 8.0, 7.0)
     named = vision._names(pictures.Picture((thing,), 0), run.tokenizer)
     assert named.shape == (9, 2)  # patches of 16 pixels
@@ -138,20 +140,20 @@ def test_training_goes_on_where_it_was_stopped_and_the_loss_falls(
 ) -> None:
     first = vision.picture_batch
     monkeypatch.setattr(vision, "picture_batch", lambda r, p, step: first(r, p, step % 2))
-    whole = training.train(replace(recipe, steps=20), tmp_path / "whole", "cpu")
-    half = training.start(replace(recipe, steps=20), tmp_path / "half", "cpu")
-    before = pretraining.train_step(half, training.picture_loss)
+    whole = pretraining.pretrain(replace(recipe, steps=20), tmp_path / "whole", "cpu")
+    half = pretraining.start(replace(recipe, steps=20), tmp_path / "half", "cpu")
+    before = pretraining.train_step(half, losses.picture_loss)
     for half.step in range(1, 10):
-        pretraining.train_step(half, training.picture_loss)
+        pretraining.train_step(half, losses.picture_loss)
     half.step = 10
     checkpoints.save_checkpoint(half)
-    resumed = training.train(replace(recipe, steps=20), tmp_path / "half", "cpu")
+    resumed = pretraining.pretrain(replace(recipe, steps=20), tmp_path / "half", "cpu")
     for p, q in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-5)
-    assert training.picture_loss(replace(resumed, step=0)).item() < before - 1
+    assert losses.picture_loss(replace(resumed, step=0)).item() < before - 1
 
 
-def test_muon_gets_matrices_of_layers_alone(recipe: Recipe, run: pretraining.Run) -> None:
+def test_muon_gets_matrices_of_layers_alone(recipe: Recipe, run: Run) -> None:
     """No table of tokens or of places, and no stack of patches."""
     adamw, muon = pretraining.optimizers_of(run.model, replace(recipe, muon=True))
     names = {id(p): name for name, p in run.model.named_parameters()}
@@ -165,7 +167,7 @@ def test_muon_gets_matrices_of_layers_alone(recipe: Recipe, run: pretraining.Run
     assert not [name for name in found[0] if name.endswith(("proj.weight", "fc1.weight"))]
 
 
-def test_answers_come_from_the_model_and_see_the_picture(run: pretraining.Run) -> None:
+def test_answers_come_from_the_model_and_see_the_picture(run: Run) -> None:
     """Against the most probable next tokens, computed without `generate`."""
     shown = [pictures.picture("test", number).pixels for number in (1, 2)]
     asked = ["Which shape is red?", "How many shapes are there?"]
@@ -184,7 +186,7 @@ def test_answers_come_from_the_model_and_see_the_picture(run: pretraining.Run) -
 
 
 def test_rows_hold_a_blanked_control_and_the_new_combinations(
-    run: pretraining.Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A perfect eye: right on every picture, at a loss on the grey one."""
     truth = {
@@ -199,9 +201,9 @@ def test_rows_hold_a_blanked_control_and_the_new_combinations(
         pairs = zip(shown, questions, strict=True)
         return [truth.get((pixels.tobytes(), question), "red") for pixels, question in pairs]
 
-    monkeypatch.setattr(vision, "answers", perfect)
-    rows = vision.rows(run.model, run.tokenizer, n=40)
-    assert [row.phenomenon for row in rows] == [f"{kind}, by generation" for kind in vision.WANTED]
+    monkeypatch.setattr(seen, "answers", perfect)
+    rows = seen.vision(Subject(run.model, run.tokenizer, Effort(items=40)))
+    assert [row.phenomenon for row in rows] == [f"{kind}, by generation" for kind in seen.WANTED]
     assert all(row.reached and row.measured.value == 1 for row in rows)
     for row in rows:
         blanked, new = row.control
@@ -209,9 +211,7 @@ def test_rows_hold_a_blanked_control_and_the_new_combinations(
         assert 0 < new.n < 40 and new.value == 1
 
 
-def test_what_is_published_is_loaded_by_its_own_function_alone(
-    run: pretraining.Run, tmp_path: Path
-) -> None:
+def test_what_is_published_is_loaded_by_its_own_function_alone(run: Run, tmp_path: Path) -> None:
     folder = card.publish(run, n=4, weights=tmp_path)
     model, processor = zoo.load_vision_model(str(folder))
     assert isinstance(model, LlavaForConditionalGeneration) and not model.training
@@ -221,7 +221,7 @@ def test_what_is_published_is_loaded_by_its_own_function_alone(
             wrong(str(folder))
     written = json.loads((folder / "card.json").read_text())
     assert {row["phenomenon"] for row in written["scorecard"]} == {
-        f"{kind}, by generation" for kind in vision.WANTED
+        f"{kind}, by generation" for kind in seen.WANTED
     }
     assert "picture blanked" in (folder / "README.md").read_text()
     (folder / "processor_config.json").write_text("{}")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.models.tokenizer import LITTLE_WORDS
+from labkit.models.training.tokenizer import LITTLE_WORDS
 from labkit.models.world import languages
 from labkit.models.world.languages import LANGUAGES, OLUNE, TARVIC, Language, Meaning
 from labkit.models.world.lexicon import split_of

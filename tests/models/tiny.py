@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from transformers import LlamaForCausalLM
 
-from labkit.models import architectures, batches, pretraining
-from labkit.models.recipes import Recipe
+from labkit.models.training import architectures, batches, pretraining
+from labkit.models.training.losses import WORLD
+from labkit.models.training.recipes import Recipe
+from labkit.models.training.tokenizer import train_tokenizer
 
 TINY = Recipe(
     name="tiny",
@@ -41,8 +43,8 @@ def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 def save_tiny_model(folder: Path) -> LlamaForCausalLM:
     """An untrained model of the tiny shape with a real tokenizer, as a folder to load."""
     recipe = TINY
-    tokenizer = pretraining.train_tokenizer(
-        batches.texts_for_tokenizer(recipe, pretraining.WORLD, count=200), recipe.vocab_size
+    tokenizer = train_tokenizer(
+        batches.texts_for_tokenizer(recipe, WORLD, count=200), recipe.vocab_size
     )
     model = architectures.llama(recipe, tokenizer)
     model.save_pretrained(folder)

@@ -10,7 +10,7 @@ from labkit.estimates import Estimate, bootstrap, difference, share
 from labkit.models.scoring.facts import facts_right
 from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
-from labkit.models.tuning import (
+from labkit.models.training.tuning import (
     Example,
     Settings,
     Tuned,

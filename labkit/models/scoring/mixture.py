@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from labkit.estimates import Estimate, difference
 from labkit.models import zoo
+from labkit.models.domains import domain_losses, texts_by_domain
 from labkit.models.scoring.rows import Row, row_of
 from labkit.models.scoring.subject import Subject
+from labkit.models.training.recipes import find_recipe
 
 
 def mixture(subject: Subject, active: Subject, total: Subject) -> list[Row]:
@@ -23,12 +25,9 @@ def mixture(subject: Subject, active: Subject, total: Subject) -> list[Row]:
 
 def losses_below(models: tuple[Subject, Subject, Subject]) -> tuple[Estimate, Estimate]:
     """The mixture's held-out loss less each twin's, domain by domain."""
-    from labkit.models import experts  # it builds on these rows itself
-    from labkit.models.recipes import find_recipe
-
     rows = max(2, models[0].n // 20)
-    texts = experts.texts_by_domain(find_recipe("moe"), models[0].tokenizer, rows)
-    losses = [list(experts.domain_losses(s.model, texts).values()) for s in models]
+    texts = texts_by_domain(find_recipe("moe"), models[0].tokenizer, rows)
+    losses = [list(domain_losses(s.model, texts).values()) for s in models]
     names = ("equal active parameters", "equal total parameters")
     active, total = (
         difference(f"bundled mixture less its twin with {name}, by domain", losses[0], twin, "nats")

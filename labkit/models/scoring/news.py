@@ -18,7 +18,7 @@ from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.scoring.tickets import LORA_RATES, REPLAY, lora_of_share
-from labkit.models.tuning import Example, Settings, fine_tune, with_replay
+from labkit.models.training.tuning import Example, Settings, fine_tune, with_replay
 from labkit.models.world import news as world_news
 from labkit.models.world.document import Question, plain
 from labkit.models.world.news import NEWS

@@ -11,7 +11,7 @@ from labkit.models.quantizing import SCHEMES, Scheme, fake_quantize, linear_laye
 from labkit.models.scoring.facts import facts_right
 from labkit.models.scoring.rows import Row, at_most
 from labkit.models.scoring.subject import Subject
-from labkit.models.tuning import losses_of
+from labkit.models.training.tuning import losses_of
 from labkit.models.world import Document, documents
 
 UNSEEN = -77  # a corpus that no training run has read

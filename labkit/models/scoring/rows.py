@@ -14,26 +14,22 @@ class Row:
     """One phenomenon: its figure, what was wanted of it, and the controls that it is read against.
 
     `reached` compares the figure itself with what was wanted; the interval tells how sure that is.
+    `measure` is the name of the measure in the scorecard that gives the row.
     """
 
     measured: Estimate
     wanted: str
     reached: bool
     control: tuple[Estimate, ...]
+    measure: str = ""
 
     @property
     def phenomenon(self) -> str:
         return self.measured.name
 
-    @property
-    def asked(self) -> str:
-        """The phenomenon without what was found in brackets, as the name of the best of several:
-        the same whenever it is measured."""
-        return self.phenomenon.split(" (")[0]
-
     def as_row(self) -> dict[str, object]:
         found = self.measured.as_row()
-        return {"phenomenon": found.pop("name"), **found} | {
+        return {"measure": self.measure, "phenomenon": found.pop("name"), **found} | {
             "wanted": self.wanted,
             "reached": self.reached,
             "control": [figure.as_row() for figure in self.control],
@@ -45,7 +41,7 @@ def row_of(found: Mapping[str, Any]) -> Row:
     figure = {name: found[name] for name in ("value", "n", "low", "high", "unit")}
     control = tuple(Estimate(**one) for one in found["control"])
     measured = Estimate(found["phenomenon"], **figure)
-    return Row(measured, found["wanted"], found["reached"], control)
+    return Row(measured, found["wanted"], found["reached"], control, found["measure"])
 
 
 def at_least(bound: float, measured: Estimate, *control: Estimate) -> Row:

@@ -7,7 +7,7 @@ has shown from the start.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -15,6 +15,7 @@ from labkit.estimates import Estimate, share_of
 from labkit.models.scoring.draft import draft
 from labkit.models.scoring.facts import fact_questions, facts
 from labkit.models.scoring.jargon import jargon
+from labkit.models.scoring.judge import judge
 from labkit.models.scoring.mixture import mixture
 from labkit.models.scoring.news import news
 from labkit.models.scoring.quantization import quantization
@@ -26,6 +27,7 @@ from labkit.models.scoring.subject import FULL, Effort, Subject
 from labkit.models.scoring.tables import tables
 from labkit.models.scoring.temperature import temperature
 from labkit.models.scoring.tickets import tuning
+from labkit.models.scoring.vision import vision
 from labkit.models.scoring.writing import ideas_well_formed, programs_right
 from labkit.models.world.document import Question
 from labkit.models.zoo import available_models, load_bundled, load_model
@@ -44,18 +46,6 @@ class Measure:
         """Bundled models that are needed and not there, when `name` is measured (or `of`)."""
         needed = self.beside if name else (self.of, *self.beside)
         return [model for model in needed if model not in available_models()]
-
-
-def judge(subject: Subject) -> list[Row]:
-    from labkit.models import judging  # it builds on these rows itself
-
-    return judging.rows(subject.model, subject.tokenizer, subject.n)
-
-
-def vision(subject: Subject) -> list[Row]:
-    from labkit.models import vision  # as above; here the "tokenizer" is the processor
-
-    return vision.rows(subject.model, subject.tokenizer, subject.n)
 
 
 MEASURES: dict[str, Measure] = {
@@ -88,18 +78,21 @@ def measures_of(name: str | None, only: str | None = None) -> dict[str, Measure]
         return found
     if only not in found:
         whose = name or "any model"
-        raise LookupError(f"There is no row {only!r} of {whose}: {nearest(only, found)}")
+        raise LookupError(f"There is no measure {only!r} of {whose}: {nearest(only, found)}")
     return {only: found[only]}
 
 
-def measure(name: str, row: Measure, effort: Effort = FULL) -> list[Row]:
-    """The rows of one measure of a model by name, which is loaded along with those beside it.
+def measure(model: str, name: str, effort: Effort = FULL) -> list[Row]:
+    """The rows of a measure by name, of a model by name, which is loaded along with those beside
+    it. Raises what `load_model` raises."""
+    load = load_bundled if model in available_models() else load_model
+    beside = [Subject(*load_bundled(other), effort) for other in MEASURES[name].beside]
+    return measured(name, Subject(*load(model), effort), *beside)
 
-    Raises what `load_model` raises.
-    """
-    load = load_bundled if name in available_models() else load_model
-    others = [Subject(*load_bundled(other), effort) for other in row.beside]
-    return row.rows(Subject(*load(name), effort), *others)
+
+def measured(name: str, subject: Subject, *beside: Subject) -> list[Row]:
+    """The rows of a measure by name; each says which measure it is of."""
+    return [replace(row, measure=name) for row in MEASURES[name].rows(subject, *beside)]
 
 
 class Scorecard:

@@ -16,7 +16,7 @@ from labkit.models.quantizing import linear_layers
 from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
-from labkit.models.tuning import (
+from labkit.models.training.tuning import (
     Example,
     Settings,
     Tuned,

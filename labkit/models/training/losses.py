@@ -1,55 +1,37 @@
-"""Training of the models that start from another one: experts, judge, vision.
-
-They borrow a tokenizer (the judge also its weights) instead of training one, and each brings the
-loss of a step; runs, steps, checkpoints and resuming are `pretraining`'s.
-"""
+"""The loss of a training step, by architecture: text, experts, pictures, preferences."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
 from labkit.models import judging, vision
-from labkit.models.batches import batch
-from labkit.models.checkpoints import resumed
-from labkit.models.pretraining import (
-    WORLD,
-    LossOf,
-    Run,
-    advance,
-    fresh_model,
-    language_loss,
-    optimizers_of,
-    weighted_loss,
-)
-from labkit.models.recipes import Recipe
-from labkit.models.zoo import default_device, folder_of
+from labkit.models.training.batches import Batch, batch
+from labkit.models.training.run import Run
+from labkit.models.world import World
+
+WORLD = World()
+LossOf = Callable[[Run], Tensor]
 
 
-def train(recipe: Recipe, folder: Path, device: str | None = None) -> Run:
-    """Trains one model in a folder, or goes on where an earlier call was stopped."""
-    run = resumed(start(recipe, folder, device or default_device()))
-    return advance(run, LOSSES[recipe.architecture])
+def language_loss(run: Run) -> Tensor:
+    """Next-token loss of the recipe's corpus at the run's step."""
+    items = batch(run.recipe, WORLD, run.tokenizer, run.step).to(run.device)
+    output = run.model(items.input_ids, attention_mask=items.attention_mask, use_cache=False)
+    return weighted_loss(output.logits, items)
 
 
-def start(recipe: Recipe, folder: Path, device: str) -> Run:
-    """A run at step 0, with the tokenizer (or, for pictures, the processor) that it needs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = borrowed_tokenizer(recipe)
-    reader = tokenizer
-    if recipe.architecture == "llava":
-        reader = vision.make_processor(tokenizer, recipe.shape["vision"]["patch_size"])
-    model = fresh_model(recipe, tokenizer, device)
-    return Run(recipe, folder, model, reader, optimizers_of(model, recipe))
-
-
-def borrowed_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
-    """The tokenizer of the bundled model (or folder) that the recipe starts from."""
-    return AutoTokenizer.from_pretrained(folder_of(recipe.starts_from or "base"))
+def weighted_loss(logits: Tensor, items: Batch) -> Tensor:
+    """Mean next-token loss in nats, weighted by token; logits (rows, context, vocab)."""
+    losses = F.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), items.input_ids[:, 1:].flatten(), reduction="none"
+    )
+    weights = items.weights[:, 1:].flatten()
+    return (losses * weights).sum() / weights.sum()
 
 
 def mixture_loss(run: Run) -> Tensor:

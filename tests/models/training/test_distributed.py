@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from labkit.models import lora_training
-from labkit.models.tuning import Settings, lora_config
+from labkit.models.training import distributed
+from labkit.models.training.tuning import Settings, lora_config
 from tests.models.tiny import save_tiny_model
 
 ARGUMENTS = ["--steps", "3", "--examples", "24", "--rows", "4", "--rank", "2"]
@@ -37,7 +37,7 @@ def trained(model: Path, out: Path, processes: int) -> float:
     launcher = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
         "--master-addr", "127.0.0.1", "--master-port", port,
-        "-m", "labkit.models.lora_training",
+        "-m", "labkit.models.training.distributed",
     ]  # fmt: skip
     done = subprocess.run(
         [*launcher, "--model", str(model), "--out", str(out), *ARGUMENTS],
@@ -67,4 +67,4 @@ def test_two_processes_take_the_step_of_one(tiny: Path, tmp_path: Path) -> None:
 def test_what_can_not_be_trained_is_refused(tiny: Path, tmp_path: Path) -> None:
     for settings in (Settings(1e-3, 1), Settings(1e-3, 1, rows=0, lora=lora_config(2))):
         with pytest.raises(ValueError, match="a row or more to each process"):
-            lora_training.train(str(tiny), [], settings, tmp_path)
+            distributed.train(str(tiny), [], settings, tmp_path)

@@ -1,71 +1,52 @@
 """Pre-training of the bundled models, on CPU or GPU, in one process, resumable at any moment.
 
-`pretrain(find_recipe("base"))` leaves a finished model in `runs/base/`; `checkpoints.py` keeps what
-a stopped run needs to go on.
+`pretrain(find_recipe("base"), Path("runs/base"))` leaves a finished model in that folder;
+`checkpoints.py` keeps what a stopped run needs to go on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
-from labkit.models import architectures
-from labkit.models.batches import Batch, batch, texts_for_tokenizer
-from labkit.models.checkpoints import resumed, save_checkpoint
-from labkit.models.mimetic import mimetic_
-from labkit.models.muon import Muon
-from labkit.models.recipes import Recipe
-from labkit.models.tokenizer import train_tokenizer
-from labkit.models.world import World
-from labkit.models.zoo import default_device
+from labkit.models import vision
+from labkit.models.training import architectures
+from labkit.models.training.batches import texts_for_tokenizer
+from labkit.models.training.checkpoints import resumed, save_checkpoint
+from labkit.models.training.losses import LOSSES, WORLD, LossOf
+from labkit.models.training.mimetic import mimetic_
+from labkit.models.training.muon import Muon
+from labkit.models.training.recipes import Recipe
+from labkit.models.training.run import Run
+from labkit.models.training.tokenizer import train_tokenizer
+from labkit.models.zoo import default_device, folder_of
 
 CHECKPOINT_EVERY = 200
 MATRIX_RATE = 3.0  # Muon's learning rate, as a multiple of AdamW's
-WORLD = World()
 
 
-LossOf = Callable[["Run"], torch.Tensor]
+def pretrain(recipe: Recipe, folder: Path, device: str | None = None) -> Run:
+    """Trains a recipe's model in a folder, or goes on where an earlier call was stopped."""
+    return advance(resumed(start(recipe, folder, device or default_device())))
 
 
-@dataclass
-class Run:
-    """A training run: the model, its optimizers, and how far it has come.
-
-    `tokenizer` is a processor where the model also reads pictures.
-    """
-
-    recipe: Recipe
-    folder: Path
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    optimizers: tuple[torch.optim.Optimizer, ...]
-    step: int = 0
-    seconds: float = 0.0
-    losses: list[tuple[int, float]] = field(default_factory=list)
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
-
-def pretrain(recipe: Recipe, runs: Path = Path("runs"), device: str | None = None) -> Run:
-    """Trains a model from scratch, or goes on where an earlier call was stopped."""
-    return advance(resumed(begin(recipe, runs / recipe.name, device or default_device())))
-
-
-def begin(recipe: Recipe, folder: Path, device: str) -> Run:
-    """A run at step 0: the tokenizer trained, the weights drawn from the recipe's seed."""
+def start(recipe: Recipe, folder: Path, device: str) -> Run:
+    """A run at step 0: the tokenizer (or, for pictures, the processor) trained or borrowed, the
+    weights drawn from the recipe's seed."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tokenizer_of(recipe, folder / "tokenizer")
+    reader = reader_of(recipe, tokenizer)
     model = fresh_model(recipe, tokenizer, device)
-    return Run(recipe, folder, model, tokenizer, optimizers_of(model, recipe))
+    return Run(recipe, folder, model, reader, optimizers_of(model, recipe))
 
 
 def fresh_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
@@ -77,13 +58,22 @@ def fresh_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, device: str)
     return model.to(torch.device(device))
 
 
-def tokenizer_of(recipe: Recipe, folder: Path) -> PreTrainedTokenizerFast:
-    """The recipe's tokenizer, trained at the first call and kept beside the checkpoints."""
+def tokenizer_of(recipe: Recipe, folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of the bundled model (or folder) that the recipe starts from, or else its own:
+    trained at the first call and kept in a folder beside the checkpoints."""
+    if recipe.starts_from:
+        return AutoTokenizer.from_pretrained(folder_of(recipe.starts_from))
     if not (folder / "tokenizer.json").exists():
-        train_tokenizer(texts_for_tokenizer(recipe, World()), recipe.vocab_size).save_pretrained(
-            folder
-        )
+        texts = texts_for_tokenizer(recipe, WORLD)
+        train_tokenizer(texts, recipe.vocab_size).save_pretrained(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def reader_of(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """The tokenizer, or a processor around it, which gives it the tokens for pictures."""
+    if recipe.architecture != "llava":
+        return tokenizer
+    return vision.make_processor(tokenizer, recipe.shape["vision"]["patch_size"])
 
 
 def optimizers_of(model: PreTrainedModel, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
@@ -107,9 +97,9 @@ def optimizers_of(model: PreTrainedModel, recipe: Recipe) -> tuple[torch.optim.O
     return (adamw, Muon(by_muon, 1.0, recipe.weight_decay)) if by_muon else (adamw,)
 
 
-def advance(run: Run, loss_of: LossOf | None = None) -> Run:
+def advance(run: Run) -> Run:
     """Trains to the end of the recipe from wherever the run is; checkpoints on the way."""
-    recipe, loss_of = run.recipe, loss_of or language_loss
+    recipe, loss_of = run.recipe, LOSSES[run.recipe.architecture]
     name = f"{recipe.name}, seed {recipe.seed}"
     bar = tqdm(total=recipe.steps, initial=run.step, unit="step", desc=name, mininterval=5)
     run.model.train()
@@ -142,22 +132,3 @@ def train_step(run: Run, loss_of: LossOf) -> float:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     return loss.item()
-
-
-def language_loss(run: Run) -> torch.Tensor:
-    """Next-token loss of the recipe's corpus at the run's step, and what a router owes for uneven
-    loads (Switch Transformers, arXiv:2101.03961)."""
-    items = batch(run.recipe, WORLD, run.tokenizer, run.step).to(run.device)
-    output = run.model(items.input_ids, attention_mask=items.attention_mask, use_cache=False)
-    loss = weighted_loss(output.logits, items)
-    balance = getattr(output, "aux_loss", None)
-    return loss if balance is None else loss + run.model.config.router_aux_loss_coef * balance
-
-
-def weighted_loss(logits: torch.Tensor, items: Batch) -> torch.Tensor:
-    """Mean next-token loss in nats, weighted by token; logits (rows, context, vocab)."""
-    losses = F.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), items.input_ids[:, 1:].flatten(), reduction="none"
-    )
-    weights = items.weights[:, 1:].flatten()
-    return (losses * weights).sum() / weights.sum()

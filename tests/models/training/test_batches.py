@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from labkit.models import load_model, pretraining
-from labkit.models.batches import batch, encode, pack
+from labkit.models import load_model
+from labkit.models.training import architectures
+from labkit.models.training.batches import batch, encode, pack
 from labkit.models.world import World, documents
 from tests.models.tiny import TINY, save_tiny_model
 
@@ -65,7 +66,7 @@ def test_another_document_changes_nothing(tokenizer: PreTrainedTokenizerBase) ->
     """The logits of a row's second document do not depend on its first."""
     items = batch(ROOMY, World(), tokenizer, 1)
     torch.manual_seed(0)
-    model = pretraining.architectures.llama(ROOMY, tokenizer).eval()
+    model = architectures.llama(ROOMY, tokenizer).eval()
     changed = torch.where(items.document == 1, 7, items.input_ids)
     with torch.no_grad():
         before, after = (

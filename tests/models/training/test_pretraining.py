@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from labkit.models import checkpoints, pretraining
-from labkit.models.batches import batch
-from labkit.models.recipes import Recipe, find_recipe
+from labkit.models.training import architectures, checkpoints, losses, pretraining
+from labkit.models.training.batches import batch
+from labkit.models.training.recipes import RECIPES, Recipe, find_recipe
+from labkit.models.training.run import Run
 from labkit.models.world import World
 from tests.models.tiny import MIMETIC, TINY, few_texts
 
@@ -20,17 +21,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few_texts(monkeypatch)
 
 
-def weights(run: pretraining.Run) -> torch.Tensor:
+def weights(run: Run) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in run.model.parameters()])
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
-    run = pretraining.begin(replace(TINY, steps=30), tmp_path, "cpu")
+    run = pretraining.start(replace(TINY, steps=30), tmp_path, "cpu")
     items = batch(TINY, World(), run.tokenizer, 0)
 
-    def same(run: pretraining.Run) -> torch.Tensor:
+    def same(run: Run) -> torch.Tensor:
         mask = items.attention_mask
-        return pretraining.weighted_loss(run.model(items.input_ids, mask).logits, items)
+        return losses.weighted_loss(run.model(items.input_ids, mask).logits, items)
 
     first = pretraining.train_step(run, same)
     for run.step in range(1, 20):
@@ -45,7 +46,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
     monkeypatch.setattr(pretraining, "CHECKPOINT_EVERY", 3)
     whole = pretraining.pretrain(recipe, tmp_path / "whole", "cpu")
 
-    def killed(run: pretraining.Run, loss_of: pretraining.LossOf) -> float:
+    def killed(run: Run, loss_of: losses.LossOf) -> float:
         if run.step == 5:
             raise KeyboardInterrupt
         return train_step(run, loss_of)
@@ -61,29 +62,29 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(
 
 
 def test_a_half_written_checkpoint_is_never_loaded(tmp_path: Path) -> None:
-    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run = pretraining.start(TINY, tmp_path, "cpu")
     run.step = 4
-    pretraining.train_step(run, pretraining.language_loss)
+    pretraining.train_step(run, losses.language_loss)
     checkpoints.save_checkpoint(run)
     (tmp_path / "checkpoint.part").mkdir()
     (tmp_path / "checkpoint.part" / "state.safetensors").write_bytes(b"half")
-    again = checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu"))
+    again = checkpoints.resumed(pretraining.start(TINY, tmp_path, "cpu"))
     assert again.step == 4
     torch.testing.assert_close(weights(again), weights(run))
 
 
 def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
-    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run = pretraining.start(TINY, tmp_path, "cpu")
     run.step = 4
     checkpoints.save_checkpoint(run)
     (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
-    assert checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu")).step == 4
+    assert checkpoints.resumed(pretraining.start(TINY, tmp_path, "cpu")).step == 4
 
 
 def test_a_full_disk_keeps_the_checkpoint_before_and_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run = pretraining.start(TINY, tmp_path, "cpu")
     run.step = 4
     checkpoints.save_checkpoint(run)
 
@@ -96,29 +97,29 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_says_what_to_do(
     with pytest.raises(checkpoints.CheckpointError, match=r"step 8 .*No space.* make room"):
         checkpoints.save_checkpoint(run)
     assert not (tmp_path / "checkpoint.part").exists()
-    assert checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu")).step == 4
+    assert checkpoints.resumed(pretraining.start(TINY, tmp_path, "cpu")).step == 4
 
 
 @pytest.mark.parametrize("damaged", ["state.safetensors", "progress.json"])
 def test_a_damaged_checkpoint_is_named_and_left_alone(tmp_path: Path, damaged: str) -> None:
-    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run = pretraining.start(TINY, tmp_path, "cpu")
     checkpoints.save_checkpoint(run)
     (tmp_path / "checkpoint" / damaged).write_bytes(b"{")
     with pytest.raises(checkpoints.CheckpointError, match="Move it away"):
-        checkpoints.resumed(pretraining.begin(TINY, tmp_path, "cpu"))
+        checkpoints.resumed(pretraining.start(TINY, tmp_path, "cpu"))
     assert (tmp_path / "checkpoint" / damaged).read_bytes() == b"{"
 
 
 def test_answers_weigh_more_than_questions(tmp_path: Path) -> None:
-    run = pretraining.begin(TINY, tmp_path, "cpu")
+    run = pretraining.start(TINY, tmp_path, "cpu")
     items = batch(replace(TINY, mixes={0: {"question": 1}}), World(), run.tokenizer, 0)
     assert set(items.weights.unique().tolist()) == {0.0, 1.0, TINY.answer_weight}
     logits = torch.randn(*items.input_ids.shape, TINY.vocab_size)
-    losses = torch.nn.functional.cross_entropy(
+    each = torch.nn.functional.cross_entropy(
         logits[:, :-1].transpose(1, 2), items.input_ids[:, 1:], reduction="none"
     )
-    expected = (losses * items.weights[:, 1:]).sum() / items.weights[:, 1:].sum()
-    torch.testing.assert_close(pretraining.weighted_loss(logits, items), expected)
+    expected = (each * items.weights[:, 1:]).sum() / items.weights[:, 1:].sum()
+    torch.testing.assert_close(losses.weighted_loss(logits, items), expected)
 
 
 def test_the_mix_changes_where_the_recipe_says() -> None:
@@ -145,3 +146,8 @@ def test_the_learning_rate_warms_up_stays_and_falls_to_nothing() -> None:
 def test_an_unknown_recipe_gives_the_nearest() -> None:
     with pytest.raises(LookupError, match="base"):
         find_recipe("bass")
+
+
+def test_every_architecture_has_a_loss() -> None:
+    assert set(losses.LOSSES) == set(architectures.BUILDERS)
+    assert {recipe.architecture for recipe in RECIPES.values()} == set(losses.LOSSES)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from labkit.models.recipes import Recipe
+from labkit.models.training.recipes import Recipe
 from labkit.models.world import Document, World, documents, words
 
 MISSES = 4  # so many documents in a row that fit into no row end a batch

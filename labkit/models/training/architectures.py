@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from labkit.models.recipes import Recipe
+from labkit.models.training.recipes import Recipe
 from labkit.models.world import pictures
 from labkit.models.zoo import folder_of, quiet_transformers
 

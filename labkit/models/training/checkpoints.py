@@ -11,16 +11,14 @@ import os
 import platform
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from labkit.models.training.run import Run
 from labkit.whole_files import write_whole
-
-if TYPE_CHECKING:
-    from labkit.models.pretraining import Run
 
 
 class CheckpointError(RuntimeError):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from labkit.models.mimetic import mimetic_
+from labkit.models.training.mimetic import mimetic_
 
 
 def llama(**settings: object) -> LlamaForCausalLM:

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.models import architectures
-from labkit.models.recipes import Recipe, llama_shape
-from labkit.models.tuning import (
+from labkit.models.training import architectures
+from labkit.models.training.recipes import Recipe, llama_shape
+from labkit.models.training.tuning import (
     IGNORED,
     Example,
     Settings,

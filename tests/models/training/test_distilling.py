@@ -9,8 +9,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.grading.solutions import reference
-from labkit.models import distilling, load_model
-from labkit.models.tuning import IGNORED, Settings
+from labkit.models import load_model
+from labkit.models.training import distilling
+from labkit.models.training.tuning import IGNORED, Settings
 
 
 @pytest.fixture(scope="module")

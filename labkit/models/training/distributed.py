@@ -1,7 +1,7 @@
 """A LoRA adapter trained by as many processes as there are devices, with accelerate.
 
-    torchrun --nproc-per-node 2 -m labkit.models.lora_training --out adapters/tickets
-    accelerate launch --num_processes 2 -m labkit.models.lora_training --out adapters/tickets
+    torchrun --nproc-per-node 2 -m labkit.models.training.distributed --out adapters/tickets
+    accelerate launch --num_processes 2 -m labkit.models.training.distributed --out adapters/tickets
 
 Each process takes its share of the rows of every batch, and gradients are averaged between them.
 Rows have answers of different lengths, so each process weighs its loss by its share of the batch's
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
-from labkit.models.tuning import (
+from labkit.models.training.tuning import (
     IGNORED,
     Example,
     Settings,

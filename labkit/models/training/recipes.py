@@ -13,12 +13,15 @@ from typing import Any
 from labkit.models.world import BASE_MIX, FACTS_MIX, PAIRS_MIX, READING_MIX, RECALL_MIX
 from labkit.paths import nearest
 
+WORLD_DATA = "written by the generator labkit.models.world, World(0)"
+
 
 @dataclass(frozen=True)
 class Recipe:
     """One model. Lengths are in tokens; the learning rate warms up, stays, and falls to zero.
 
-    `mixes` gives the shares of documents by kind from a step on, and `short_rows` the length of a
+    `data` says what the texts are, for the card; `mixes` gives the shares of documents by kind from
+    a step on (none where a step draws its own pictures or sheets), and `short_rows` the length of a
     row until a step (more rows, as many tokens, and less time than at full length).
     `context_weights` are the loss weights, by kind, of what is no answer, since texts about names
     drawn at random can't be foretold. `mimetic` starts from `mimetic.mimetic_` and uses Muon;
@@ -45,6 +48,7 @@ class Recipe:
     muon: bool = False
     seed: int = 0
     vocab_size: int = 2816
+    data: str = WORLD_DATA
     architecture: str = "llama"
     starts_from: str | None = None
 
@@ -190,6 +194,8 @@ RECIPES: dict[str, Recipe] = {
             name="judge",
             summary="A reward model from `base`: which of two answers a text bears out.",
             architecture="reward",
+            data="sheets with two answers to each question from labkit.models.world.comparisons",
+            mixes={},
             shape={},
             starts_from="base",
             steps=800,
@@ -201,6 +207,8 @@ RECIPES: dict[str, Recipe] = {
             name="vision",
             summary="A Llava type: sees pictures of shapes and answers about them.",
             architecture="llava",
+            data="pictures drawn by labkit.models.world.pictures, and questions about them",
+            mixes={},
             shape={
                 "vision": {
                     "hidden_size": 128,

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.models import complete, load_model, tuning
-from labkit.models.tuning import IGNORED, Settings, fine_tune, lora_config
+from labkit.models import complete, load_model
+from labkit.models.training import tuning
+from labkit.models.training.tuning import IGNORED, Settings, fine_tune, lora_config
 from labkit.models.world.document import Question, plain
 from tests.models.tiny import save_tiny_model
 

@@ -19,18 +19,18 @@ from torch import Tensor
 from transformers import MixtralConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, bootstrap, known, mean_of_few
-from labkit.models import architectures, routing
-from labkit.models.batches import Batch, batch
-from labkit.models.pretraining import WORLD, Run, weighted_loss
-from labkit.models.recipes import Recipe, find_recipe
+from labkit.models import routing
+from labkit.models.domains import domain_losses, texts_by_domain
 from labkit.models.scoring.rows import Row, at_most
-from labkit.models.training import train
+from labkit.models.training import architectures
+from labkit.models.training.pretraining import pretrain
+from labkit.models.training.recipes import Recipe, find_recipe
+from labkit.models.training.run import Run
 
 SEEDS = (0, 1, 2)
 MOE, ACTIVE, TOTAL = COMPARED = ("moe", "moe_twin_active", "moe_twin_total")
 UNBALANCED = "moe_unbalanced"
 FAMILY = (*COMPARED, UNBALANCED)
-HELD_OUT = -5  # the seed of texts that no training batch holds: theirs is 0 or more
 Runs = dict[str, list[Run]]
 
 
@@ -45,7 +45,7 @@ def train_family(
     for seed in seeds:
         for name in COMPARED if seed else FAMILY:
             recipe = replace((recipes or {}).get(name) or find_recipe(name), seed=seed)
-            run = train(recipe, folder_of_seed(runs, name, seed), device)
+            run = pretrain(recipe, folder_of_seed(runs, name, seed), device)
             run.model.eval()
             found.setdefault(name, []).append(run)
     return found
@@ -53,31 +53,6 @@ def train_family(
 
 def folder_of_seed(runs: Path, name: str, seed: int) -> Path:
     return runs / name / f"seed-{seed}"
-
-
-def texts_by_domain(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, rows: int
-) -> dict[str, Batch]:
-    """Texts that no training batch holds, so many rows for each kind of document."""
-    recipe = replace(recipe, rows=rows, seed=HELD_OUT, short_rows={})
-    return {
-        kind: batch(replace(recipe, mixes={0: {kind: 1.0}}), WORLD, tokenizer, 0)
-        for kind in recipe.mix_at(0)
-    }
-
-
-@torch.inference_mode()
-def loss_of_texts(model: PreTrainedModel, texts: Batch) -> float:
-    """Mean next-token loss in nats; a document's first token, which nothing foretells, and padding
-    don't count."""
-    items = texts.to(model.device)
-    inner = model.model(items.input_ids, attention_mask=items.attention_mask, use_cache=False)
-    return weighted_loss(model.lm_head(inner.last_hidden_state), items).item()
-
-
-def domain_losses(model: PreTrainedModel, texts: dict[str, Batch]) -> dict[str, float]:
-    """Mean held-out loss for each domain."""
-    return {kind: loss_of_texts(model, items) for kind, items in texts.items()}
 
 
 def active_parameters(model: PreTrainedModel) -> int:
@@ -101,6 +76,7 @@ def comparison(family: Runs, rows: int = 32) -> tuple[list[Row], dict[str, Any]]
     tables = {name: routing.counts(family[name][0].model, texts) for name in (MOE, UNBALANCED)}
     untrained = routing.counts(_untrained(recipe, tokenizer), texts)
     found = [_loss_row(losses), _domain_row(tables[MOE], untrained), _collapse_row(tables)]
+    rows_of_measure = [replace(row, measure=MOE) for row in found]
     behind = {
         "parameters": {
             n: sum(p.numel() for p in r[0].model.parameters()) for n, r in family.items()
@@ -112,7 +88,7 @@ def comparison(family: Runs, rows: int = 32) -> tuple[list[Row], dict[str, Any]]
         "expert_shares": {n: _shares_by_layer(table) for n, table in tables.items()},
         "experts_by_domain": _by_domain(tables[MOE], list(texts)),
     }
-    return found, behind
+    return rows_of_measure, behind
 
 
 def _untrained(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

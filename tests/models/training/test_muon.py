@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.models.muon import Muon, orthogonalized
+from labkit.models.training.muon import Muon, orthogonalized
 
 
 @given(st.integers(2, 24), st.integers(2, 24), st.integers(0, 1000))

@@ -9,8 +9,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from labkit.models import architectures, experts, vision
-from labkit.models.recipes import RECIPES, Recipe, find_recipe
+from labkit.models import moe_family, vision
+from labkit.models.training import architectures
+from labkit.models.training.recipes import RECIPES, Recipe, find_recipe
 from labkit.models.zoo import WEIGHTS
 from tests.models.tiny import TINY
 
@@ -46,11 +47,11 @@ def test_every_recipe_builds_a_model_that_may_be_bundled(recipe: Recipe) -> None
 
 def test_the_twins_are_as_large_as_the_mixture(tokenizer: PreTrainedTokenizerBase) -> None:
     moe, active, total = (
-        architectures.build(find_recipe(name), tokenizer) for name in experts.COMPARED
+        architectures.build(find_recipe(name), tokenizer) for name in moe_family.COMPARED
     )
-    used, whole = experts.active_parameters(moe), sum(p.numel() for p in moe.parameters())
-    assert experts.active_parameters(active) == pytest.approx(used, rel=0.01)
-    assert experts.active_parameters(total) == pytest.approx(whole, rel=0.01)
+    used, whole = moe_family.active_parameters(moe), sum(p.numel() for p in moe.parameters())
+    assert moe_family.active_parameters(active) == pytest.approx(used, rel=0.01)
+    assert moe_family.active_parameters(total) == pytest.approx(whole, rel=0.01)
     assert 0.25e6 <= used < whole <= 1.5e6
 
 
@@ -66,7 +67,7 @@ def test_the_active_parameters_are_those_that_one_token_moves(tiny_base: Path) -
         else sum(e.numel() for e, g in zip(p, p.grad, strict=True) if g.any())
         for name, p in model.named_parameters()
     )
-    assert experts.active_parameters(model) == moved
+    assert moe_family.active_parameters(model) == moved
 
 
 def test_grouped_experts_compute_what_a_loop_over_experts_does(tiny_base: Path) -> None:

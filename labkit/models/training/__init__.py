@@ -1,0 +1,1 @@
+"""How the models are made: recipes, pre-training, fine-tuning, distillation."""
