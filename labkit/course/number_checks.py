@@ -1,7 +1,7 @@
 """Numbers of the prose: each is a claim, a citation, or a setting of the cells.
 
 Looked through are the Markdown, the alternative texts and what the quiz says to an answer; code,
-formulas and list numbers are not prose. A number is covered where it stands in a sentence that a
+formulas, headings and list numbers are not prose. A number is covered where it stands in a sentence that a
 claim rests on, in a paragraph with a link (those are in lessons/sources.yaml), or where the cells
 work with it: "240 questions" beside `fact_items(240)`.
 """
@@ -21,9 +21,10 @@ from labkit.course.yaml_source import shown_path
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-# Code, formulas, numbers of lists, and the level that all intervals of the course have.
+# Code, formulas, headings, numbers of lists, and the level that all intervals of the course have.
 NO_PROSE = re.compile(
-    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|^\d+\. |95 % intervals?", re.DOTALL | re.MULTILINE
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|^#[^\n]*|^\d+\. |95 % intervals?",
+    re.DOTALL | re.MULTILINE,
 )
 PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=- )")
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
