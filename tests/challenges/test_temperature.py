@@ -16,7 +16,7 @@ from transformers.generation.logits_process import (
 )
 
 from labkit.challenges import challenges_of, find_challenge, topics
-from labkit.challenges.temperature import sample_next, shared, top_p_filter
+from labkit.challenges.temperature import sample_next, top_p_filter, truths
 from labkit.grading.checking import run_cases
 from labkit.grading.solutions import names, reference
 from labkit.grading.transport import InProcess
@@ -52,7 +52,7 @@ def test_apply_temperature_equals_transformers(logits, t):
     expected = TemperatureLogitsWarper(t)(NO_IDS, logits).softmax(-1)
 
     torch.testing.assert_close(REFERENCE["apply_temperature"](logits, t), expected)
-    torch.testing.assert_close(shared.true_softmax(logits, t).float(), expected)
+    torch.testing.assert_close(truths.true_softmax(logits, t).float(), expected)
 
 
 @quick
@@ -72,7 +72,7 @@ def test_top_p_equals_transformers(logits, p):
     expected = TopPLogitsWarper(p)(NO_IDS, logits)
 
     assert torch.equal(REFERENCE["top_p_filter"](logits, p), expected)
-    assert torch.equal(shared.true_top_p(logits, p).float(), expected)
+    assert torch.equal(truths.true_top_p(logits, p).float(), expected)
 
 
 @quick
@@ -83,7 +83,7 @@ def test_top_p_equals_transformers_up_to_the_choice_among_ties(logits, p):
     same = top_p_filter.same_up_to_ties(logits, expected)
 
     assert same(REFERENCE["top_p_filter"](logits, p)) is None
-    assert same(shared.true_top_p(logits, p).float()) is None
+    assert same(truths.true_top_p(logits, p).float()) is None
 
 
 @quick
@@ -105,7 +105,7 @@ def test_min_p_equals_transformers(logits, p):
     expected = MinPLogitsWarper(p)(NO_IDS, logits)
 
     assert torch.equal(REFERENCE["min_p_filter"](logits, p), expected)
-    assert torch.equal(shared.true_min_p(logits, p).float(), expected)
+    assert torch.equal(truths.true_min_p(logits, p).float(), expected)
 
 
 @quick
@@ -113,7 +113,7 @@ def test_min_p_equals_transformers(logits, p):
 def test_the_sampler_draws_from_what_transformers_leaves(logits, t, k, p, m):
     row = logits[0]
     assume(len(row.unique()) == len(row))
-    kept = sample_next.true_top_k(row.double() / t, k)
+    kept = truths.true_top_k(row.double() / t, k)
     clear_of(p, cumulative(kept))
     clear_of(m, (kept - kept.max()).exp())
     scores = row[None].double()
@@ -139,11 +139,11 @@ def test_every_draw_gives_a_token_of_the_vocabulary(vocab, draw):
 
 
 def test_truth_by_hand():
-    probabilities = shared.true_softmax(torch.tensor([2.0, 1.0, 0.0]), 0.5)
+    probabilities = truths.true_softmax(torch.tensor([2.0, 1.0, 0.0]), 0.5)
 
     weights = [math.exp(4), math.exp(2), 1.0]
     assert probabilities.tolist() == pytest.approx([w / sum(weights) for w in weights])
-    assert shared.nucleus(torch.tensor([0.1, 0.6, 0.3]).numpy(), 0.7) == [1, 2]
+    assert truths.nucleus(torch.tensor([0.1, 0.6, 0.3]).numpy(), 0.7) == [1, 2]
 
 
 def test_every_solution_has_its_challenge_and_no_other():

@@ -1,1 +1,1 @@
-"""Lesson 05, Temperature and sampling: what is right, the mistakes known by name, the hints."""
+"""Lesson 05: a softmax with temperature, the filters top-p and min-p, and a sampler with all."""

@@ -1,19 +1,21 @@
-"""softmax(logits / T) along the last dimension, for any T from 0 up and logits of any size."""
+"""softmax(logits / T) along the last dimension, for any T from 0 up and logits of any size.
+
+Checked against NumPy in float64, row by row.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from labkit.challenges.temperature.shared import INF, TRANSFORMERS, random_logits, true_softmax
+from labkit.challenges.temperature.drawing import random_logits
+from labkit.challenges.temperature.transformers_filters import WARPERS
+from labkit.challenges.temperature.truths import INF, true_softmax
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
 
 
 def check_apply_temperature(s: Submission) -> None:
-    """softmax(logits / T) along the last dimension, for any T from 0 up and logits of any size."""
-
     def expect(logits: Tensor, temperature: float, because: str, rtol: float = 1e-4) -> None:
         answer = s.apply_temperature(logits, temperature)
         answer.is_tensor(shape=logits.shape, dtype=torch.float32)
@@ -65,75 +67,51 @@ challenge = Challenge(
         "1, 0.1353, 0.0183; their sum is 1.1536; the probabilities are 0.8668, 0.1173, 0.0159. The "
         "same at T=0: argmax, so 1, 0, 0.",
     ),
-    not_allowed=TRANSFORMERS,
+    not_allowed=WARPERS,
 )
 
-
-@challenge.alternative
-def softmax_with(logits: Tensor, temperature: float) -> Tensor:
-    """The right answer, which the mistakes below spoil in one place each."""
-    if temperature < 0:
-        raise ValueError(f"temperature must be 0 or more, got {temperature}")
-    if temperature == 0:
-        return one_hot_argmax(logits)
-    return torch.softmax(logits.float() / temperature, dim=-1)
+DIVIDED = "below_largest / temperature"
+SUM = "weights.sum(dim=-1, keepdim=True)"
+LARGEST = "logits.amax(dim=-1, keepdim=True)"
+ONE_HOT = "torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).float()"
 
 
-def one_hot_argmax(logits: Tensor) -> Tensor:
-    """1 for the largest logit of each row, 0 for the others."""
-    chosen = logits.argmax(dim=-1, keepdim=True)
-    return torch.zeros(logits.shape).scatter(-1, chosen, 1.0)
-
-
-def spoiled_softmax(formula: Callable[[Tensor, float], Tensor]) -> Callable[..., Tensor]:
-    """A complete wrong answer: right at 0 and below, wrong by this formula above."""
-
-    def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
-        if temperature <= 0:
-            return softmax_with(logits, temperature)
-        return formula(logits.float(), temperature)
-
-    return apply_temperature
-
+# ---- where the temperature goes ------------------------------------------------------------------
 
 challenge.mistake(
     "divided-after-softmax",
     "You divided by the temperature after the softmax: the results no longer sum to 1.",
     hint="Divide the logits first and take the softmax of the result: softmax(logits / T).",
-    answer=spoiled_softmax(lambda logits, t: logits.softmax(-1) / t),
+    answer=spoiled(DIVIDED, "below_largest", SUM, f"{SUM} / temperature"),
 )
-
 
 challenge.mistake(
     "renormalised-after-softmax",
     "You took the softmax twice: once of the logits, and again after dividing by T.",
     hint="One softmax is enough. Divide the logits by T, then take the softmax once.",
-    answer=spoiled_softmax(lambda logits, t: (logits.softmax(-1) / t).softmax(-1)),
+    answer=spoiled(
+        DIVIDED, "below_largest", f"weights / {SUM}", f"(weights / {SUM} / temperature).softmax(-1)"
+    ),
 )
-
 
 challenge.mistake(
     "multiplied",
     "You multiplied the logits by the temperature. A temperature of 0.5 must sharpen the "
     "distribution, and yours flattens it.",
     hint="Divide: logits 2 and 1 at T=0.5 become 4 and 2, further apart than before.",
-    answer=spoiled_softmax(lambda logits, t: (logits * t).softmax(-1)),
+    answer=spoiled(DIVIDED, "below_largest * temperature"),
 )
-
 
 challenge.mistake(
     "temperature-ignored",
     "Your probabilities are the same at every temperature. (Adding it to the logits does that "
     "too: softmax doesn't see a constant.)",
     hint="Divide the logits by `temperature` before the softmax.",
-    answer=spoiled_softmax(lambda logits, t: logits.softmax(-1)),
+    answer=spoiled(DIVIDED, "below_largest"),
 )
 
 
-def exp_over_sum(scaled: Tensor) -> Tensor:
-    weights = torch.exp(scaled)
-    return weights / weights.sum(dim=-1, keepdim=True)
-
+# ---- the softmax ---------------------------------------------------------------------------------
 
 challenge.mistake(
     "overflow",
@@ -141,30 +119,41 @@ challenge.mistake(
     "for small logits only.",
     hint="Subtract the row's largest logit first. exp(a - m) / sum(exp(b - m)) is the same number, "
     "and no exponent is above 0.",
-    answer=spoiled_softmax(lambda logits, t: exp_over_sum(logits / t)),
+    answer=spoiled(f"logits - {LARGEST}", "logits"),
 )
-
 
 challenge.mistake(
     "wrong-dimension",
     "You took the softmax over dimension 0, so in a batch the columns sum to 1 and the rows "
     "do not.",
     hint="The vocabulary is the last dimension whatever the shape: dim=-1.",
-    answer=spoiled_softmax(lambda logits, t: (logits / t).softmax(0)),
+    answer=spoiled(LARGEST, "logits.amax(dim=0)", SUM, "weights.sum(dim=0)"),
 )
-
-
-def softmax_of_everything(logits: Tensor, temperature: float) -> Tensor:
-    return torch.softmax(logits.flatten() / temperature, dim=0).reshape(logits.shape)
-
 
 challenge.mistake(
     "flattened",
     "You took the softmax (its sum, or its largest logit) over the whole tensor, so that the "
     "rows of a batch share one distribution.",
     hint="Work along the last dimension and keep it: dim=-1, keepdim=True.",
-    answer=spoiled_softmax(softmax_of_everything),
+    answer=spoiled(LARGEST, "logits.max()", SUM, "weights.sum()"),
 )
+
+challenge.mistake(
+    "log-probabilities",
+    "You returned log-probabilities: they are below 0 and don't sum to 1.",
+    hint="Use softmax, or take exp of what you have.",
+    answer=spoiled(f"weights / {SUM}", f"({DIVIDED}).log_softmax(-1)"),
+)
+
+challenge.mistake(
+    "no-softmax",
+    "You returned the divided logits. They are not probabilities yet.",
+    hint="Take the softmax of the divided logits along the last dimension.",
+    answer=spoiled(f"weights / {SUM}", "logits / temperature"),
+)
+
+
+# ---- temperature 0, and below --------------------------------------------------------------------
 
 
 @challenge.mistake(
@@ -173,81 +162,67 @@ challenge.mistake(
     "argmax: all the probability on the largest logit.",
     hint="Handle 0 before the division: find argmax along the last dimension and put a 1 there.",
 )
-def zero_division(logits: Tensor, temperature: float) -> Tensor:
+def softmax_and_nothing_else(logits: Tensor, temperature: float) -> Tensor:
     return torch.softmax(logits.float() / temperature, dim=-1)
 
 
-@challenge.mistake(
+challenge.mistake(
     "every-tied-maximum",
     "At temperature 0 you gave probability 1 to every logit that equals the largest: with "
     "ties the row sums to more than 1.",
     hint="argmax gives one position, the first. Compare positions and not values.",
+    answer=spoiled(ONE_HOT, f"(logits == {LARGEST}).float()"),
 )
-def every_tied_maximum(logits: Tensor, temperature: float) -> Tensor:
-    if temperature == 0:
-        return (logits == logits.amax(dim=-1, keepdim=True)).float()
-    return softmax_with(logits, temperature)
 
-
-@challenge.mistake(
+challenge.mistake(
     "ties-shared",
     "At temperature 0 you share the probability between equal logits (a tiny number in place "
     "of 0 does that). Greedy decoding takes one token: the first of them.",
     hint="Treat 0 as a case of its own, with argmax.",
+    answer=spoiled(f"return {ONE_HOT}", "temperature = 1e-8"),
 )
-def tiny_instead_of_zero(logits: Tensor, temperature: float) -> Tensor:
-    return softmax_with(logits, temperature if temperature else 1e-8)
-
 
 challenge.mistake(
-    "log-probabilities",
-    "You returned log-probabilities: they are below 0 and don't sum to 1.",
-    hint="Use softmax, or take exp of what you have.",
-    answer=spoiled_softmax(lambda logits, t: (logits / t).log_softmax(-1)),
-)
-
-
-challenge.mistake(
-    "no-softmax",
-    "You returned the divided logits. They are not probabilities yet.",
-    hint="Take the softmax of the divided logits along the last dimension.",
-    answer=spoiled_softmax(lambda logits, t: logits / t),
-)
-
-
-@challenge.mistake(
-    "changed-in-place",
-    "You divided the caller's logits in place: they are changed after the call, and a second "
-    "call gives another answer.",
-    hint="`logits /= T` writes into the caller's tensor. Write `scaled = logits / T`.",
-)
-def divided_in_place(logits: Tensor, temperature: float) -> Tensor:
-    if temperature <= 0:
-        return softmax_with(logits, temperature)
-    logits /= temperature
-    return torch.softmax(logits.float(), dim=-1)
-
-
-@challenge.mistake(
     "negative-allowed",
     "You accept a temperature below 0, which would make the least likely token the most "
     "likely one.",
     hint='Begin with: if temperature < 0: raise ValueError("temperature must be 0 or more").',
+    answer=spoiled('raise ValueError(f"temperature must be 0 or more, got {temperature}")', "pass"),
 )
-def negative_allowed(logits: Tensor, temperature: float) -> Tensor:
+
+
+# ---- the caller's logits -------------------------------------------------------------------------
+
+challenge.mistake(
+    "changed-in-place",
+    "You divided the caller's logits in place: they are changed after the call, and a second "
+    "call gives another answer.",
+    hint="`logits /= T` writes into the caller's tensor. Write `scaled = logits / T`.",
+    answer=spoiled(
+        f"logits - {LARGEST}", f"logits.div_(temperature) - {LARGEST}", DIVIDED, "below_largest"
+    ),
+)
+
+
+@challenge.alternative
+def by_softmax(logits: Tensor, temperature: float) -> Tensor:
+    """torch's own softmax, and a 1 scattered to the largest logit."""
+    if temperature < 0:
+        raise ValueError(f"temperature is {temperature}")
     if temperature == 0:
-        return one_hot_argmax(logits)
+        largest = logits.argmax(dim=-1, keepdim=True)
+        return torch.zeros(logits.shape).scatter(-1, largest, 1.0)
     return torch.softmax(logits.float() / temperature, dim=-1)
 
 
 @challenge.alternative
-def softmax_in_logs(logits: Tensor, temperature: float) -> Tensor:
-    """Another right answer: in logs, by logsumexp."""
+def in_logs(logits: Tensor, temperature: float) -> Tensor:
+    """By logsumexp, in float64."""
     if temperature < 0:
         raise ValueError("negative temperature")
     if temperature == 0:
-        rows = torch.arange(logits.shape[-1])
-        return (rows == logits.argmax(dim=-1)[..., None]).to(torch.float32)
+        tokens = torch.arange(logits.shape[-1])
+        return (tokens == logits.argmax(dim=-1)[..., None]).to(torch.float32)
     scaled = logits.to(torch.float64) / temperature
     return (scaled - scaled.logsumexp(dim=-1, keepdim=True)).exp().to(torch.float32)
 

@@ -1,27 +1,23 @@
-"""Tokens at least min_p times as probable as the best one; -inf for the others."""
+"""Min-p: tokens at least min_p times as probable as the best one, and -inf for the others.
+
+Nguyen et al. 2024, arXiv:2407.01082. Checked against the odds in float64 NumPy, and against
+transformers' MinPLogitsWarper.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from labkit.challenges.temperature.shared import (
-    INF,
-    NO_IDS,
-    TRANSFORMERS,
-    clear_logits,
-    log_of,
-    nothing_filtered,
-    right_min_p,
-    right_top_p,
-    true_min_p,
-)
+from labkit.challenges.temperature.drawing import clear_logits, log_of
+from labkit.challenges.temperature.top_p_filter import from_the_bottom
+from labkit.challenges.temperature.transformers_filters import WARPERS, filtered
+from labkit.challenges.temperature.truths import INF, true_min_p
 from labkit.grading import Challenge, Submission
+from labkit.grading.spoiling import spoiled
 
 
 def check_min_p_filter(s: Submission) -> None:
-    """Tokens at least min_p times as probable as the best one; -inf for the others."""
-
     def expect(logits: Tensor, min_p: float, because: str) -> None:
         answer = s.min_p_filter(logits, min_p).is_tensor(shape=logits.shape, dtype=torch.float32)
         answer.equals(true_min_p(logits, min_p), because=because)
@@ -47,14 +43,7 @@ def check_min_p_filter(s: Submission) -> None:
     logits = clear_logits(s, 8, 50, min_p=0.1)
     equal = "It keeps what transformers.MinPLogitsWarper keeps."
     answer = s.min_p_filter(logits, 0.1).is_tensor(shape=logits.shape, dtype=torch.float32)
-    answer.equals(transformers_min_p(logits, 0.1), because=equal)
-
-
-def transformers_min_p(logits: Tensor, min_p: float) -> Tensor:
-    """The library's own answer, (rows, vocab)."""
-    from transformers.generation.logits_process import MinPLogitsWarper
-
-    return MinPLogitsWarper(min_p)(NO_IDS, logits)
+    answer.equals(filtered(logits, min_p=0.1), because=equal)
 
 
 challenge = Challenge(
@@ -71,120 +60,109 @@ challenge = Challenge(
         "Probabilities 0.6, 0.3, 0.1 and min_p=0.4: the threshold is 0.4 × 0.6 = 0.24. 0.6 and "
         "0.3 are not below it and stay; 0.1 is, so the third logit becomes -inf.",
     ),
-    not_allowed=TRANSFORMERS,
+    not_allowed=WARPERS,
 )
 
+LARGEST = "probabilities.amax(dim=-1, keepdim=True)"
+BELOW = "probabilities < threshold"
+ANSWER = f"logits.masked_fill({BELOW}, -torch.inf)"
 
-@challenge.mistake(
+
+# ---- the threshold -------------------------------------------------------------------------------
+
+challenge.mistake(
     "absolute-threshold",
     "You compared each probability with min_p itself. The threshold is min_p times the "
     "largest probability, so that it falls when the model is unsure.",
     hint="threshold = min_p * probabilities.amax(dim=-1, keepdim=True).",
+    answer=spoiled(f"min_p * {LARGEST}", "min_p"),
 )
-def absolute_threshold(logits: Tensor, min_p: float) -> Tensor:
-    return logits.masked_fill(logits.softmax(-1) < min_p, -INF)
 
+challenge.mistake(
+    "subtracted",
+    "Your threshold is the largest probability minus min_p. It is a product: min_p times it.",
+    hint="With the largest at 0.6 and min_p=0.4 the threshold is 0.24.",
+    answer=spoiled(f"min_p * {LARGEST}", f"{LARGEST} - min_p"),
+)
+
+challenge.mistake(
+    "largest-of-the-batch",
+    "You took the largest probability of the whole batch. Each row has its own.",
+    hint="amax(dim=-1, keepdim=True) gives one per row, in a shape that broadcasts.",
+    answer=spoiled(LARGEST, "probabilities.max()"),
+)
+
+challenge.mistake(
+    "compared-logits",
+    "You compared logits with min_p times the largest logit. Logits have no zero point: add 7 "
+    "to all of them and the softmax is the same, but your answer changes.",
+    hint="Take the softmax first, and compare probabilities with min_p times the largest of them.",
+    answer=spoiled("logits.softmax(dim=-1)", "logits"),
+)
+
+challenge.mistake(
+    "largest-logit-as-probability",
+    "Your threshold is min_p times the largest logit, and you compare probabilities with it.",
+    hint="Take the largest of the probabilities: probabilities.amax(dim=-1, keepdim=True).",
+    answer=spoiled("probabilities.amax", "logits.amax"),
+)
+
+challenge.mistake(
+    "edge-dropped",
+    "You dropped tokens that lie exactly at the threshold: with min_p=1 nothing is left.",
+    hint="Out are those strictly below: probabilities < threshold.",
+    answer=spoiled(BELOW, "probabilities <= threshold"),
+)
+
+challenge.mistake(
+    "nucleus-instead",
+    "You kept a nucleus, as top-p does. min-p looks at each token alone, without any sum.",
+    hint="No sorting and no cumsum: one threshold per row, min_p times its largest probability.",
+    answer=from_the_bottom,
+)
+
+# ---- what comes back -----------------------------------------------------------------------------
 
 challenge.mistake(
     "nothing-filtered",
     "You return every logit as it came: nothing is filtered out.",
     hint="masked_fill gives a new tensor and leaves the old one: return what it gives.",
-    answer=nothing_filtered,
+    answer=spoiled(ANSWER, "logits"),
 )
 
-
-@challenge.mistake(
-    "compared-logits",
-    "You compared logits with min_p times the largest logit. Logits have no zero point: add 7 "
-    "to all of them and the softmax is the same, but your answer changes.",
-    hint="Take the softmax first, and compare probabilities with min_p times the largest of them.",
-)
-def compared_logits(logits: Tensor, min_p: float) -> Tensor:
-    return logits.masked_fill(logits < min_p * logits.amax(-1, keepdim=True), -INF)
-
-
-@challenge.mistake(
-    "largest-logit-as-probability",
-    "Your threshold is min_p times the largest logit, and you compare probabilities with it.",
-    hint="Take the largest of the probabilities: probabilities.amax(dim=-1, keepdim=True).",
-)
-def largest_logit_as_probability(logits: Tensor, min_p: float) -> Tensor:
-    return logits.masked_fill(logits.softmax(-1) < min_p * logits.amax(-1, keepdim=True), -INF)
-
-
-@challenge.mistake(
-    "edge-dropped",
-    "You dropped tokens that lie exactly at the threshold: with min_p=1 nothing is left.",
-    hint="Out are those strictly below: probabilities < threshold.",
-)
-def edge_dropped(logits: Tensor, min_p: float) -> Tensor:
-    relative = torch.exp(logits - logits.amax(dim=-1, keepdim=True))
-    return logits.masked_fill(relative <= min_p, -INF)
-
-
-@challenge.mistake(
-    "largest-of-the-batch",
-    "You took the largest probability of the whole batch. Each row has its own.",
-    hint="amax(dim=-1, keepdim=True) gives one per row, in a shape that broadcasts.",
-)
-def largest_of_the_batch(logits: Tensor, min_p: float) -> Tensor:
-    probabilities = logits.softmax(-1)
-    return logits.masked_fill(probabilities < min_p * probabilities.max(), -INF)
-
-
-@challenge.mistake(
-    "subtracted",
-    "Your threshold is the largest probability minus min_p. It is a product: min_p times it.",
-    hint="With the largest at 0.6 and min_p=0.4 the threshold is 0.24.",
-)
-def subtracted(logits: Tensor, min_p: float) -> Tensor:
-    probabilities = logits.softmax(-1)
-    return logits.masked_fill(probabilities < probabilities.amax(-1, keepdim=True) - min_p, -INF)
-
-
-@challenge.mistake(
-    "nucleus-instead",
-    "You kept a nucleus, as top-p does. min-p looks at each token alone, without any sum.",
-    hint="No sorting and no cumsum: one threshold per row, min_p times its largest probability.",
-)
-def nucleus_instead(logits: Tensor, min_p: float) -> Tensor:
-    return right_top_p(logits, min_p)
-
-
-@challenge.mistake(
+challenge.mistake(
     "inverted",
     "Your mask is the wrong way round: you removed the probable tokens and kept the others.",
     hint="masked_fill writes where the mask is True. Make the mask say who is below the threshold.",
+    answer=spoiled(BELOW, "probabilities >= threshold"),
 )
-def min_p_inverted(logits: Tensor, min_p: float) -> Tensor:
-    return logits.masked_fill(~right_min_p(logits, min_p).isneginf(), -INF)
 
-
-@challenge.mistake(
+challenge.mistake(
     "probabilities-returned",
     "You returned probabilities. A filter takes logits and gives logits, so that filters can "
     "be chained.",
     hint="Use the probabilities to decide who is out, and fill the logits themselves.",
+    answer=spoiled(ANSWER, f"{ANSWER}.softmax(dim=-1)"),
 )
-def min_p_probabilities(logits: Tensor, min_p: float) -> Tensor:
-    return right_min_p(logits, min_p).softmax(-1)
 
-
-@challenge.mistake(
+challenge.mistake(
     "zeros-for-minus-infinity",
     "You filled the tokens below the threshold with 0. A logit of 0 still has probability: "
     "exp(0) is 1.",
     hint="Fill with -torch.inf: exp(-inf) is 0.",
+    answer=spoiled("-torch.inf", "0.0"),
 )
-def min_p_zeros(logits: Tensor, min_p: float) -> Tensor:
-    return logits.masked_fill(right_min_p(logits, min_p).isneginf(), 0.0)
-
-
-challenge.alternative(right_min_p)
 
 
 @challenge.alternative
-def min_p_in_logits(logits: Tensor, min_p: float) -> Tensor:
-    """A right answer without softmax: p >= min_p · p_max is the same as l >= l_max + log(min_p)."""
+def by_odds(logits: Tensor, min_p: float) -> Tensor:
+    """How probable a token is beside the best one, without a sum."""
+    odds = torch.exp(logits - logits.amax(dim=-1, keepdim=True))
+    return logits.masked_fill(odds < min_p, -INF)
+
+
+@challenge.alternative
+def by_gap(logits: Tensor, min_p: float) -> Tensor:
+    """Without probabilities: p >= min_p p_max is the same as l >= l_max + log(min_p)."""
     lowest = logits.amax(dim=-1, keepdim=True) + torch.tensor(min_p).log()
     return torch.where(logits >= lowest, logits, -INF)

@@ -1,42 +1,33 @@
-"""Tokens follow the filtered distribution (chi-square, 10,000 draws), one token per draw."""
+"""A sampler: temperature, top-k, top-p, min-p, then one token for each draw from [0, 1).
+
+Checked by chi-square on 10,000 draws: against the filters in float64 NumPy, and against the
+probabilities from which transformers samples. A token is to depend on its own draw alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.challenges.temperature.shared import (
-    INF,
-    NO_IDS,
-    TRANSFORMERS,
-    clear_logits,
-    keep_by_row,
-    right_min_p,
-    right_top_p,
-    true_min_p,
-    true_softmax,
-    true_top_p,
-)
+from labkit.challenges.temperature.drawing import clear_logits
+from labkit.challenges.temperature.min_p_filter import by_gap
+from labkit.challenges.temperature.top_p_filter import without_sorting
+from labkit.challenges.temperature.transformers_filters import WARPERS
+from labkit.challenges.temperature.truths import true_min_p, true_softmax, true_top_k, true_top_p
 from labkit.estimates import chi_square_p_value
 from labkit.grading import Challenge, Submission
 from labkit.grading.comparison import difference
 from labkit.grading.diagnosis import same_values
+from labkit.grading.spoiling import spoiled
 from labkit.grading.transport import Reply, Returned
+from labkit.instruments.sampling import next_token_probabilities
 
 DRAWS = 10_000
-
-
-# A p-value that a right sampler reaches once in 10^8 runs: nobody chooses the seed of a run.
-UNLIKELY = 1e-9
-
-
-def true_top_k(logits: Tensor, top_k: int) -> Tensor:
-    """The logits with -inf below the top_k largest; 0 keeps all."""
-    return keep_by_row(logits, lambda row: np.argsort(-row)[: top_k or None])
+UNLIKELY = 1e-9  # in one of 10^8 runs a right sampler comes as low: nobody chooses a run's seed
+EIGHT = torch.tensor([0.5, 2.0, -1.0, 1.5, 0.0, 1.0, -2.0, 1.8])
 
 
 def true_sampling(
@@ -47,9 +38,6 @@ def true_sampling(
         return true_softmax(logits, 0.0)
     kept = true_top_k(logits.double() / temperature, top_k)
     return true_softmax(true_min_p(true_top_p(kept, top_p), min_p))
-
-
-EIGHT = torch.tensor([0.5, 2.0, -1.0, 1.5, 0.0, 1.0, -2.0, 1.8])
 
 
 SAMPLING = {
@@ -68,7 +56,6 @@ SAMPLING = {
 
 
 def check_sample_next(s: Submission) -> None:
-    """Tokens follow the filtered distribution (chi-square, 10,000 draws), one token per draw."""
     uniform = torch.rand(DRAWS, generator=s.generator)
 
     plain = "With temperature 1 and no filter, the defaults, tokens come as often as softmax says."
@@ -86,7 +73,9 @@ def check_sample_next(s: Submission) -> None:
     tokens = s.sample_next(logits, uniform, 0.9, 20, 0.95, 0.02)
     tokens.is_tensor(shape=(DRAWS,), dtype=torch.int64)
     equal = "Tokens come as often as transformers' processors say."
-    tokens.holds(follows(transformers_sampling(logits, 0.9, 20, 0.95, 0.02)), because=equal)
+    tokens.holds(
+        follows(next_token_probabilities(logits.double(), 0.9, 20, 0.95, 0.02)), because=equal
+    )
 
     own = "The draw alone decides on the token: turn the draws round and the tokens turn round."
     backwards = s.sample_next(logits, uniform.flip(0), 0.9, 20, 0.95, 0.02)
@@ -111,28 +100,6 @@ def check_sample_next(s: Submission) -> None:
     tokens = s.sample_next(torch.zeros(41), almost_one, 1.0, 0, 1.0, 0.0)
     last = "The largest draw below 1 must still give a token of the vocabulary."
     tokens.is_tensor(shape=(1,), dtype=torch.int64).holds(are_among(set(range(41))), because=last)
-
-
-def transformers_sampling(
-    logits: Tensor, temperature: float, top_k: int, top_p: float, min_p: float
-) -> Tensor:
-    """The probabilities that the library samples from."""
-    from transformers.generation.logits_process import (
-        MinPLogitsWarper,
-        TemperatureLogitsWarper,
-        TopKLogitsWarper,
-        TopPLogitsWarper,
-    )
-
-    scores = logits[None].double()
-    for process in (
-        TemperatureLogitsWarper(temperature),
-        TopKLogitsWarper(top_k),
-        TopPLogitsWarper(top_p),
-        MinPLogitsWarper(min_p),
-    ):
-        scores = process(NO_IDS, scores)
-    return scores[0].softmax(-1)
 
 
 def follows(probabilities: Tensor) -> Callable[[Tensor], str | None]:
@@ -222,63 +189,36 @@ challenge = Challenge(
         "end; divide the ends by the last one.",
     ),
     alike=same_distribution,
-    not_allowed=TRANSFORMERS,
+    not_allowed=WARPERS,
 )
 
-
-Settings = tuple[float, int, float, float]  # temperature, top_k, top_p, min_p
-
-
-def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
-    if top_k <= 0:
-        return logits
-    return logits.masked_fill(logits < logits.topk(min(top_k, len(logits))).values[-1], -INF)
+PICK = "torch.searchsorted(cumulative, uniform, right=True)"
+DISTRIBUTION = "kept.softmax(dim=-1)"
+ENDS_AT_ONE = "cumulative / cumulative[-1]"
 
 
-def pick(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """Inverse CDF: the first token whose cumulative probability exceeds the draw."""
-    cumulative = probabilities.double().cumsum(-1)
-    return torch.searchsorted(cumulative / cumulative[-1], uniform.double(), right=True)
+# ---- the temperature -----------------------------------------------------------------------------
 
+challenge.mistake(
+    "temperature-ignored",
+    "The temperature changes nothing in your sampler.",
+    hint="Begin with scaled = logits / temperature, and use scaled from there on.",
+    answer=spoiled("logits / temperature", "logits"),
+)
 
-def filtered(logits: Tensor, top_k: int, top_p: float, min_p: float) -> Tensor:
-    return right_min_p(right_top_p(keep_top_k(logits, top_k), top_p), min_p)
+challenge.mistake(
+    "temperature-multiplied",
+    "You multiplied the logits by the temperature.",
+    hint="Divide: below 1 the distribution must get sharper.",
+    answer=spoiled("logits / temperature", "logits * temperature"),
+)
 
-
-Sampler = Callable[..., Tensor]
-
-
-def sampler(
-    distribution: Callable[[Tensor, Settings], Tensor],
-    choose: Callable[[Tensor, Tensor], Tensor] = pick,
-) -> Sampler:
-    """A complete sampler from a distribution and a way to choose from it; greedy at 0."""
-
-    def sample_next(
-        logits: Tensor,
-        uniform: Tensor,
-        temperature: float = 1.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-    ) -> Tensor:
-        if temperature == 0:
-            return logits.argmax().repeat(len(uniform))
-        settings = (temperature, top_k, top_p, min_p)
-        return choose(distribution(logits, settings), uniform)
-
-    return sample_next
-
-
-def in_order(logits: Tensor, settings: Settings) -> Tensor:
-    """The right distribution."""
-    temperature, top_k, top_p, min_p = settings
-    return filtered(logits / temperature, top_k, top_p, min_p).softmax(-1)
-
-
-def always_the_largest(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    return probabilities.argmax().repeat(len(uniform))
-
+challenge.mistake(
+    "never-greedy",
+    "At temperature 0 you divide by zero. Greedy decoding takes the largest logit every time.",
+    hint="Handle temperature 0 first: logits.argmax(), once per draw.",
+    answer=spoiled("return logits.argmax().repeat(len(uniform))", "pass"),
+)
 
 challenge.mistake(
     "always-the-largest",
@@ -286,37 +226,10 @@ challenge.mistake(
     "temperature 0.",
     hint="Let the draw decide: the token whose slice of [0, 1) it falls in, by cumsum and "
     "torch.searchsorted.",
-    answer=sampler(in_order, always_the_largest),
+    answer=spoiled(PICK, "kept.argmax().repeat(len(uniform))"),
 )
 
-
-def temperature_ignored(logits: Tensor, settings: Settings) -> Tensor:
-    return filtered(logits, *settings[1:]).softmax(-1)
-
-
-challenge.mistake(
-    "temperature-ignored",
-    "The temperature changes nothing in your sampler.",
-    hint="Begin with scaled = logits / temperature, and use scaled from there on.",
-    answer=sampler(temperature_ignored),
-)
-
-
-def temperature_multiplied(logits: Tensor, settings: Settings) -> Tensor:
-    return filtered(logits * settings[0], *settings[1:]).softmax(-1)
-
-
-challenge.mistake(
-    "temperature-multiplied",
-    "You multiplied the logits by the temperature.",
-    hint="Divide: below 1 the distribution must get sharper.",
-    answer=sampler(temperature_multiplied),
-)
-
-
-def temperature_last(logits: Tensor, settings: Settings) -> Tensor:
-    return (filtered(logits, *settings[1:]) / settings[0]).softmax(-1)
-
+# ---- the filters, and their order ----------------------------------------------------------------
 
 challenge.mistake(
     "temperature-after-the-filters",
@@ -324,65 +237,42 @@ challenge.mistake(
     "the order is transformers', the other way round: at a high temperature more tokens then "
     "fit into the nucleus.",
     hint="Divide by the temperature first, and give the divided logits to the filters.",
-    answer=sampler(temperature_last),
+    answer=spoiled(
+        "logits / temperature", "logits", "kept.softmax", "(kept / temperature).softmax"
+    ),
 )
-
-
-def top_p_before_top_k(logits: Tensor, settings: Settings) -> Tensor:
-    temperature, top_k, top_p, min_p = settings
-    kept = keep_top_k(right_top_p(logits / temperature, top_p), top_k)
-    return right_min_p(kept, min_p).softmax(-1)
-
 
 challenge.mistake(
     "top-p-before-top-k",
     "You applied top-p before top-k. The nucleus is to be found among the top_k tokens, with "
     "their probabilities summing to 1.",
     hint="The order is temperature, top-k, top-p, min-p.",
-    answer=sampler(top_p_before_top_k),
+    answer=spoiled(
+        "top_p_filter(scaled, top_p)",
+        "scaled",
+        "logits / temperature",
+        "top_p_filter(logits / temperature, top_p)",
+    ),
 )
-
-
-def min_p_before_top_p(logits: Tensor, settings: Settings) -> Tensor:
-    temperature, top_k, top_p, min_p = settings
-    kept = right_min_p(keep_top_k(logits / temperature, top_k), min_p)
-    return right_top_p(kept, top_p).softmax(-1)
-
 
 challenge.mistake(
     "min-p-before-top-p",
     "You applied min-p before top-p: the nucleus is then found among fewer tokens, and comes "
     "out smaller.",
     hint="The order is temperature, top-k, top-p, min-p.",
-    answer=sampler(min_p_before_top_p),
+    answer=spoiled(
+        "min_p_filter(top_p_filter(scaled, top_p), min_p)",
+        "top_p_filter(min_p_filter(scaled, min_p), top_p)",
+    ),
 )
-
-
-def filters_ignored(logits: Tensor, settings: Settings) -> Tensor:
-    return (logits / settings[0]).softmax(-1)
-
 
 challenge.mistake(
     "filters-ignored",
     "You sample from the unfiltered distribution: tokens come up that top-k, top-p or min-p "
     "took out.",
     hint="Use what the filters return: kept = top_p_filter(scaled, top_p), and so on.",
-    answer=sampler(filters_ignored),
+    answer=spoiled(DISTRIBUTION, "(logits / temperature).softmax(dim=-1)"),
 )
-
-
-def not_renormalised(logits: Tensor, settings: Settings) -> Tensor:
-    scaled = logits / settings[0]
-    return scaled.softmax(-1) * torch.isfinite(filtered(scaled, *settings[1:]))
-
-
-def pick_without_renormalising(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    cumulative = probabilities.double().cumsum(-1)
-    if cumulative[-1] > 1 - 1e-6:
-        return pick(probabilities, uniform)
-    tokens = torch.searchsorted(cumulative, uniform.double(), right=True)
-    return tokens.clamp(max=len(probabilities) - 1)
-
 
 challenge.mistake(
     "not-renormalised",
@@ -390,77 +280,17 @@ challenge.mistake(
     "to the last token.",
     hint="Take the softmax after filtering the logits, or divide the cumulative sum by its last "
     "value.",
-    answer=sampler(not_renormalised, pick_without_renormalising),
+    answer=spoiled(
+        DISTRIBUTION,
+        "((logits / temperature).softmax(dim=-1) * kept.isfinite())",
+        ENDS_AT_ONE,
+        "cumulative",
+        PICK,
+        f"{PICK}.clamp(max=len(logits) - 1)",
+    ),
 )
 
-
-def every_token_alike(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    kept = torch.nonzero(probabilities)[:, 0]
-    return kept[(uniform.double() * len(kept)).long()]
-
-
-challenge.mistake(
-    "every-token-alike",
-    "Every token that is left comes up equally often. Likelier tokens must come up more.",
-    hint="Don't turn the draw into an index: compare it with the cumulative probabilities.",
-    answer=sampler(in_order, every_token_alike),
-)
-
-
-def first_draw_for_all(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    return pick(probabilities, uniform[:1]).repeat(len(uniform))
-
-
-challenge.mistake(
-    "first-draw-for-all",
-    "You used one draw for all: every result is the same token.",
-    hint="torch.searchsorted(cumulative, uniform) takes all the draws at once.",
-    answer=sampler(in_order, first_draw_for_all),
-)
-
-
-def one_token_too_far(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    return (pick(probabilities, uniform) + 1).clamp(max=len(probabilities) - 1)
-
-
-challenge.mistake(
-    "one-token-too-far",
-    "Your tokens are one place too far.",
-    hint="searchsorted(..., right=True) is the number of cumulative sums passed, and that is the "
-    "token's index already; add nothing.",
-    answer=sampler(in_order, one_token_too_far),
-)
-
-
-def one_token_too_near(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    return (pick(probabilities, uniform) - 1).clamp(min=0)
-
-
-challenge.mistake(
-    "one-token-too-near",
-    "Your tokens are one place too low.",
-    hint="searchsorted(..., right=True) is the number of cumulative sums passed, and that is the "
-    "token's index already; subtract nothing.",
-    answer=sampler(in_order, one_token_too_near),
-)
-
-
-def ranks_for_tokens(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    return pick(probabilities.sort(descending=True).values, uniform)
-
-
-challenge.mistake(
-    "ranks-for-tokens",
-    "You returned places in the sorted order instead of token ids.",
-    hint="If you sort, bring the result back: order[place]. Or don't sort; the draw does not mind.",
-    answer=sampler(in_order, ranks_for_tokens),
-)
-
-
-def draws_of_its_own(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.multinomial(probabilities, len(uniform), replacement=True, generator=generator)
-
+# ---- one token for each draw ---------------------------------------------------------------------
 
 challenge.mistake(
     "draws-of-its-own",
@@ -468,107 +298,144 @@ challenge.mistake(
     "nothing else. Do you make draws of your own (multinomial, rand), or sort the tokens?",
     hint="One token per draw, in the order of the draws: "
     "torch.searchsorted(cumulative, uniform, right=True).",
-    answer=sampler(in_order, draws_of_its_own),
+    answer=spoiled(
+        PICK,
+        f"torch.multinomial({DISTRIBUTION}, len(uniform), replacement=True, "
+        f"generator=torch.Generator().manual_seed(0))",
+    ),
 )
 
-
-@challenge.mistake(
-    "never-greedy",
-    "At temperature 0 you divide by zero. Greedy decoding takes the largest logit every time.",
-    hint="Handle temperature 0 first: logits.argmax(), once per draw.",
+challenge.mistake(
+    "first-draw-for-all",
+    "You used one draw for all: every result is the same token.",
+    hint="torch.searchsorted(cumulative, uniform) takes all the draws at once.",
+    answer=spoiled("uniform, right=True)", "uniform[:1], right=True).repeat(len(uniform))"),
 )
-def never_greedy(
-    logits: Tensor,
-    uniform: Tensor,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-) -> Tensor:
-    return pick(in_order(logits, (temperature, top_k, top_p, min_p)), uniform)
 
+challenge.mistake(
+    "every-token-alike",
+    "Every token that is left comes up equally often. Likelier tokens must come up more.",
+    hint="Don't turn the draw into an index: compare it with the cumulative probabilities.",
+    answer=spoiled(DISTRIBUTION, "kept.isfinite().double()"),
+)
 
-def zero_draw_filtered(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    cumulative = probabilities.double().cumsum(-1)
-    return torch.searchsorted(cumulative / cumulative[-1], uniform.double(), right=False)
+challenge.mistake(
+    "ranks-for-tokens",
+    "You returned places in the sorted order instead of token ids.",
+    hint="If you sort, bring the result back: order[place]. Or don't sort; the draw does not mind.",
+    answer=spoiled(DISTRIBUTION, f"{DISTRIBUTION}.sort(descending=True).values"),
+)
 
+challenge.mistake(
+    "one-token-too-far",
+    "Your tokens are one place too far.",
+    hint="searchsorted(..., right=True) is the number of cumulative sums passed, and that is the "
+    "token's index already; add nothing.",
+    answer=spoiled(PICK, f"({PICK} + 1).clamp(max=len(logits) - 1)"),
+)
+
+challenge.mistake(
+    "one-token-too-near",
+    "Your tokens are one place too low.",
+    hint="searchsorted(..., right=True) is the number of cumulative sums passed, and that is the "
+    "token's index already; subtract nothing.",
+    answer=spoiled(PICK, f"({PICK} - 1).clamp(min=0)"),
+)
 
 challenge.mistake(
     "zero-draw-filtered",
     "A draw of exactly 0 gives the first token even when it is filtered out.",
     hint="searchsorted with right=True finds the first cumulative sum above the draw, and steps "
     "over tokens of probability 0.",
-    answer=sampler(in_order, zero_draw_filtered),
+    answer=spoiled("right=True", "right=False"),
 )
-
-
-def falls_off_the_end(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    return torch.searchsorted(probabilities.cumsum(-1), uniform, right=True)
-
 
 challenge.mistake(
     "falls-off-the-end",
     "In float32 your cumulative sum can end just below 1, and a draw above it gives a token id "
     "past the vocabulary. It happens once in millions of draws, and then it crashes.",
     hint="Divide the cumulative sum by its last value: it then ends at exactly 1.",
-    answer=sampler(in_order, falls_off_the_end),
+    answer=spoiled(ENDS_AT_ONE, "cumulative"),
 )
 
 
-challenge.alternative(sampler(in_order))
+@challenge.alternative
+def sorted_once(
+    logits: Tensor, uniform: Tensor,
+    temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """From the most probable token down, each filter leaves a beginning of what there is."""
+    if temperature == 0:
+        return logits.argmax().repeat(len(uniform))
+    ordered, order = (logits.double() / temperature).sort(descending=True)
+    kept = ordered[: top_k or None].softmax(-1)
+    kept = kept[: max(1, int((kept.cumsum(-1) - kept < top_p).sum()))]
+    ends = kept[kept >= min_p * kept[0]].cumsum(-1)
+    return order[torch.searchsorted(ends / ends[-1], uniform.double(), right=True)]
 
 
-def pick_from_the_top(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """A right choice that goes through the tokens from the most probable down."""
-    ordered, order = probabilities.sort(descending=True)
-    return order[pick(ordered, uniform)]
+def left_over(logits: Tensor, temperature: float, top_k: int, top_p: float, min_p: float) -> Tensor:
+    """The filters once more, by ranks, by pairs and by gaps."""
+    scaled = logits / temperature
+    rank = scaled.argsort(descending=True).argsort()
+    kept = torch.where(rank < (top_k or len(scaled)), scaled, -torch.inf)
+    return by_gap(without_sorting(kept, top_p), min_p)
 
 
-challenge.alternative(sampler(in_order, pick_from_the_top))
+@challenge.alternative
+def by_counting(
+    logits: Tensor, uniform: Tensor,
+    temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """How many tokens' pieces end before a draw, each draw compared with each end."""
+    if temperature == 0:
+        return logits.argmax().repeat(len(uniform))
+    ends = left_over(logits, temperature, top_k, top_p, min_p).double().softmax(-1).cumsum(-1)
+    return (uniform[:, None] >= ends / ends[-1]).sum(dim=1)
 
 
-def pick_by_counting(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """A right choice: count the cumulative probabilities that a draw has passed."""
-    cumulative = probabilities.double().cumsum(0)
-    passed = (uniform[:, None] >= (cumulative / cumulative[-1])[None, :]).sum(dim=1)
-    return passed.clamp(max=len(probabilities) - 1)
-
-
-challenge.alternative(sampler(in_order, pick_by_counting))
+@challenge.alternative
+def by_alias(
+    logits: Tensor, uniform: Tensor,
+    temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """Walker's alias method: a column of height 1 for each token, filled up from a likelier one."""
+    if temperature == 0:
+        return logits.argmax().repeat(len(uniform))
+    heights = left_over(logits, temperature, top_k, top_p, min_p).double().softmax(-1) * len(logits)
+    alias, unfilled = torch.arange(len(logits)), set(range(len(logits)))
+    while len(unfilled) > 1:
+        low, high = (choose(unfilled, key=heights.__getitem__) for choose in (min, max))
+        alias[low] = high
+        heights[high] -= 1 - heights[low]
+        unfilled.remove(low)
+    column = (uniform.double() * len(logits)).long()
+    above = uniform.double() * len(logits) - column >= heights[column]
+    return torch.where(above, alias[column], column)
 
 
 challenge.equivalent(
     "0->-1 | top_k: int = 0,",
     because="Only a top_k above 0 filters.",
 )
-
-
 challenge.equivalent(
     "1.0->2.0 | top_p: float = 1.0,",
     because="From 1 on, top_p_filter keeps every token.",
 )
-
-
 challenge.equivalent(
     "0.0->-1.0 | min_p: float = 0.0,",
     because="No probability is below a threshold of 0 or less: every token is kept.",
 )
-
-
 challenge.equivalent(
     "Eq->LtE | if temperature == 0:",
     because="The contract begins at temperature 0; nothing is said of one below.",
 )
-
-
 challenge.equivalent(
     "scaled->logits | smallest_kept = scaled.topk(min(top_k, len(scaled))).values[-1] #2",
     because="Logits and scaled logits have the same length.",
 )
-
-
 challenge.equivalent(
-    "dim=-1->0 | cumulative = kept.softmax(dim=-1).cumsum(dim=-1)",
-    "dim=-1->0 | cumulative = kept.softmax(dim=-1).cumsum(dim=-1) #2",
+    f"dim=-1->0 | cumulative = {DISTRIBUTION}.cumsum(dim=-1)",
+    f"dim=-1->0 | cumulative = {DISTRIBUTION}.cumsum(dim=-1) #2",
     because="The logits have one dimension: the last is the first.",
 )

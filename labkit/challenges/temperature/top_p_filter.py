@@ -1,4 +1,8 @@
-"""The smallest set of most probable tokens that holds top_p; -inf outside it."""
+"""The nucleus (top-p): the smallest set of most probable tokens that holds top_p, -inf outside.
+
+Holtzman et al. 2020, arXiv:1904.09751. Checked against a count from the top in float64 NumPy, and
+against transformers' TopPLogitsWarper.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from labkit.challenges.temperature.shared import (
-    INF,
-    NO_IDS,
-    TRANSFORMERS,
-    clear_logits,
-    cut_by_mass,
-    log_of,
-    mass_before,
-    nothing_filtered,
-    right_top_p,
-    true_top_p,
-)
+from labkit.challenges.temperature.drawing import clear_logits, log_of
+from labkit.challenges.temperature.transformers_filters import WARPERS, filtered
+from labkit.challenges.temperature.truths import INF, true_top_p
 from labkit.grading import Challenge, Submission
 from labkit.grading.comparison import difference
+from labkit.grading.spoiling import spoiled
 
 
 def check_top_p_filter(s: Submission) -> None:
-    """The smallest set of most probable tokens that holds top_p; -inf outside it."""
-
     def expect(logits: Tensor, top_p: float, because: str) -> None:
         answer = s.top_p_filter(logits, top_p).is_tensor(shape=logits.shape, dtype=torch.float32)
         answer.equals(true_top_p(logits, top_p), because=because)
@@ -61,14 +55,7 @@ def check_top_p_filter(s: Submission) -> None:
     logits = clear_logits(s, 8, 50, top_p=0.85)
     equal = "It keeps what transformers.TopPLogitsWarper keeps."
     answer = s.top_p_filter(logits, 0.85).is_tensor(shape=logits.shape, dtype=torch.float32)
-    answer.equals(transformers_top_p(logits, 0.85), because=equal)
-
-
-def transformers_top_p(logits: Tensor, top_p: float) -> Tensor:
-    """The library's own answer, (rows, vocab)."""
-    from transformers.generation.logits_process import TopPLogitsWarper
-
-    return TopPLogitsWarper(top_p)(NO_IDS, logits)
+    answer.equals(filtered(logits, top_p=0.85), because=equal)
 
 
 def same_up_to_ties(logits: Tensor, expected: Tensor) -> Callable[[Tensor], str | None]:
@@ -103,137 +90,69 @@ challenge = Challenge(
         "before each (cumsum minus its own): 0, 0.5, 0.8, 0.95; outside: no, no, yes, yes. In "
         "token order, by scatter: yes, no, yes, no, so tokens 1 and 3 are kept.",
     ),
-    not_allowed=TRANSFORMERS,
+    not_allowed=WARPERS,
 )
 
+MASK = "outside.scatter(-1, order, outside)"
+ANSWER = f"logits.masked_fill({MASK}, -torch.inf)"
+FIRST_KEPT = "outside[..., 0] = False"
+SORTED = "logits.sort(dim=-1, descending=True)"
 
-@challenge.mistake(
+
+# ---- which token is the last ---------------------------------------------------------------------
+
+challenge.mistake(
     "crossing-token-dropped",
     "You dropped the token that crosses top_p. Without it the kept tokens hold less than "
     "top_p, and a first token above top_p leaves nothing at all.",
     hint="Decide by the mass before a token: cumsum - probability. It is outside when that mass "
     "has reached top_p already.",
+    answer=spoiled("mass_before >= top_p", "probabilities.cumsum(dim=-1) > top_p", FIRST_KEPT, ""),
 )
-def crossing_dropped(logits: Tensor, top_p: float) -> Tensor:
-    if top_p >= 1:
-        return logits.clone()
-    return cut_by_mass(logits, lambda p: p.cumsum(-1) > top_p, at_least_one=False)
 
-
-@challenge.mistake(
+challenge.mistake(
     "crossing-token-dropped-but-one",
     "You dropped the token that crosses top_p (unless it is the first). Without it the kept "
     "tokens hold less than top_p.",
     hint="Decide by the mass before a token: cumsum - probability. It is outside when that mass "
     "has reached top_p already.",
+    answer=spoiled("mass_before >= top_p", "probabilities.cumsum(dim=-1) > top_p"),
 )
-def crossing_dropped_but_one(logits: Tensor, top_p: float) -> Tensor:
-    if top_p >= 1:
-        return logits.clone()
-    return cut_by_mass(logits, lambda p: p.cumsum(-1) > top_p)
-
 
 challenge.mistake(
-    "nothing-filtered",
-    "You return every logit as it came: nothing is filtered out.",
-    hint="masked_fill gives a new tensor and leaves the old one: return what it gives.",
-    answer=nothing_filtered,
-)
-
-
-@challenge.mistake(
     "one-too-many",
     "You kept one token too many where the set holds exactly top_p: the mass before a token "
     "was compared with > and needs >=.",
     hint="Two tokens of 0.5 and top_p=0.5: the first holds 0.5, that is enough. Outside is "
     "mass_before >= top_p.",
+    answer=spoiled("mass_before >= top_p", "mass_before > top_p"),
 )
-def one_too_many(logits: Tensor, top_p: float) -> Tensor:
-    if top_p >= 1:
-        return logits.clone()
-    return cut_by_mass(logits, lambda p: mass_before(p) > top_p)
 
-
-@challenge.mistake(
-    "not-sorted",
-    "You summed the probabilities in the order of the token ids. The nucleus takes the most "
-    "probable tokens first.",
-    hint="Sort first: logits.sort(dim=-1, descending=True), then cumsum.",
-)
-def unsorted(logits: Tensor, top_p: float) -> Tensor:
-    if top_p >= 1:
-        return logits.clone()
-    return logits.masked_fill(mass_before(logits.softmax(-1)) >= top_p, -INF)
-
-
-@challenge.mistake(
-    "least-probable-first",
-    "You sorted upwards, and so kept the least probable tokens.",
-    hint=(
-        "Sort with descending=True, or sum from the bottom and drop the tail that holds 1 - top_p."
-    ),
-)
-def least_probable_first(logits: Tensor, top_p: float) -> Tensor:
-    if top_p >= 1:
-        return logits.clone()
-    ordered, order = logits.sort(dim=-1)
-    outside = mass_before(ordered.softmax(-1)) >= top_p
-    return logits.masked_fill(outside.scatter(-1, order, outside), -INF)
-
-
-@challenge.mistake(
-    "left-in-sorted-order",
-    "You returned the logits in sorted order. Each must stay at the place of its token.",
-    hint="Sorting gives the order too: mask.scatter(-1, order, mask) brings the mask back to the "
-    "token ids; then fill the original logits.",
-)
-def left_sorted(logits: Tensor, top_p: float) -> Tensor:
-    return right_top_p(logits.sort(dim=-1, descending=True).values, top_p)
-
-
-@challenge.mistake(
-    "mask-in-sorted-order",
-    "Your mask is still in sorted order when you put it on the unsorted logits: it hides the "
-    "wrong tokens.",
-    hint="Bring it back with mask.scatter(-1, order, mask), order being the indices from sort.",
-)
-def mask_not_moved_back(logits: Tensor, top_p: float) -> Tensor:
-    ordered = logits.sort(dim=-1, descending=True).values
-    return logits.masked_fill(right_top_p(ordered, top_p).isneginf(), -INF)
-
-
-@challenge.mistake(
-    "first-row-for-all",
-    "You used the nucleus of the first row for the whole batch.",
-    hint="Sort, sum and scatter along dim=-1 without picking a row; broadcasting does the rest.",
-)
-def first_row_for_all(logits: Tensor, top_p: float) -> Tensor:
-    first = logits.reshape(-1, logits.shape[-1])[0]
-    return logits.masked_fill(right_top_p(first, top_p).isneginf(), -INF)
-
-
-@challenge.mistake(
-    "emptied-at-zero",
-    "With top_p=0 you filtered out every token; sampling from nothing fails.",
-    hint="Force the first token of the sorted order in: outside[..., 0] = False.",
-)
-def emptied_at_zero(logits: Tensor, top_p: float) -> Tensor:
-    if top_p >= 1:
-        return logits.clone()
-    return cut_by_mass(logits, lambda p: mass_before(p) >= top_p, at_least_one=False)
-
-
-@challenge.mistake(
+challenge.mistake(
     "all-ties-kept",
     "You kept every token as probable as the last one needed. The nucleus is the smallest "
     "set: of equals it takes only as many as top_p needs.",
     hint="A threshold on values can't tell equals apart. Mask positions of the sorted order, and "
     "scatter the mask back.",
+    answer=spoiled(MASK, "logits < ordered.masked_fill(outside, torch.inf).amin(-1, keepdim=True)"),
 )
-def all_ties_kept(logits: Tensor, top_p: float) -> Tensor:
-    kept = right_top_p(logits, top_p)
-    smallest = kept.masked_fill(kept.isneginf(), INF).amin(dim=-1, keepdim=True)
-    return logits.masked_fill(logits < smallest, -INF)
+
+challenge.mistake(
+    "emptied-at-zero",
+    "With top_p=0 you filtered out every token; sampling from nothing fails.",
+    hint="Force the first token of the sorted order in: outside[..., 0] = False.",
+    answer=spoiled(FIRST_KEPT, ""),
+)
+
+challenge.mistake(
+    "tail-lost-at-one",
+    "With top_p=1 very improbable tokens are lost: in float32 the sum before them is already "
+    "exactly 1.",
+    hint="top_p=1 means no filter: return a copy of the logits before any sum is taken.",
+    answer=spoiled("return logits.clone()", "pass"),
+)
+
+# ---- in which order they are added up ------------------------------------------------------------
 
 
 @challenge.mistake(
@@ -246,53 +165,82 @@ def each_against_top_p(logits: Tensor, top_p: float) -> Tensor:
     return logits.masked_fill(logits.softmax(-1) < top_p, -INF)
 
 
-@challenge.mistake(
-    "tail-lost-at-one",
-    "With top_p=1 very improbable tokens are lost: in float32 the sum before them is already "
-    "exactly 1.",
-    hint="top_p=1 means no filter: return a copy of the logits before any sum is taken.",
+challenge.mistake(
+    "not-sorted",
+    "You summed the probabilities in the order of the token ids. The nucleus takes the most "
+    "probable tokens first.",
+    hint="Sort first: logits.sort(dim=-1, descending=True), then cumsum.",
+    answer=spoiled("ordered.softmax", "logits.softmax", MASK, "outside"),
 )
-def tail_lost_at_one(logits: Tensor, top_p: float) -> Tensor:
-    ordered, order = logits.sort(dim=-1, descending=True)
-    outside = mass_before(ordered.softmax(-1)) >= top_p
-    outside[..., 0] = False
-    return logits.masked_fill(outside.scatter(-1, order, outside), -INF)
 
+challenge.mistake(
+    "least-probable-first",
+    "You sorted upwards, and so kept the least probable tokens.",
+    hint="Sort with descending=True, or sum from the bottom and drop the tail that holds "
+    "1 - top_p.",
+    answer=spoiled("descending=True", "descending=False"),
+)
 
-@challenge.mistake(
+challenge.mistake(
+    "first-row-for-all",
+    "You used the nucleus of the first row for the whole batch.",
+    hint="Sort, sum and scatter along dim=-1 without picking a row; broadcasting does the rest.",
+    answer=spoiled(MASK, f"{MASK}.reshape(-1, logits.shape[-1])[0]"),
+)
+
+# ---- the way back to the token ids ---------------------------------------------------------------
+
+challenge.mistake(
+    "left-in-sorted-order",
+    "You returned the logits in sorted order. Each must stay at the place of its token.",
+    hint="Sorting gives the order too: mask.scatter(-1, order, mask) brings the mask back to the "
+    "token ids; then fill the original logits.",
+    answer=spoiled(ANSWER, "ordered.masked_fill(outside, -torch.inf)"),
+)
+
+challenge.mistake(
+    "mask-in-sorted-order",
+    "Your mask is still in sorted order when you put it on the unsorted logits: it hides the "
+    "wrong tokens.",
+    hint="Bring it back with mask.scatter(-1, order, mask), order being the indices from sort.",
+    answer=spoiled(MASK, "outside"),
+)
+
+# ---- what comes back -----------------------------------------------------------------------------
+
+challenge.mistake(
+    "nothing-filtered",
+    "You return every logit as it came: nothing is filtered out.",
+    hint="masked_fill gives a new tensor and leaves the old one: return what it gives.",
+    answer=spoiled(ANSWER, "logits"),
+)
+
+challenge.mistake(
     "inverted",
     "Your mask is the wrong way round: you removed the nucleus and kept the rest.",
     hint="masked_fill writes where the mask is True. Make the mask say who is outside.",
+    answer=spoiled(MASK, f"~{MASK}"),
 )
-def top_p_inverted(logits: Tensor, top_p: float) -> Tensor:
-    return logits.masked_fill(~right_top_p(logits, top_p).isneginf(), -INF)
 
-
-@challenge.mistake(
+challenge.mistake(
     "probabilities-returned",
     "You returned probabilities. A filter takes logits and gives logits, so that filters can "
     "be chained.",
     hint="Use the probabilities to decide who is out, and fill the logits themselves.",
+    answer=spoiled(ANSWER, f"{ANSWER}.softmax(dim=-1)"),
 )
-def top_p_probabilities(logits: Tensor, top_p: float) -> Tensor:
-    return right_top_p(logits, top_p).softmax(-1)
 
-
-@challenge.mistake(
+challenge.mistake(
     "zeros-for-minus-infinity",
     "You filled the tokens outside with 0. A logit of 0 still has probability: exp(0) is 1.",
     hint="Fill with -torch.inf: exp(-inf) is 0.",
+    answer=spoiled("-torch.inf", "0.0"),
 )
-def top_p_zeros(logits: Tensor, top_p: float) -> Tensor:
-    return logits.masked_fill(right_top_p(logits, top_p).isneginf(), 0.0)
-
-
-challenge.alternative(right_top_p)
 
 
 @challenge.alternative
-def top_p_from_the_bottom(logits: Tensor, top_p: float) -> Tensor:
-    """A right answer: sorted upwards as transformers does, dropping the tail that holds 1 - p."""
+def from_the_bottom(logits: Tensor, top_p: float) -> Tensor:
+    """Sorted upwards as transformers does, without the tail that holds 1 - top_p."""
     if top_p >= 1:
         return logits.clone()
     ordered, order = torch.sort(logits)
@@ -302,8 +250,19 @@ def top_p_from_the_bottom(logits: Tensor, top_p: float) -> Tensor:
 
 
 @challenge.alternative
-def top_p_by_hand(logits: Tensor, top_p: float) -> Tensor:
-    """A right answer: row by row, token by token."""
+def without_sorting(logits: Tensor, top_p: float) -> Tensor:
+    """Each token is compared with every other: what do those before it hold?"""
+    ours, theirs = logits[..., :, None], logits[..., None, :]
+    earlier = torch.ones(logits.shape[-1], logits.shape[-1], dtype=torch.bool).tril(-1)
+    before = (theirs > ours) | ((theirs == ours) & earlier)
+    mass_before = (before * theirs.double().softmax(-1)).sum(-1)
+    kept = (mass_before < top_p) | ~before.any(-1) | (top_p >= 1)
+    return torch.where(kept, logits, -INF)
+
+
+@challenge.alternative
+def token_by_token(logits: Tensor, top_p: float) -> Tensor:
+    """Row by row, from the most probable token down."""
     kept = torch.full_like(logits, -INF)
     rows = zip(logits.reshape(-1, logits.shape[-1]), kept.view(-1, logits.shape[-1]), strict=True)
     for row, out in rows:
@@ -318,14 +277,10 @@ def top_p_by_hand(logits: Tensor, top_p: float) -> Tensor:
 
 challenge.equivalent(
     "clone() left out | return logits.clone()",
-    because=(
-        "With top_p=1 the logits are the answer. That it be a tensor of its own is nowhere "
-        "asked for, and the caller's tensor stays as it was."
-    ),
+    because="With top_p=1 the logits are the answer. That it be a tensor of its own is nowhere "
+    "asked for, and the caller's tensor stays as it was.",
 )
-
-
 challenge.equivalent(
-    "dim= dropped | ordered, order = logits.sort(dim=-1, descending=True)",
+    f"dim= dropped | ordered, order = {SORTED}",
     because="sort works along the last dimension by default.",
 )
