@@ -38,10 +38,10 @@ def main(settings: Settings, pipes: Sequence[Pipes]) -> None:
         return
     workers = [fork_worker(settings, zygote, own, pipes) for own in pipes]
     close(pipes)
-    go_on_small([*workers, *zygote.processes()])
+    become_small([*workers, *zygote.processes()])
 
 
-def go_on_small(children: Sequence[int]) -> None:
+def become_small(children: Sequence[int]) -> None:
     """Become a process that needs little memory: wait for the end of standard input, then for
     these, which are its children still."""
     code = (

@@ -34,7 +34,7 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.replies: dict[str, Kept] = {}
-        self.needed_no_more = False
+        self.finished = False
 
     def __enter__(self) -> Journal:
         if self.path is not None:
@@ -61,7 +61,7 @@ class Journal:
     ) -> None:
         if self.path is not None:
             self.file.close()
-            if self.needed_no_more:
+            if self.finished:
                 self.path.unlink(missing_ok=True)
                 with suppress(OSError):  # where a file that is open can't go, as on Windows
                     lock_of(self.path).unlink()
@@ -77,7 +77,7 @@ class Journal:
 
     def remove(self) -> None:
         """The result is written: the journal is not needed any more, and goes when it is left."""
-        self.needed_no_more = True
+        self.finished = True
 
 
 def lock_of(path: Path) -> Path:

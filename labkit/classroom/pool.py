@@ -35,7 +35,7 @@ from labkit.grading.launching import ZygoteError, clean_environment, python
 
 LINUX = sys.platform.startswith("linux")
 PATIENCE = 600.0  # seconds for one submission; every question has a limit of its own far below
-GOODBYE = 10.0
+END_SECONDS = 10.0  # for a process to end by itself
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Worker:
 
     def close(self) -> None:
         """Let the process end by itself, as it does when its pipe is closed; not for ever."""
-        alarm = self.alarm(GOODBYE)
+        alarm = self.alarm(END_SECONDS)
         with suppress(OSError):
             self.writer.close()
         self.process.wait()

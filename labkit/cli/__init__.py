@@ -2,9 +2,9 @@
 
 One module per command, imported only when that command is asked for, with
 `add_arguments(parser)` and `main(args) -> int`, and where it fits `EXTRA = "test"` (it needs the
-test tools), `BARE = True` (it runs before the environment stands), `PASS_ON = True` (its words are
+test tools), `BARE = True` (it runs before there is an environment), `PASS_ON = True` (its words are
 another program's).
-Standard library only until the environment stands.
+Standard library only until the environment is ready.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code, 1 where nobody reads the output to its end."""
-    streams.settle()
+    """Run one command; returns the exit code, 1 where the reader of the output has gone."""
+    streams.make_robust()
     try:
         code = run_words(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        if not streams.is_unread(sys.stdout):
+        if not streams.reader_is_gone(sys.stdout):
             raise
-        streams.give_up(sys.stdout)
+        streams.discard_rest(sys.stdout)
         return 1
     return code
 
@@ -79,7 +79,7 @@ def find_command(name: str) -> ModuleType | None:
 
 
 def run_command(name: str, command: ModuleType, words: list[str]) -> int:
-    """Read the arguments, make sure the environment stands, then run."""
+    """Read the arguments, make sure the environment is ready, then run."""
     from labkit.cli import environment
 
     parser = argparse.ArgumentParser(prog=f"labkit {name}", description=command.__doc__)

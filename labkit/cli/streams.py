@@ -1,6 +1,6 @@
-"""Standard output and error as every command may use them: no character makes them fail.
+"""Standard output and error that no character makes fail.
 
-Terminals and files take other encodings than UTF-8 still, and names come from anywhere.
+Not every terminal or file is UTF-8, and names can hold anything.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 from typing import Any, TextIO
 
 
-def settle() -> None:
-    """What an encoding lacks is written as \\u2713; a stream that was closed takes all."""
+def make_robust() -> None:
+    """Characters that an encoding lacks are written as \\u2713; a closed stream drops its text."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -22,24 +22,24 @@ def settle() -> None:
             stream.reconfigure(errors="backslashreplace")
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = io.TextIOWrapper(
-            Unheard(sys.stderr.fileno(), "w", closefd=False),
+            IgnoringBrokenPipe(sys.stderr.fileno(), "w", closefd=False),
             sys.stderr.encoding, "backslashreplace", line_buffering=True, write_through=True,
         )  # fmt: skip
 
 
-class Unheard(io.FileIO):
-    """Messages and progress bars: where nobody reads on, as after `2>&1 | head`, the work goes
-    on."""
+class IgnoringBrokenPipe(io.FileIO):
+    """For messages and progress bars: when their reader has gone, as after `2>&1 | head`, the
+    work continues."""
 
     def write(self, data: Any, /) -> int:
-        """Number of bytes written, or not heard."""
+        """Number of bytes written, or dropped."""
         try:
             return super().write(data)
         except BrokenPipeError:
             return memoryview(data).nbytes
 
 
-def is_unread(stream: TextIO) -> bool:
+def reader_is_gone(stream: TextIO) -> bool:
     """Whether a pipe's reader is gone, as after `| head`."""
     if sys.platform == "win32":
         return False
@@ -48,8 +48,8 @@ def is_unread(stream: TextIO) -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
 
 
-def give_up(stream: TextIO) -> None:
-    """Let what is left to write go nowhere."""
+def discard_rest(stream: TextIO) -> None:
+    """Drop what is left to write."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -15,7 +15,7 @@ from labkit.grading.challenge import Challenge, Mistake
 from labkit.grading.diagnosis import Comparison, explains
 from labkit.grading.lines import Line
 from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.submission import Case, CheckStopped, Submission, stumbled
+from labkit.grading.submission import Case, CheckStopped, Submission, unexaminable
 from labkit.grading.transport import (
     CutOff,
     Died,
@@ -99,8 +99,8 @@ def cases_of(challenge: Challenge, transport: Transport, seed: int) -> list[Case
             raise
         reply = cases[-1].reply
         value = reply.value if isinstance(reply, Returned) else None
-        cases[-1].failure = cases[-1].failure or stumbled(value, "", error)
-    errors = [case.failure.stumbled for case in cases if case.failure and case.failure.stumbled]
+        cases[-1].failure = cases[-1].failure or unexaminable(value, "", error)
+    errors = [case.failure.raised for case in cases if case.failure and case.failure.raised]
     if errors and not holds_for_right_answers(challenge, seed):
         raise errors[0]
     return cases

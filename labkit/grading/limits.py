@@ -20,8 +20,8 @@ from typing import Any
 from labkit.grading.lines import Line, running_line
 
 PATIENCE = 2.0  # seconds that a thread gets to end after its time is up
-GENTLE_SHOTS = 5  # tries, this far apart in seconds, before it is shot at as fast as can be
-BETWEEN_SHOTS = 0.05
+TRIES = 5  # of raising it, this far apart in seconds, before it is raised as often as can be
+BETWEEN_TRIES = 0.05
 
 
 class TimeLimitReached(BaseException):
@@ -68,14 +68,14 @@ class Worker:
 
     def end(self) -> bool:
         """Raise inside the thread until it ends; False when it will not."""
-        for _ in range(GENTLE_SHOTS):
+        for _ in range(TRIES):
             raise_in_thread(self.thread.ident)
-            self.thread.join(BETWEEN_SHOTS)
+            self.thread.join(BETWEEN_TRIES)
             if not self.thread.is_alive():
                 return True
-        shoot_fast(self.thread)
+        raise_at_every_step(self.thread)
         if self.thread.is_alive():
-            lower_the_flag()
+            take_pending_exception()
         return not self.thread.is_alive()
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class Worker:
         self.jobs.put(None)
 
 
-def shoot_fast(thread: threading.Thread) -> None:
+def raise_at_every_step(thread: threading.Thread) -> None:
     """For `while True: try: … except: pass`, which swallows an exception wherever it stands in the
     try block: with both threads taking turns at every step, one soon lands on the way round."""
     give_up = time.monotonic() + PATIENCE
@@ -97,18 +97,18 @@ def shoot_fast(thread: threading.Thread) -> None:
         sys.setswitchinterval(before)
 
 
-def lower_the_flag() -> None:
+def take_pending_exception() -> None:
     """Have another thread take a TimeLimitReached, after one that sleeps has not taken its own.
 
     Python 3.11 keeps one flag for all threads until somebody takes the exception, and a traced
     function (a debugger, coverage, LineFinder) spins for ever at its first line while it is up.
     """
     taker = Worker()
-    taker.jobs.put(doze)
+    taker.jobs.put(sleep_forever)
     taker.end()
 
 
-def doze() -> None:
+def sleep_forever() -> None:
     while True:
         time.sleep(0.001)
 

@@ -400,7 +400,7 @@ class RemoteTransport:
             link.channel.send(message, patience.deadline)
             return self.answer(id, arguments, patience)
         except (Ended, Late, Malformed) as error:
-            raise Lost(self.bury(error)) from error
+            raise Lost(self.lost_child(error)) from error
         finally:
             used = time.monotonic() - started
             if do == "call":
@@ -468,8 +468,8 @@ class RemoteTransport:
         self.drop()
         return CutOff(self.limits.seconds, line, ended=True)
 
-    def bury(self, error: Exception) -> CutOff | Died:
-        """Make an end of the child, and say how it came to it."""
+    def lost_child(self, error: Exception) -> CutOff | Died:
+        """What a call gets that has lost its child, which is ended."""
         if isinstance(error, Late):
             return self.cut()
         if isinstance(error, Malformed):
@@ -506,7 +506,7 @@ class RemoteTransport:
 
     def lost_while_loading(self, at: int | None, error: Exception) -> None:
         """Leave out the statement that ended the child; after some of them, give up."""
-        reply = self.bury(error)
+        reply = self.lost_child(error)
         reason = reply.reason if isinstance(reply, Died) else "took too long."
         self.loads_lost += 1
         if at is None or self.loads_lost > MAX_LOADS_LOST:

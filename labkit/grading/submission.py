@@ -49,7 +49,7 @@ class Failure:
     outcome: Outcome = Outcome.FAIL
     symptom: str = "returned"
     expected: str | None = None
-    stumbled: Exception | None = None  # what was raised when the value was looked at
+    raised: Exception | None = None  # what was raised when the value was looked at
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Submission:
 
     def ask(self, name: str, arguments: Arguments, wrt: int | None = None) -> Case:
         """Make one call and keep it."""
-        if (self.cases and self.cases[-1].lost) or self.has_looked_long_enough():
+        if (self.cases and self.cases[-1].lost) or self.looks_too_long():
             raise CheckStopped
         kept = copy_arguments(arguments)
         came = self.transport.call(name, kept, wrt)
@@ -102,7 +102,7 @@ class Submission:
         self.cases.append(Case(name, kept, reply, wrt=wrt))
         return self.cases[-1]
 
-    def has_looked_long_enough(self) -> bool:
+    def looks_too_long(self) -> bool:
         """Whether it has failed, and what it returns takes long to look at."""
         return self.looking > MAX_LOOKING and any(case.failure for case in self.cases)
 
@@ -199,7 +199,7 @@ class Result:
         try:
             return find_failure(self.value)
         except Exception as error:
-            return stumbled(self.value, step, error)
+            return unexaminable(self.value, step, error)
 
 
 def failed_call(case: Case, parameters: Sequence[str]) -> Failure | None:
@@ -306,10 +306,10 @@ def complaint(problem: Callable[[Any], str | None], value: Any, because: str) ->
     return Failure(f"{because} {sentence(found)}".strip()) if found else None
 
 
-def stumbled(value: Any, because: str, error: Exception) -> Failure:
-    """The failure of a value over which a check has stumbled."""
+def unexaminable(value: Any, because: str, error: Exception) -> Failure:
+    """The failure of a value on which the check itself has raised."""
     said = f"{because} It returned {describe(value)}, and looking at that failed: {error}"
-    return Failure(said.strip().rstrip(".") + ".", stumbled=error)
+    return Failure(said.strip().rstrip(".") + ".", raised=error)
 
 
 def sentence(text: str) -> str:

@@ -382,7 +382,7 @@ def test_a_lost_worker_is_replaced_and_the_job_tried_once_more(stand_in, tmp_pat
 
 def test_a_worker_that_takes_too_long_is_ended(stand_in, monkeypatch):
     monkeypatch.setattr("labkit.classroom.pool.PATIENCE", 0.2)
-    monkeypatch.setattr("labkit.classroom.pool.GOODBYE", 0.2)
+    monkeypatch.setattr("labkit.classroom.pool.END_SECONDS", 0.2)
     monkeypatch.setattr("labkit.classroom.pool.command", lambda _: [sys.executable, "-c", SLEEPER])
     with pool(Settings(), 1) as workers:
         ((_, reply),) = workers.run([Job("a", "x", b"", 0)])

@@ -76,7 +76,7 @@ def test_streams_that_are_closed_take_all(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
 
-    streams.settle()
+    streams.make_robust()
 
     with sys.stdout, sys.stderr:
         print("✓")
@@ -86,6 +86,6 @@ def test_streams_that_are_closed_take_all(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_stream_of_another_kind_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", stream := io.StringIO())
 
-    streams.settle()
+    streams.make_robust()
 
     assert sys.stdout is stream

@@ -29,9 +29,9 @@ from labkit.classroom.intake.learners import (
 from labkit.classroom.intake.missing import telling, without_notebook
 from labkit.classroom.intake.names import (
     is_group,
-    is_nobody,
     kind_of,
     name_of_root,
+    names_nobody,
     readable_name,
     stem,
     told_apart,
@@ -184,7 +184,7 @@ def class_at(path: Path, lessons: Collection[str]) -> Root:
     full = Path(os.path.abspath(path))
     if os.path.isdir(path):
         return Root(full, name_of_root(full, lessons), opened(pieces_at(path), lessons))
-    return Root(full, "" if is_nobody(full.stem, lessons) else full.stem, pieces_at(path))
+    return Root(full, "" if names_nobody(full.stem, lessons) else full.stem, pieces_at(path))
 
 
 def opened(pieces: Iterable[Piece], lessons: Collection[str]) -> list[Piece]:
@@ -194,7 +194,7 @@ def opened(pieces: Iterable[Piece], lessons: Collection[str]) -> list[Piece]:
 
 def in_place_of(piece: Piece, lessons: Collection[str]) -> list[Piece]:
     """What lies in a zip that is called as nobody is and holds several learners' work."""
-    if len(piece.parts) == 1 and piece.is_zip and is_nobody(stem(piece.file), lessons):
+    if len(piece.parts) == 1 and piece.is_zip and names_nobody(stem(piece.file), lessons):
         inside = pieces_at(piece.path, piece.parts)
         if holds_class(folder_of(inside), lessons):
             return inside

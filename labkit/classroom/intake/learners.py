@@ -1,4 +1,4 @@
-"""Whose each piece is, from where it lies.
+"""The learner of each piece, told by its place.
 
 The outermost folder below what was given decides, since a learner chooses the names inside their
 own folder and their file's, but not their folder's:
@@ -30,8 +30,8 @@ from labkit.classroom.intake.names import (
     is_group,
     is_hidden,
     is_instead,
-    is_nobody,
     is_work,
+    names_nobody,
     stem,
     words_of,
 )
@@ -76,8 +76,8 @@ def owners_of(
     sorting.open(tree(paths), (), ())
     sorting.guess(fallback)
     found = [sorting.owners.get(place) for place in range(len(paths))]
-    alone = len({owner.home for owner in found if owner}) == 1  # and may hold a whole class
-    return [replace(owner, guessed=True) if owner and alone else owner for owner in found]
+    one_home = len({owner.home for owner in found if owner}) == 1  # and may hold a whole class
+    return [replace(owner, guessed=True) if owner and one_home else owner for owner in found]
 
 
 def tree(paths: Iterable[Parts]) -> Folder:
@@ -114,15 +114,15 @@ class Sorting:
                 continue
             if learner := from_lms(name):
                 self.own(inner, Owner(learner, (*path, learner), group))
-            elif is_nobody(name, self.lessons):
-                self.open_nobodys(inner, (*path, name), group)
+            elif names_nobody(name, self.lessons):
+                self.open_nobodys_folder(inner, (*path, name), group)
             elif name in opened:
-                alone = len(opened) == 1 and len(folder.folders) == 1
-                self.open(inner, (*path, name), group if alone else (*group, name))
+                only_folder = len(opened) == 1 and len(folder.folders) == 1
+                self.open(inner, (*path, name), group if only_folder else (*group, name))
             else:
                 self.own(inner, Owner(name, (*path, name), group))
 
-    def open_nobodys(self, folder: Folder, path: Parts, group: Parts) -> None:
+    def open_nobodys_folder(self, folder: Folder, path: Parts, group: Parts) -> None:
         """A folder with a usual name. One that holds nobody's work may be a learner's after all."""
         before = len(self.owners)
         self.open(folder, path, (*group, path[-1]) if is_group(path[-1]) else group)
@@ -157,7 +157,7 @@ class Sorting:
         """Whether a file's name without a lesson in it may be a learner's."""
         words = set(filter(str.isalpha, words_of(stem(file))))
         about_lessons = bool(words) and words <= self.topics
-        return not about_lessons and not is_nobody(stem(file), self.lessons)
+        return not about_lessons and not names_nobody(stem(file), self.lessons)
 
     def is_like_those_beside(self, folder: Folder) -> bool:
         """Whether a file that is no notebook lies among files that are called as people are."""
@@ -193,7 +193,7 @@ class Sorting:
         within = {
             name: inner
             for name, inner in folder.folders.items()
-            if not is_nobody(name, self.lessons) and self.is_handed_in(inner)
+            if not names_nobody(name, self.lessons) and self.is_handed_in(inner)
         }
         if any(map(from_lms, folder.folders)) or self.are_learners_files(folder.files):
             return ()
@@ -204,8 +204,8 @@ class Sorting:
     def are_classes(self, folders: Collection[Folder]) -> bool:
         """Whether none is clearly one learner's, and at least half are clearly several's."""
         several = sum(map(self.is_class, folders))
-        alone = any(self.is_one_learners(folder) for folder in folders)
-        return several > 0 and not alone and 2 * several >= len(folders)
+        one_learners = any(self.is_one_learners(folder) for folder in folders)
+        return several > 0 and not one_learners and 2 * several >= len(folders)
 
     def are_learners_files(self, files: Sequence[tuple[int, str]]) -> bool:
         """Whether files say that learners' work lies side by side in their folder."""
@@ -248,7 +248,7 @@ class Sorting:
             if named or (named is None and zip_of and self.is_own_name(file)):
                 found.setdefault(named or zip_of, set()).add(self.about(file) if named else "")
         for name, inner in folder.folders.items():
-            if not is_nobody(name, self.lessons) or from_lms(name):
+            if not names_nobody(name, self.lessons) or from_lms(name):
                 if self.is_handed_in(inner):
                     found.setdefault(name, set()).update(self.all_about(inner))
             elif name != SUBMITTED:
@@ -310,9 +310,9 @@ def are_learners(folders: Iterable[Folder], lessons: Collection[str]) -> bool:
     """Whether folders that were given side by side are a learner's each, rather than a class's."""
     sorting, folders = Sorting(lessons), list(folders)
     several = sum(map(sorting.is_class, folders))
-    alone = any(map(sorting.is_one_learners, folders))
+    one_learners = any(map(sorting.is_one_learners, folders))
     many = any(len(sorting.members(folder)) > 1 for folder in folders)
-    return not many or (alone and 2 * several < len(folders))
+    return not many or (one_learners and 2 * several < len(folders))
 
 
 def holds_class(folder: Folder, lessons: Collection[str]) -> bool:

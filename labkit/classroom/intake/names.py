@@ -93,7 +93,7 @@ def from_lms(name: str) -> str | None:
     return None
 
 
-def is_nobody(name: str, lessons: Collection[str]) -> bool:
+def names_nobody(name: str, lessons: Collection[str]) -> bool:
     """Whether a name is a lesson's or as folders and files are called, with a number or not."""
     lesson = lesson_in_name(name, lessons)
     sides = beside(name, lesson) if lesson else None
@@ -151,7 +151,7 @@ def name_of_root(path: Path, lessons: Collection[str]) -> str:
     """The learner whose folder, or the folder of whose folder, a path may be; "" for nobody's."""
     for name in (path.name, *(above.name for above in path.parents)):
         if not is_hidden(name) and not is_inner(name) and name not in lessons:
-            return "" if is_nobody(name, lessons) else name
+            return "" if names_nobody(name, lessons) else name
     return ""
 
 

@@ -108,7 +108,7 @@ class Jail:
             return
         with layer("namespaces"):
             new_namespaces(self.plan.namespaces)
-            go_on_as_child(keep)
+            continue_as_child(keep)
             self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
             mounts.enter_new_root()
         if self.plan.seccomp:
@@ -190,8 +190,8 @@ class Jail:
         if self.groups is not None:
             with layer("cgroup"):
                 self.groups.join(self.count)
-        alone(keep)
-        first_to_go()
+        close_files(keep)
+        die_first_without_memory()
         self.stay_on_core()
         self.own_folders(given)
         with layer("limits"):
@@ -200,7 +200,7 @@ class Jail:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        settle(self.folder)
+        enter_work_folder(self.folder)
         if self.plan.landlock:
             with layer("landlock"):
                 self.restrict_files()
@@ -255,8 +255,8 @@ class Jail:
             for secret in secrets_of(folders.hidden()):
                 if can_read(secret):
                     raise LayerFailed("landlock", f"{secret.name} of the course can be read")
-        alone = self.plan.namespaces  # then the first process is this one
-        if self.plan.landlock and not alone and can_read(Path("/proc/1/environ")):
+        first = self.plan.namespaces  # then process 1 is this one
+        if self.plan.landlock and not first and can_read(Path("/proc/1/environ")):
             raise LayerFailed("landlock", "other processes can be looked into")
         if self.plan.namespaces and os.getpid() != 1:
             raise LayerFailed("namespaces", "other processes can be seen")
@@ -300,40 +300,40 @@ def map_user(user: int, group: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
-def go_on_as_child(keep: int) -> None:
+def continue_as_child(keep: int) -> None:
     """A new pid namespace begins with the next fork: go on there, and end when that ends."""
     pid = os.fork()
     if pid:
-        only(keep=())
+        close_above_streams()
         with suppress(OSError):
             os.waitpid(pid, 0)
         os._exit(0)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def alone(keep: int) -> None:
+def close_files(keep: int) -> None:
     """No file but this one, and nothing on the standard streams."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
-    only(keep=(keep,))
+    close_above_streams(keep)
 
 
-def first_to_go() -> None:
+def die_first_without_memory() -> None:
     """Where all memory is spent, the kernel ends a child, and neither the zygote nor a grader."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def only(keep: tuple[int, ...]) -> None:
+def close_above_streams(*keep: int) -> None:
     """Close every file descriptor above the standard streams but these."""
     bounds = [2, *sorted(keep), 1 << 20]
     for low, high in itertools.pairwise(bounds):
         os.closerange(low + 1, high)
 
 
-def settle(work: str) -> None:
-    """Into the work folder, with an environment that says nothing of the grader's."""
+def enter_work_folder(work: str) -> None:
+    """Work there, with an environment that says nothing of the grader's."""
     os.umask(0o077)
     os.chdir(work)
     for name in list(os.environ):
