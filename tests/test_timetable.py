@@ -1,4 +1,4 @@
-"""The suite's timetable, and how many workers it runs with."""
+"""The suite's timetable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from labkit.cli import test as command
 from tests import timetable
 
 SLOW = """
@@ -56,19 +55,3 @@ def test_folders_and_the_dearest_tests_come_in_order() -> None:
         ["0.5", "tests/test_z.py"],
     ]
     assert lines[4].split() == ["40.0", "tests/b/test_y.py::u"] and len(lines) == 4 + 10
-
-
-@pytest.mark.parametrize(
-    ("words", "cores", "expected"),
-    [
-        ([], 2, ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]),
-        ([], 1, []),
-        (["tests/course"], 2, []),
-        (["-n", "0"], 2, []),
-    ],
-)
-def test_two_workers_run_the_whole_suite(
-    words: list[str], cores: int, expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(command, "processors", lambda: list(range(cores)))
-    assert command.workers(words) == expected
