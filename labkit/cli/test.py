@@ -12,7 +12,6 @@ import subprocess
 import sys
 
 from labkit.paths import PACKAGE, in_checkout
-from labkit.sharing import processors
 from labkit.variables import OFFLINE, SHARING
 
 EXTRA = "test"
