@@ -37,10 +37,10 @@ def unfit(version, others):  # type: (tuple[int, ...], list[str]) -> str
     )
 
 
-def import_nothing_strange():  # type: () -> None
-    """Import no more from the folder where the command was given, nor from PYTHONPATH.
+def leave_out_unknown_folders():  # type: () -> None
+    """Import nothing from the current folder, nor from PYTHONPATH.
 
-    Whose files lie there is not known: among hand-ins, a random.py may be a learner's.
+    Their files may be anybody's: among hand-ins, a random.py may be a learner's.
     """
     import site
 
@@ -65,7 +65,7 @@ def main():  # type: () -> int
     trouble = unfit(tuple(sys.version_info[:3]), fitting_pythons())
     if trouble:
         sys.exit(trouble)
-    import_nothing_strange()
+    leave_out_unknown_folders()
     if not __package__:
         find_own_package()
     from labkit.cli import main as command_line

@@ -1,7 +1,7 @@
-"""How a process of the course shares its machine: threads that wait give way, as many compute as
-processors are free, and memory that it has used stays with it. Standard library and psutil.
+"""How a process of the course shares its machine: waiting threads yield, as many threads compute as
+processors are free, and freed memory is kept for reuse. Standard library and psutil.
 
-`python -m tests.benchmarks sharing` measures what it is worth.
+`python -m tests.benchmarks sharing` measures what this gains.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOMENT = 0.3  # seconds: the system counts in hundredths
 
 
 def prepare_process() -> None:
-    """Everything that a process can do for itself; what the user has set wins."""
+    """All of it, for this process; the user's own settings win."""
     for name, value in SHARING.items():
         os.environ.setdefault(name, value)
     if not any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
@@ -28,9 +28,9 @@ def prepare_process() -> None:
 
 
 def keep_memory() -> bool:
-    """Large blocks come from memory that is kept, instead of from the system each time, which has
-    to clear it first: a fifth of a lesson's time beside other work. Whether that could be had: it
-    is glibc's (mallopt)."""
+    """Reuse large blocks instead of returning them to the system, which clears memory before it
+    hands it out again: a fifth of a lesson's time on a busy machine. True if that worked: it takes
+    glibc (mallopt)."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -39,7 +39,7 @@ def keep_memory() -> bool:
 
 
 class Load:
-    """What other processes use of this one's processors, from its making on."""
+    """How much of this process's processors others use, from when the object is made."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()

@@ -1,7 +1,7 @@
-"""Files written whole: under a name stands what was there before or all that is new, never half.
+"""Files written whole: a file holds its old content or all of the new, never half.
 
-Bottom of the house: standard library only, anyone may import it, also before the environment
-stands.
+Bottom of the house: standard library only, anyone may import it, also before there is an
+environment.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-DRAFT = ".labkit-draft"  # how the names of drafts begin; what a killed process leaves is such a one
+DRAFT = ".labkit-draft"  # how the names of drafts begin; what a killed process leaves behind
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Put the content (text as UTF-8) in the place of the file's, in one step.
+    """Replace the content of a file (text as UTF-8) in one step.
 
-    A link is followed, and what is no file of a disk (a pipe, a terminal) is written to as it is.
-    Raises OSError where that can't be done; the earlier file is then untouched.
+    A link is followed; a pipe or a terminal is written to directly.
+    Raises OSError where that fails; the file is then as it was.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     if path.exists() and not path.is_file():
@@ -31,7 +31,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def drafted(path: Path, data: bytes) -> Iterator[None]:
-    """The data lies on the disk under another name meanwhile, and takes the file's at the end.
+    """Within the block the data is on the disk under another name; at the end it takes the file's.
 
     Raises OSError where it can't be written; then, and where the block raises, the draft is removed
     and nothing has changed.
@@ -50,13 +50,15 @@ def drafted(path: Path, data: bytes) -> Iterator[None]:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename == str(draft):
-            raise OSError(error.errno, error.strerror, str(path)) from error  # nobody knows drafts
+            raise OSError(
+                error.errno, error.strerror, str(path)
+            ) from error  # the user knows no draft
         raise
     keep_name(path.parent)
 
 
 def keep_name(folder: Path) -> None:
-    """Have the disk remember the new name through a power cut, where a system can be asked to."""
+    """Make the new name survive a power cut, on systems that offer this."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

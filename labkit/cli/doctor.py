@@ -1,7 +1,7 @@
 """Say what this machine has and what of the course will run on it.
 
 Looks at the Python and its packages, cores, memory, disk, GPU, the model weights and the work
-folder. Changes nothing. Exit code 0 if the lessons will run, 1 if something stands in their way.
+folder. Changes nothing. The exit code is 0 if the lessons will run, else 1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. "bad" stands in the way of the lessons, "note" only of some of it."""
+    """One thing checked. "bad": the lessons won't run; "note": something works less well."""
 
     topic: str
     state: Literal["ok", "note", "bad"]
@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
     in_its_own = environment.inside(folder) or not paths.in_checkout()
     if not in_its_own and environment.stamped(folder, pins, set()):
         words = ["doctor", *(["--json"] if args.json else [])]
-        environment.go_on_in(environment.python_in(folder), words)
+        environment.continue_in(environment.python_in(folder), words)
     gpus = machine.nvidia_gpus()
     findings = [*about_machine(gpus), *about_python(pins, gpus), *about_folders()]
     well = all(finding.state != "bad" for finding in findings)
@@ -59,13 +59,13 @@ def main(args: argparse.Namespace) -> int:
 
 
 def in_words(findings: list[Finding], well: bool) -> str:
-    """The findings, one per line, and what they come to."""
+    """The findings, one per line, and the verdict."""
     width = max(len(finding.topic) for finding in findings)
     lines = [f"{MARKS[f.state]} {f.topic:<{width}}  {f.text}" for f in findings]
     verdict = (
         "The lessons will run here:  python3 -m labkit lab"
         if well
-        else "Something stands in the way: see the lines marked BAD."
+        else "Something keeps the lessons from running: see the lines marked BAD."
     )
     return "\n".join([*lines, "", verdict])
 
@@ -83,7 +83,7 @@ def about_machine(gpus: list[str]) -> Iterator[Finding]:
 
 
 def about_instructions(names: frozenset[str]) -> Iterator[Finding]:
-    """What lessons run into on older x86 processors; nothing where it can't be told."""
+    """How older x86 processors affect lessons; nothing where the instructions are unknown."""
     if not names:
         return
     if "avx2" not in names:
@@ -102,9 +102,7 @@ def about_instructions(names: frozenset[str]) -> Iterator[Finding]:
 def memory(total: int | None) -> Finding:
     """A lesson takes up to 1.5 GB, the browser and JupyterLab as much again."""
     if total is None:
-        return Finding(
-            "memory", "note", "can't be told on this system; a lesson takes up to 1.5 GB"
-        )
+        return Finding("memory", "note", "unknown on this system; a lesson takes up to 1.5 GB")
     text = f"{total / 1e9:.1f} GB; a lesson takes up to {LESSON_BYTES / 1e9:.1f} GB"
     if total < LESSON_BYTES * 1.2:
         return Finding("memory", "bad", f"{text}: too little")
@@ -131,7 +129,7 @@ def about_python(pins: Pins, gpus: list[str]) -> Iterator[Finding]:
 
 
 def about_torch(gpus: list[str]) -> Iterator[Finding]:
-    """Which build it is; that of CUDA costs memory where no GPU is used."""
+    """Which build it is; a CUDA build costs memory where no GPU is used."""
     import torch
 
     cuda, here = torch.version.cuda, torch.__version__.partition("+")[0]
@@ -156,7 +154,7 @@ def about_torch(gpus: list[str]) -> Iterator[Finding]:
 
 
 def how_to_get(lacking: list[str]) -> str:
-    """How the packages that are not there come to be there."""
+    """How to install the packages that are missing."""
     if paths.in_checkout():
         return "not installed yet; `python3 -m labkit environment` (or lab, or test) does it"
     return f"missing: {', '.join(lacking)}; install them with pip"
@@ -179,7 +177,7 @@ def about_weights() -> Iterator[Finding]:
 
 
 def about_folders() -> Iterator[Finding]:
-    """Room and the right to write; lessons that are there to be opened."""
+    """Disk space, folders that can be written, and the lessons that are there."""
     work = paths.work_dir()
     free = machine.free_bytes(work)
     state: Literal["ok", "bad"] = "ok" if free > 200_000_000 else "bad"

@@ -1,8 +1,8 @@
 """Make or repair the environment of the course, and nothing else.
 
 Every other command does the same by itself before it starts. The environment lies in .venv beside
-the course (or where LABKIT_VENV says); a stamp in it tells that it is whole, so that the next start
-looks no further.
+the course (or where LABKIT_VENV says); a stamp in it says that it is complete, so that the next
+start need not check it.
 """
 
 from __future__ import annotations
@@ -67,29 +67,29 @@ def main(args: argparse.Namespace) -> int:
         return 0
     unverified = map(normalise, args.unverified)
     python = prepare({"test"} if args.test else set(), args.repair, unverified)
-    print(f"The environment stands: {python}")
+    print(f"The environment is ready: {python}")
     return 0
 
 
 def enter(words: list[str], extra: str | None = None) -> None:
-    """Return if this interpreter can run the course; else go on, with `words`, in one that can."""
-    give_back()
+    """Return if this interpreter can run the course; else run `words` in one that can."""
+    restore_settings()
     extras = {extra} if extra else set()
-    if stands_here(declared(), extras):
+    if can_run_here(declared(), extras):
         return
     if not in_checkout():
         raise SetupError(lacking(declared(), extras))
     if os.environ.get(ENTERED) == str(os.getpid()):
         raise SetupError(f"{venv_dir()} was made but does not work. Remove it and start again.")
-    go_on_in(prepare(extras), words)
+    continue_in(prepare(extras), words)
 
 
-def stands_here(pins: Pins, extras: set[str]) -> bool:
+def can_run_here(pins: Pins, extras: set[str]) -> bool:
     """True if the running interpreter has what is needed: our environment, or as good a one."""
     if in_checkout() and inside(venv_dir()):
         return stamped(venv_dir(), pins, extras)
     faults = unmet(pins.wanted(extras))
-    # Who installed the wheel chose the versions; only what is not there at all stops the course.
+    # Whoever installed the wheel chose the versions; only a missing package stops the course.
     return not faults if in_checkout() else None not in faults.values()
 
 
@@ -124,25 +124,25 @@ def stamped(folder: Path, pins: Pins, extras: set[str]) -> bool:
 
 
 def prepare(extras: set[str], repair: bool = False, unverified: Iterable[str] = ()) -> Path:
-    """Make sure that the environment is whole; returns its interpreter."""
+    """Make sure that the environment is complete; returns its interpreter."""
     folder, pins = venv_dir(), declared()
     if stamped(folder, pins, extras) and not repair:
         return python_in(folder)
     screen = Screen()
     began = time.monotonic()
-    with only_one(folder, screen) as handle:
+    with one_at_a_time(folder, screen) as handle:
         if stamped(folder, pins, extras) and not repair:
             return python_in(folder)
         extras = extras | set(read_stamp(folder).get("extras", ()))
         hashes = of_checkout(PACKAGE.parent, unverified)
         site = Installer(folder, pins, hashes, screen, handle).fill(pins.wanted(extras))
-        show_checkout(site, folder)
+        link_checkout(site, folder)
         write_stamp(folder, pins, extras)
     screen.step(f"The environment is ready ({time.monotonic() - began:.0f} s).")
     return python_in(folder)
 
 
-def show_checkout(site: Path, folder: Path) -> None:
+def link_checkout(site: Path, folder: Path) -> None:
     """A .pth file, so that kernels and scripts of the environment find labkit from any folder.
 
     The path is relative where it can be: the checkout may be moved.
@@ -162,7 +162,7 @@ def read_stamp(folder: Path) -> dict[str, Any]:
 
 
 def write_stamp(folder: Path, pins: Pins, extras: set[str]) -> None:
-    """The last act of a set-up; it is there whole or not at all."""
+    """The last step of a set-up; the stamp is complete or not there."""
     stamp = {"pins": pins.fingerprint(python_version(folder)), "extras": sorted(extras)}
     write_whole(folder / STAMP, json.dumps(stamp))
 
@@ -179,7 +179,7 @@ def python_version(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def only_one(folder: Path, screen: Screen) -> Iterator[tuple[int, ...]]:
+def one_at_a_time(folder: Path, screen: Screen) -> Iterator[tuple[int, ...]]:
     """One set-up at a time. The lock dies with its last holder, an orphaned pip among them."""
     path = folder.with_name(f"{folder.name}.lock")
     try:
@@ -188,14 +188,14 @@ def only_one(folder: Path, screen: Screen) -> Iterator[tuple[int, ...]]:
     except OSError as error:
         raise not_writable(folder, error) from error
     with file:
-        if not claimed(file.fileno()):
+        if not try_lock(file.fileno()):
             screen.step("Another set-up is at work on this environment; waiting for it.")
-            while not claimed(file.fileno()):
+            while not try_lock(file.fileno()):
                 time.sleep(0.5)
         yield () if sys.platform == "win32" else (file.fileno(),)  # no child there can hold it
 
 
-def claimed(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
     """Whether the open file is locked for this process from now on; False where another has it."""
     try:
         if sys.platform == "win32":
@@ -211,13 +211,13 @@ def claimed(handle: int) -> bool:
     return True
 
 
-def go_on_in(python: Path, words: list[str]) -> None:
+def continue_in(python: Path, words: list[str]) -> None:
     """Run the same command with another interpreter, in place of this process where that exists.
 
     Nothing is imported from the current folder there, nor from where PYTHONPATH says.
     """
     command = [str(python), "-P", str(PACKAGE / "__main__.py"), *words]
-    hold_back()
+    hide_settings()
     # Without kept bytecode torch and transformers are compiled at every start: half a minute.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.stdout.flush()
@@ -228,16 +228,16 @@ def go_on_in(python: Path, words: list[str]) -> None:
     os.execv(command[0], command)
 
 
-def hold_back() -> None:
-    """Take out of the environment what would have an interpreter run other people's files."""
+def hide_settings() -> None:
+    """Remove the variables that would make an interpreter run other people's files."""
     for name in FOR_PYTHON:
         value = os.environ.pop(name, None)
         if value and name in FOR_KERNELS:
             os.environ[HELD + name] = value
 
 
-def give_back() -> None:
-    """The learner's own settings again, for their kernels: this process has started without."""
+def restore_settings() -> None:
+    """Restore the learner's own settings for their kernels: this process started without them."""
     for name in FOR_KERNELS:
         value = os.environ.pop(HELD + name, None)
         if value:

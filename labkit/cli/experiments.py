@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="name, minutes and what each measures")
     run = actions.add_parser("run", help="measure all points, or go on with them")
-    run.add_argument("name")
+    run.add_argument("name", help="as `labkit experiments list` has it")
     run.add_argument("--out", type=Path, help="folder (default: experiments/ in your work folder)")
     run.add_argument("--publish", action="store_true", help="put the record into the course")
     check = actions.add_parser("check", help="measure a cheap point again")

@@ -37,7 +37,7 @@ class Hashes:
         """True if the user takes this package's files as they come."""
         return split(pin)[0] in self.unverified
 
-    def demand(self, pins: Iterable[str]) -> None:
+    def require(self, pins: Iterable[str]) -> None:
         """A SetupError unless there is a hash of each, or the user has allowed it without."""
         if lacking := [pin for pin in pins if not (self.allows_any(pin) or self.of(pin))]:
             raise unhashed(lacking)
@@ -45,7 +45,7 @@ class Hashes:
     def arguments(self, folder: Path, pins: Sequence[str]) -> list[list[str]]:
         """What to call `pip install` or `uv pip install` with, once or twice: for these pins and
         nothing else, each compared with its hashes, and those that come as they are."""
-        self.demand(pins)
+        self.require(pins)
         compared = [pin for pin in pins if not self.allows_any(pin)]
         taken = [pin for pin in pins if self.allows_any(pin)]
         path = folder / FILE

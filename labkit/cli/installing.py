@@ -59,17 +59,17 @@ class Installer:
     def fill(self, wanted: Sequence[str]) -> Path:
         """Install what the environment lacks of `wanted` and its needs; returns site-packages."""
         lines = locked_for(self.pins.lock, wanted)
-        self.seen = self.venv.stand([line.marker for line in lines])
+        self.seen = self.venv.ensure([line.marker for line in lines])
         locked = [line for line, holds in zip(lines, self.seen.holds, strict=True) if holds]
         if missing := self.missing(locked):
-            self.hashes.demand(missing)
+            self.hashes.require(missing)
             self.update_pip()
             if "torch" in (split(pin)[0] for pin in missing):
                 self.install_torch()
             self.install_exactly(self.missing(locked))
             if still := self.missing(locked):
                 raise SetupError(f"These packages did not arrive: {', '.join(still)}. Start again.")
-            self.start_once()
+            self.import_once()
         return self.seen.site
 
     def missing(self, locked: Iterable[Locked]) -> list[str]:
@@ -83,9 +83,9 @@ class Installer:
             if versions.get(line.name) != line.version and (cuda or not line.for_cuda)
         ]
 
-    def look_again(self) -> None:
+    def refresh(self) -> None:
         """After an installation."""
-        self.seen = self.venv.stand([])
+        self.seen = self.venv.ensure([])
 
     # ---- the steps -----------------------------------------------------------------------------
 
@@ -96,7 +96,7 @@ class Installer:
             return
         self.screen.step("Getting the installer")
         self.add_tool(pin)
-        self.look_again()
+        self.refresh()
 
     def add_tool(self, pin: str) -> None:
         """A tool that the set-up works with, by pip."""
@@ -112,7 +112,7 @@ class Installer:
         self.screen.step(f"Installing {torch}" + (" (CPU build)" if cpu else ""))
         if self.uv and self.uv_torch(torch, cpu):
             return
-        found = self.torch_of_pip(torch) if cpu else Found(torch, False)
+        found = self.torch_from_pip(torch) if cpu else Found(torch, False)
         if found.brings_cuda:
             if not self.uv and self.fetch_uv() and self.uv_torch(torch, cpu):
                 return
@@ -130,7 +130,7 @@ class Installer:
             "  memory then. Ctrl-C stops it."
         )
 
-    def torch_of_pip(self, torch: str) -> Found:
+    def torch_from_pip(self, torch: str) -> Found:
         """The build that pip finds, read from its metadata: nothing is installed yet, and with
         hashes pip would fetch all of it to compare, and would take a build whose index tells its
         hash before one whose file has to be read."""
@@ -182,7 +182,7 @@ class Installer:
             if not (self.uv and self.uv_pip(command, missing)):
                 self.pip(command, total=len(missing), names=missing)
 
-    def start_once(self) -> None:
+    def import_once(self) -> None:
         """Import what lessons use: proof that it works here, and its bytecode is kept for later.
 
         Only a part of the files is ever imported, so this is quicker than compiling them all.
@@ -236,7 +236,7 @@ class Installer:
             raise installer_failed(output, self.venv.path)
         seconds = time.monotonic() - progress.began
         self.screen.done(f"  done in {seconds:.0f} s, {megabytes(progress.downloaded)} downloaded")
-        self.look_again()
+        self.refresh()
 
     def uv_pip(self, arguments: Sequence[str], names: Iterable[str] = ()) -> bool:
         """Run `uv pip` with its last line and the count of packages on our screen."""
@@ -254,7 +254,7 @@ class Installer:
         code, output = self.children.watch(command, show)
         if code == 0:
             self.screen.done(f"  done in {time.monotonic() - began:.0f} s with uv")
-            self.look_again()
+            self.refresh()
         elif changed := changed_file(output):
             self.screen.done("  failed")
             raise changed

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from labkit.cli.writable import existing
+from labkit.cli.writable import nearest_existing
 from labkit.sharing import processors
 
 
@@ -37,7 +37,7 @@ def cores() -> int:
 
 
 def memory_bytes() -> int | None:
-    """Physical memory, or None where it can't be told without other packages."""
+    """Physical memory, or None where only other packages could tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -46,7 +46,7 @@ def memory_bytes() -> int | None:
 
 def free_bytes(folder: Path) -> int:
     """Free room on the disk that holds the folder, or will hold it."""
-    return shutil.disk_usage(existing(folder)).free
+    return shutil.disk_usage(nearest_existing(folder)).free
 
 
 def description() -> str:
@@ -55,7 +55,7 @@ def description() -> str:
 
 
 def instructions() -> frozenset[str]:
-    """What the processor can do, as Linux names it ("avx2"); nothing where that can't be told."""
+    """What the processor can do, as Linux names it ("avx2"); empty where that is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -60,7 +60,7 @@ class Report:
         return found | self.not_measured() if self.warm else found
 
     def not_measured(self) -> dict[str, Any]:
-        """What a warm kernel flatters, and is not said."""
+        """The figures that a warm kernel would make too good, left out."""
         cells = [cell | {"seconds": None} for cell in self.cells]
         return {"seconds": None, "peak_rss_mb": None, "cells": cells}
 
@@ -127,7 +127,7 @@ def run(lesson: Lesson, *, solved: bool = False, warm: bool = False) -> Report:
     """Run the lesson's text, untouched or solved, with its progress in a folder of its own."""
     from labkit.course import notebooks
     from labkit.course.execution import first_line
-    from labkit.grading.solutions import names
+    from labkit.grading.source.solutions import names
 
     notebook = notebooks.to_notebook(lesson)
     if solved:

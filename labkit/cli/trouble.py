@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from labkit.cli.writable import better_place, existing
+from labkit.cli.writable import better_place, nearest_existing
 
 DISK_FULL = re.compile(
     r"No space left on device|Errno 28|os error 28|not enough space on the disk", re.I
@@ -37,7 +37,7 @@ class SetupError(Exception):
 
 def disk_full(folder: Path, needed: int | None = None) -> SetupError:
     """Not enough room for the environment."""
-    free = shutil.disk_usage(existing(folder)).free
+    free = shutil.disk_usage(nearest_existing(folder)).free
     asked = f" and about {needed / 1e9:.1f} GB are needed" if needed else ""
     return SetupError(
         f"The disk is full: {free / 1e9:.1f} GB are free at {folder.parent}{asked}.\n"

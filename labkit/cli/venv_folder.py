@@ -23,15 +23,15 @@ PIP = ("-P", "-m", "pip")  # and nothing is imported from the current folder
 CPU_BYTES = 2_500_000_000  # the whole environment, test tools too, and what the download needs
 CUDA_BYTES = 9_000_000_000
 
-# Run by the environment's own Python. Prints where packages go, which are whole, and which of the
-# markers it is asked about hold there (by pip's own copy of `packaging`). What a cut-off set-up
-# left half done is forgotten (its .dist-info removed), so that it is installed again.
-LOOK = """
+# Run by the environment's own Python. Prints where packages go, which are complete, and which of
+# the markers it is given hold there (by pip's own copy of `packaging`). What an interrupted
+# set-up left half done loses its .dist-info, so that it is installed again.
+INSPECT = """
 import json, shutil, sys, sysconfig
 from importlib.metadata import distributions
 from pip._vendor.packaging.markers import Marker
 
-def whole(dist):
+def complete(dist):
     files = dist.files
     if not files or dist.read_text("INSTALLER") is None:
         return False
@@ -44,7 +44,7 @@ site = sysconfig.get_path("purelib")
 found = {}
 for dist in list(distributions(path=[site])):
     folder = dist._path
-    if whole(dist):
+    if complete(dist):
         found[dist.metadata["Name"]] = dist.version
     elif folder.name.endswith(".dist-info"):
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,7 +55,7 @@ print(json.dumps({"site": site, "found": found, "holds": holds}))
 
 @dataclass(frozen=True)
 class Seen:
-    """What is in the environment."""
+    """What was found in the environment."""
 
     site: Path
     versions: dict[str, str]  # by normalised name, less a local part such as +cpu
@@ -78,21 +78,21 @@ class VenvFolder:
     def python(self) -> Path:
         return python_in(self.path)
 
-    def stand(self, markers: Sequence[str]) -> Seen:
+    def ensure(self, markers: Sequence[str]) -> Seen:
         """Make the environment if it is not there or does not work; returns what is in it."""
-        seen = self.look(markers)
+        seen = self.inspect(markers)
         if seen is None:
             self.make()
-            seen = self.look(markers)
+            seen = self.inspect(markers)
         if seen is None:
             raise SetupError(f"The environment in {self.path} does not work. Remove it, try again.")
         return seen
 
-    def look(self, markers: Sequence[str] = ()) -> Seen | None:
+    def inspect(self, markers: Sequence[str] = ()) -> Seen | None:
         """What is in the environment; None if its Python does not run or has no pip."""
         if not self.python.exists():
             return None
-        answer = self.children.run([self.python, "-I", "-c", LOOK], json.dumps(list(markers)))
+        answer = self.children.run([self.python, "-I", "-c", INSPECT], json.dumps(list(markers)))
         if answer.returncode != 0:
             return None
         said = json.loads(answer.stdout.splitlines()[-1])
@@ -116,7 +116,7 @@ class VenvFolder:
         self.create()
 
     def add_pip(self) -> None:
-        """An environment that labkit did not make may lack no more than pip."""
+        """For an environment that labkit did not make: all that may be missing is pip."""
         if not (self.python.exists() and self.bring_pip()):
             raise SetupError(
                 f"{self.path} is there, but it is not an environment that works, and labkit did\n"
@@ -124,7 +124,7 @@ class VenvFolder:
             )
 
     def check_room(self) -> None:
-        """Refuse early what would fail after minutes."""
+        """Fail now rather than after minutes of downloading."""
         cpu = machine.wants_cpu_build() or sys.platform != "linux"
         needed = CPU_BYTES if cpu else CUDA_BYTES
         if machine.free_bytes(self.path) < needed:
@@ -149,7 +149,7 @@ class VenvFolder:
 
     def bring_pip(self) -> bool:
         """Give the environment a pip, from whatever this machine has one from."""
-        return any(self.children.run(way).returncode == 0 and self.look() for way in self.ways())
+        return any(self.children.run(way).returncode == 0 and self.inspect() for way in self.ways())
 
     def ways(self) -> Iterator[list[str | Path]]:
         """Python's own copy of pip, then the pinned one by another pip or by uv."""

@@ -1,4 +1,4 @@
-"""The folders that must be writable: which of them is not, why, and what helps.
+"""The folders that must be writable: which are not, why, and what to do.
 
 Standard library only; Jupyter is asked for its folders where it is installed.
 """
@@ -19,7 +19,7 @@ from labkit.paths import work_dir
 class Place:
     """A folder that something writes to: `variable` names another, `keeps` says what lies in it.
 
-    vital   JupyterLab does not open without it; the others cost comfort
+    vital   JupyterLab does not open without it; without the others it opens, with less comfort
     """
 
     name: str
@@ -30,7 +30,7 @@ class Place:
 
     def problem(self) -> str:
         """Why nothing can be written there, and what to do; "" where all is well."""
-        why = why_not(self.path)
+        why = why_not_writable(self.path)
         return self.blocked(why) if why else ""
 
     def blocked(self, why: str) -> str:
@@ -70,20 +70,20 @@ def hub_cache() -> Path:
     return Path(cache, "huggingface")
 
 
-def why_not(folder: Path) -> str:
+def why_not_writable(folder: Path) -> str:
     """Why nothing can be written to a folder, or to what it will be made in; "" where it can.
 
     It is tried: permissions alone don't tell (read-only disks, quotas).
     """
     try:
-        with tempfile.TemporaryFile(dir=existing(folder)) as file:
+        with tempfile.TemporaryFile(dir=nearest_existing(folder)) as file:
             file.write(b"x" * 4096)
     except OSError as error:
         return error.strerror or str(error)
     return ""
 
 
-def existing(folder: Path) -> Path:
+def nearest_existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists and may be looked at."""
     return next(path for path in (folder, *folder.parents) if os.path.exists(path))
 
@@ -93,4 +93,4 @@ def better_place(name: str) -> Path:
     here, else among temporary files."""
     likely = (Path(os.path.expanduser("~")), work_dir(), Path.cwd())
     last = Path(tempfile.gettempdir())
-    return next((p for p in likely if p.is_absolute() and not why_not(p)), last) / name
+    return next((p for p in likely if p.is_absolute() and not why_not_writable(p)), last) / name

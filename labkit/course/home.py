@@ -112,12 +112,12 @@ def is_here(model: str) -> bool:
 
 
 def fetches(entries: Iterable[Entry]) -> list[tuple[str, str]]:
-    """What brings each missing model here: (model, command)."""
+    """How to fetch each missing model: (model, command)."""
     missing = dict.fromkeys(model for entry in entries for model in entry.missing)
-    return [(model, way_to(model)) for model in missing]
+    return [(model, fetch_command(model)) for model in missing]
 
 
-def way_to(model: str) -> str:
+def fetch_command(model: str) -> str:
     """The command that fetches a model: from the hub, or with labkit, which has it bundled."""
     if "/" in model:
         return f"hf download {model}"

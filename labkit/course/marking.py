@@ -1,7 +1,7 @@
 """Marking: is this answer right, what was the mistake, and what is it worth.
 
-Answers come from the browser as JSON (see quiz.py for each type's form), so anything may come:
-what can't be read is no wrong answer but an "error" that uses up no attempt.
+Answers come from the browser as JSON (see quiz.py for each type's form), so they can be anything.
+One that can't be read isn't wrong: it is an "error" and uses up no attempt.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PASS, FAIL, ERROR, COMMITTED = "pass", "fail", "error", "committed"
 
 @dataclass(frozen=True)
 class Marked:
-    """What came of an answer.
+    """The result of marking an answer.
 
     The message is what there is to say beyond the outcome: the explanation of a right answer, the
     name of a mistake, or nothing. `right` holds the ids of the answer's parts that are right.
@@ -120,7 +120,7 @@ def mark_number(question: Number, answer: Any) -> Marked:
 
 @mark_readable.register
 def mark_predict(question: Predict, answer: Any) -> Marked:
-    """A prediction earns its points by being made; how near it came is said afterwards."""
+    """Making a prediction earns the points; how close it was is said afterwards."""
     value = read_number(answer, question.unit)
     low, high = question.minimum, question.maximum
     if (low is not None and value < low) or (high is not None and value > high):

@@ -103,8 +103,8 @@ class ProgressLog:
         except (sqlite3.Error, OSError) as error:
             self._say_once(
                 "unsaved",
-                f"Your progress can't be saved just now: {error} ({self.path}). The lesson goes "
-                "on; what you do is kept in memory, and saved as soon as that is possible again.",
+                f"Your progress can't be saved just now: {error} ({self.path}). You can go on "
+                "with the lesson; what you do is kept in memory and saved as soon as possible.",
             )
         else:
             self._unsaved.clear()

@@ -1,9 +1,9 @@
 """Numbers as people write them, compare them and read them.
 
 Learners type "0,41" or "41%"; lessons measure numpy and torch scalars; both are compared with what
-was expected. A point is always the decimal mark, a comma only where it can't part thousands: 57,344
-could be two numbers and is asked for again. Comparison is done in decimal, so that 0.4 is within
-0.1 of 0.3 as it says on paper.
+was expected. A point is always the decimal mark; a comma is one only where it can't separate
+thousands: 57,344 could be two numbers and is asked for again. Numbers are compared as decimals, so
+that 0.4 is within 0.1 of 0.3, as on paper.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def read_number(typed: Any, unit: str = "") -> float:
 
 
 def check_one_number(text: str, number: re.Match[str]) -> None:
-    """Unreadable where a mark may part thousands: nobody can tell which number was meant."""
+    """Unreadable where a mark may separate thousands: it is unclear which number was meant."""
     if MORE_DIGITS.match(text, number.end()):
         raise Unreadable(
             f"Can't read {text!r} as one number; type it with a point for decimals and nothing "
@@ -75,14 +75,14 @@ def check_one_number(text: str, number: re.Match[str]) -> None:
 
 
 def check_unit(found: str, unit: str) -> None:
-    """After the number may stand the question's unit and nothing else."""
-    if found and one_form(found) != one_form(unit):
+    """Only the question's unit may follow the number."""
+    if found and comparable(found) != comparable(unit):
         wanted = f"a number in {unit}" if unit else "a number without a unit"
         raise Unreadable(f"Can't read {found!r} after the number; this question wants {wanted}.")
 
 
-def one_form(unit: str) -> str:
-    """Units are the same in any case, and so are the two signs for micro."""
+def comparable(unit: str) -> str:
+    """A unit in a form that ignores case and which of the two signs for micro it has."""
     return unicodedata.normalize("NFKC", unit).casefold()
 
 

@@ -402,7 +402,7 @@ def refuse_repeats(list_name: str, field: str, values: Sequence[str]) -> None:
     repeated = {value for value, count in Counter(values).items() if count > 1}
     for index, value in enumerate(values):
         if value in repeated and value in values[:index]:
-            raise problem(f"{value!r} stands twice", list_name, index, field)
+            raise problem(f"{value!r} appears twice", list_name, index, field)
 
 
 def opaque_id(question_id: str, id: str) -> str:

@@ -9,12 +9,12 @@ from labkit.course.catalog import Lesson
 from labkit.course.event_store import Event
 from labkit.course.progress import ProgressLog
 from labkit.course.quiz import load_quiz
-from labkit.grading.solutions import names
+from labkit.grading.source.solutions import names
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One lesson: what came of each question and challenge (None: never tried)."""
+    """One lesson: the outcome of each question and challenge (None: never tried)."""
 
     lesson: Lesson
     questions: dict[str, str | None]
@@ -80,7 +80,7 @@ def question_ids(lesson: Lesson) -> Sequence[str]:
 
 
 def outcomes(items: Iterable[str], events: Sequence[Event]) -> dict[str, str | None]:
-    """The last outcome of each item; once passed, it stays so."""
+    """The last outcome of each item; a pass is never lost."""
     found: dict[str, str | None] = dict.fromkeys(items)
     for event in events:
         if event.item in found and found[event.item] != "pass":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.course.catalog import Lesson
 from labkit.course.progress import ProgressLog
 from labkit.course.quantities import describe
-from labkit.grading import solutions
+from labkit.grading.source import solutions
 
 if TYPE_CHECKING:
     from labkit.grading import Challenge, Verdict
@@ -18,7 +18,7 @@ TRIES_BEFORE_SOLUTION = 3
 
 
 class NotAFunction(TypeError):
-    """Something else than a function was given, with what to give instead."""
+    """Something other than a function was given; the message says what to give instead."""
 
 
 class Workbench:
@@ -47,7 +47,7 @@ class Workbench:
         )
 
     def check(self, function: Any) -> Verdict:
-        """Check a function and record what came of it."""
+        """Check a function and record the outcome."""
         from labkit.grading import Outcome, check
 
         challenge = self.challenge(function, "check")
@@ -117,7 +117,7 @@ class Workbench:
         return f"`lab.solution({name})` opens after a pass, or after {tries} with `lab.check`."
 
     def use(self, function: Any) -> tuple[Function, str]:
-        """The learner's function where this very one passed its check, else the reference."""
+        """The learner's function if this version of it passed its check, else the reference."""
         name = self.challenge(function, "use").name
         if name in self._passed and self._passed[name] is function:
             return function, f"Using your `{name}`."

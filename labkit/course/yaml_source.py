@@ -66,7 +66,7 @@ class YamlSource:
         return SourceError(f"{self.name}:{self.first_line + line}: {message}")
 
     def refuse_duplicate_keys(self, node: yaml.Node | None, seen: set[int]) -> None:
-        """PyYAML lets the last of two equal keys win, which would lose what an author wrote."""
+        """PyYAML keeps only the last of two equal keys, which would lose what an author wrote."""
         if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
             return
         seen.add(id(node))
@@ -79,7 +79,7 @@ class YamlSource:
             name, line = scalar(key), key.start_mark.line
             if name in first_lines:
                 first = self.first_line + first_lines[name]
-                raise self.error(line, f"{name}: stands twice (first in line {first})")
+                raise self.error(line, f"{name}: appears twice (first in line {first})")
             if name is not None:
                 first_lines[name] = line
             self.refuse_duplicate_keys(value, seen)

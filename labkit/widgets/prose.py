@@ -1,6 +1,6 @@
 """Markdown with $maths$, as authors write it in quizzes, made into safe HTML.
 
-JupyterLab's own renderer is out of a widget's reach, so the text is rendered here: raw HTML is
+A widget can't use JupyterLab's own renderer, so the text is rendered here: raw HTML is
 escaped, and maths becomes MathML, which browsers draw by themselves.
 """
 
@@ -23,7 +23,7 @@ SIGN = re.compile(rf"(<mrow>|<mo[^>]*>(?!{CLOSING})[^<]+</mo>)<mo>&#x02212;</mo>
 
 
 class ProseRenderer(mistune.HTMLRenderer):
-    """mistune's renderer with maths as MathML; images and headings have no place in a card."""
+    """mistune's renderer with maths as MathML; a card has no images or headings."""
 
     def inline_math(self, text: str) -> str:
         return mathml(text, "inline")

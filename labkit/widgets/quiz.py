@@ -1,6 +1,7 @@
 """The card of one question: shown from the question's public form, marked by a callable.
 
-The card knows no key. It draws what it is given, sends the answer, and shows what comes back:
+The card doesn't know the right answer. It draws what it is given, sends the answer, and shows what
+comes back:
 `{"outcome", "message", "points", "feedback": {part id: text}, "right": [part ids], "attempts"}`.
 """
 
@@ -70,7 +71,7 @@ class QuizCard(Card):
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
         answer = message.get("answer")
         result = dict(self._on_answer(answer))
-        if result.get("outcome") == "error":  # unreadable: it uses up nothing and is not kept
+        if result.get("outcome") == "error":  # unreadable: no attempt is used up, nothing is kept
             said = {name: result.get(name) for name in ("outcome", "message")}
             return {"state": drawn({**self.state, **said, "answer": answer})}
         self.state = drawn({**self.state, **result, "answer": answer})
@@ -120,7 +121,7 @@ def drawn(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def text_of(question: Mapping[str, Any]) -> str:
-    """What a terminal shows: the question and its choices, never the key."""
+    """What a terminal shows: the question and its choices, never the right answer."""
     heading = f"Question {question['id']} ({_points(question)})"
     lines = [f"{heading}: {prose.to_plain(str(question['prompt']))}"]
     lines += [f"  | {line}" for line in str(question.get("code") or "").rstrip().splitlines()]
@@ -131,7 +132,7 @@ def text_of(question: Mapping[str, Any]) -> str:
 
 
 def html_of(question: Mapping[str, Any], key: str) -> str:
-    """Static HTML for readers without a kernel: no script, no style of its own, no key."""
+    """Static HTML for readers without a kernel: no script, no style of its own, no right answer."""
     code = question.get("code")
     choices = "".join(f"<li>{prose.to_static_html(text)}</li>" for _, text in _choices(question))
     unit = question.get("unit")

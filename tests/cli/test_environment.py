@@ -257,7 +257,7 @@ def test_without_ensurepip_the_outer_pip_helps(
     checkout.lock(bundled)
     pip, hashes = f"pip=={ensurepip.version()}", of_checkout(checkout.root)
     folder = VenvFolder(tmp_path / "venv", Screen(), Debian(has_pip=True), pip, hashes)
-    assert folder.stand([]).versions["pip"] == ensurepip.version()
+    assert folder.ensure([]).versions["pip"] == ensurepip.version()
 
 
 def test_without_ensurepip_and_pip_debians_package_is_named(
@@ -267,7 +267,7 @@ def test_without_ensurepip_and_pip_debians_package_is_named(
     hashes = Hashes({("pip", "1.0"): ("0" * 64,)})
     folder = VenvFolder(tmp_path / "venv", Screen(), Debian(has_pip=False), "pip==1.0", hashes)
     with pytest.raises(environment.SetupError, match="sudo apt install python3-venv"):
-        folder.stand([])
+        folder.ensure([])
 
 
 def test_registry_that_cannot_be_reached(standing: Checkout) -> None:
@@ -335,8 +335,8 @@ def test_installed_labkit_runs_with_other_versions_but_not_without_a_package(
 ) -> None:
     monkeypatch.setattr(environment, "in_checkout", lambda: False)
     pins = Pins(("pytest==0.1",), {"test": ("no-such-thing==1.0",)})
-    assert environment.stands_here(pins, set())
-    assert not environment.stands_here(pins, {"test"})
+    assert environment.can_run_here(pins, set())
+    assert not environment.can_run_here(pins, {"test"})
     monkeypatch.setattr(environment, "declared", lambda: pins)
     with pytest.raises(environment.SetupError, match=r"lacks no-such-thing==1\.0.*\n.*pip install"):
         environment.enter(["lab"], extra="test")
@@ -374,7 +374,7 @@ def test_one_set_up_at_a_time_on_every_system(
         patched.setattr(environment.sys, "platform", system)
         patched.setattr(environment.time, "sleep", lambda seconds: None)
         for _ in range(2):
-            with environment.only_one(tmp_path / "venv", screen) as handles:  # type: ignore[arg-type]
+            with environment.one_at_a_time(tmp_path / "venv", screen) as handles:  # type: ignore[arg-type]
                 assert len(handles) == (system != "win32")
     waited = ["Another set-up is at work on this environment; waiting for it."]
     assert said == (waited if system == "win32" else [])

@@ -67,7 +67,7 @@ class Scripted(Installer):
         words = list(arguments)  # type: ignore[call-overload]
         self.asked.append("pip" if "--require-hashes" in words else "pip unchecked")
 
-    def torch_of_pip(self, torch: str) -> Found:
+    def torch_from_pip(self, torch: str) -> Found:
         self.asked.append("look")
         return Found(torch if self.cuda else f"{torch}+cpu", self.cuda)
 

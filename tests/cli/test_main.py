@@ -83,7 +83,7 @@ def test_nothing_more_is_imported_from_strange_folders(
     first = [] if safe else [str(tmp_path)]
     monkeypatch.setattr(entry.sys, "path", [*first, *strange, *packages, *own])
 
-    entry.import_nothing_strange()
+    entry.leave_out_unknown_folders()
 
     assert entry.sys.path == [*packages, *own]
 
@@ -97,9 +97,9 @@ def test_only_kernels_get_what_would_make_python_run_strange_files(
     for name in environment.FOR_KERNELS:
         monkeypatch.setenv(environment.HELD + name, "")
 
-    environment.hold_back()
+    environment.hide_settings()
     between = {name: os.environ.get(name) for name in environment.FOR_PYTHON}
-    environment.give_back()
+    environment.restore_settings()
 
     assert set(between.values()) == {None}
     assert {name: os.environ.get(name) for name in given} == {**given, "PYTHONHOME": None}

@@ -113,7 +113,7 @@ def test_a_lesson_may_claim_nothing(lesson: Lesson) -> None:
         (
             "figures:",
             "  facts right:\n    around: 2\nfigures:",
-            r":6: facts right: stands twice",
+            r":6: facts right: appears twice",
         ),
         ("curve: It falls.", "curve: 3", r"yaml:7: figures\.curve: expected text, got 3"),
     ],

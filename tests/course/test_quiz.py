@@ -100,7 +100,7 @@ def line_of(course: Path, text: str) -> int:
             "id: all-even",
             "id: one-of-three  # again",
             "# again",
-            "questions[1].id: 'one-of-three' stands twice",
+            "questions[1].id: 'one-of-three' appears twice",
         ),
         (
             "id: all-even",
@@ -112,11 +112,11 @@ def line_of(course: Path, text: str) -> int:
             "{id: eight",
             "{id: one",
             '{id: one, text: "8"',
-            "questions[0].options[2].id: 'one' stands twice",
+            "questions[0].options[2].id: 'one' appears twice",
         ),
-        ('text: "8"', 'text: "1"', "eight", "questions[0].options[2].text: '1' stands twice"),
-        ("{id: third", "{id: first", "a whole", "questions[5].items[2].id: 'first' stands twice"),
-        ('right: "6"', 'right: "4"', "{id: c", "questions[6].pairs[2].right: '4' stands twice"),
+        ('text: "8"', 'text: "1"', "eight", "questions[0].options[2].text: '1' appears twice"),
+        ("{id: third", "{id: first", "a whole", "questions[5].items[2].id: 'first' appears twice"),
+        ('right: "6"', 'right: "4"', "{id: c", "questions[6].pairs[2].right: '4' appears twice"),
         # keys
         (
             "feedback: It is., correct: true",
@@ -125,7 +125,7 @@ def line_of(course: Path, text: str) -> int:
             "questions[0].options: exactly one option must have correct: true, found 0",
         ),
         ("feedback: You doubled it.}", "feedback: x, correct: true}", "options:", "found 2"),
-        ("tolerance: 0.5", "unit: '%'", "id: how-much", "stands twice"),
+        ("tolerance: 0.5", "unit: '%'", "id: how-much", "appears twice"),
         (
             "    tolerance: 0.5\n",
             "",
@@ -177,8 +177,8 @@ def test_a_complaint_names_file_line_and_field(
     complaint = broken(course, old, new)
     first = complaint.splitlines()[0]
     assert said in first
-    if "stands twice" in said and said == "stands twice":
-        assert "unit: stands twice (first in line " in first
+    if "appears twice" in said and said == "appears twice":
+        assert "unit: appears twice (first in line " in first
         return
     assert first.startswith(f"{NAME}:{line_of(course, at)}: "), first
 
