@@ -17,9 +17,9 @@ from transformers.generation.logits_process import (
 
 from labkit.challenges import challenges_of, find_challenge, topics
 from labkit.challenges.temperature import sample_next, top_p_filter, truths
-from labkit.grading.checking import run_cases
-from labkit.grading.solutions import names, reference
-from labkit.grading.transport import InProcess
+from labkit.grading.checks.checking import run_cases
+from labkit.grading.source.solutions import names, reference
+from labkit.grading.transports.transport import InProcess
 
 LESSON = "05_temperature"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}
@@ -117,10 +117,9 @@ def test_the_sampler_draws_from_what_transformers_leaves(logits, t, k, p, m):
     clear_of(p, cumulative(kept))
     clear_of(m, (kept - kept.max()).exp())
     scores = row[None].double()
-    for process in (TemperatureLogitsWarper(t), TopKLogitsWarper(k)):
-        scores = process(NO_IDS, scores)
-    for process in (TopPLogitsWarper(p), MinPLogitsWarper(m)):
-        scores = process(NO_IDS, scores)
+    warpers = (TemperatureLogitsWarper(t), TopKLogitsWarper(k), TopPLogitsWarper(p))
+    for warper in (*warpers, MinPLogitsWarper(m)):
+        scores = warper(NO_IDS, scores)
     expected = scores[0].softmax(-1)
 
     torch.testing.assert_close(sample_next.true_sampling(row, t, k, p, m), expected)

@@ -315,6 +315,17 @@ def p_scatter_logits(logits, top_p):
     return torch.empty_like(logits).scatter_(-1, index, values)
 
 
+# ---------------------------------------------------------------- top_p_filter, refused
+
+
+@gallery.refused("top_p_filter")
+def p_by_library(logits, top_p):
+    from transformers import TopPLogitsWarper
+
+    ids = torch.zeros(1, 1, dtype=torch.long)
+    return TopPLogitsWarper(top_p)(ids, logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
+
+
 # ---------------------------------------------------------------- top_p_filter, wrong
 
 
@@ -842,11 +853,3 @@ def s_top_k_from_two(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p
 def s_top_k_minus_one(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     k = max(top_k - 1, 1) if top_k else 0
     return s_searchsorted(logits, uniform, temperature, k, top_p, min_p)
-
-
-@gallery.refused("top_p_filter")
-def p_by_library(logits, top_p):
-    from transformers import TopPLogitsWarper
-
-    ids = torch.zeros(1, 1, dtype=torch.long)
-    return TopPLogitsWarper(top_p)(ids, logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
