@@ -244,8 +244,8 @@ lab.ask("what-is-training")
 # ## The map
 #
 # Every technique of this course, by what it changes. The numbers are the lessons. What stands first
-# is tried in an afternoon, and tried first. The course's home (the tab *Course home*, or that command
-# in the palette, Ctrl+Shift+C) shows the same map with your progress on it.
+# is tried in an afternoon, and tried first. The course's home (the tab *Course home*, or that
+# command in the palette, Ctrl+Shift+C) shows the same map with your progress on it.
 
 # %%
 lab.map()

@@ -1,9 +1,9 @@
 """Numbers of the prose: each is a claim, a citation, or a setting of the cells.
 
 Looked through are the Markdown, the alternative texts and what the quiz says to an answer; code,
-formulas, headings and list numbers are not prose. A number is covered where it stands in a sentence that a
-claim rests on, in a paragraph with a link (those are in lessons/sources.yaml), or where the cells
-work with it: "240 questions" beside `fact_items(240)`.
+formulas, headings and list numbers are not prose. A number is covered where it stands in a sentence
+that a claim rests on, in a paragraph with a link (those are in lessons/sources.yaml), or where the
+cells work with it: "240 questions" beside `fact_items(240)`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.training.test_architectures import TINY_MIXTURE
 from torch.nn import functional as F
 from transformers import AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerBase
 
@@ -21,6 +20,7 @@ from labkit.models.moe_family import active_parameters
 from labkit.models.training import architectures
 from labkit.models.training.batches import Batch
 from labkit.models.zoo import WEIGHTS
+from tests.models.training.test_architectures import TINY_MIXTURE
 
 TEXT = "Mira lives in the old town. 12 + 7 = 19"
 any_time = settings(deadline=None, max_examples=40)

@@ -44,7 +44,8 @@ def in_node(body: str, given: Any, tmp_path: Path) -> Any:
 
 SETTLE_ALL = """return given.map(({ logits, settings }) => {
     const floats = Float32Array.from(logits);
-    const { probabilities, cut, entropy, effective, kept } = distributionOf(floats, rank(floats), settings);
+    const found = distributionOf(floats, rank(floats), settings);
+    const { probabilities, cut, entropy, effective, kept } = found;
     return { probabilities: [...probabilities], cut: [...cut], entropy, effective, kept };
 });"""
 
@@ -68,7 +69,8 @@ def test_zero_is_the_first_largest_whatever_else_is_set(tmp_path: Path) -> None:
 def test_what_cut_a_token_is_named(tmp_path: Path) -> None:
     logits = [math.log(p) for p in (0.5, 0.3, 0.1, 0.06, 0.04)]
     body = """const floats = Float32Array.from(given.logits), ranked = rank(floats);
-        return given.settings.map(s => [...distributionOf(floats, ranked, s).cut].map(c => CUT_BY[c]));"""
+        const cuts = given.settings.map(s => [...distributionOf(floats, ranked, s).cut]);
+        return cuts.map(cut => cut.map(c => CUT_BY[c]));"""
     settings = [{"topK": 2}, {"topP": 0.75}, {"minP": 0.15}, {"topK": 4, "topP": 0.8}]
     assert in_node(body, {"logits": logits, "settings": settings}, tmp_path) == [
         ["", "", "top-k", "top-k", "top-k"],
@@ -80,7 +82,8 @@ def test_what_cut_a_token_is_named(tmp_path: Path) -> None:
 
 def test_draws_are_seeded_and_follow_the_distribution(tmp_path: Path) -> None:
     probabilities = [0.5, 0.25, 0.125, 0.125]
-    body = """const floats = Float32Array.from(given), distribution = distributionOf(floats, rank(floats), {});
+    body = """const floats = Float32Array.from(given);
+        const distribution = distributionOf(floats, rank(floats), {});
         const run = (seed) => { const r = seededRandom(seed);
             return Array.from({ length: 10000 }, () => draw(distribution, r)); };
         return [run(7), run(7), run(8)];"""
@@ -96,5 +99,6 @@ def test_a_cut_token_is_never_drawn(tmp_path: Path) -> None:
     body = """const floats = Float32Array.from(given);
         const distribution = distributionOf(floats, rank(floats), { topK: 2 });
         const random = seededRandom(1);
-        return [...new Set(Array.from({ length: 2000 }, () => draw(distribution, random)))].sort();"""
+        const drawn = Array.from({ length: 2000 }, () => draw(distribution, random));
+        return [...new Set(drawn)].sort();"""
     assert in_node(body, [1.0, 0.9, 0.8, 0.7], tmp_path) == [0, 1]
