@@ -9,6 +9,42 @@ import pytest
 from labkit import paths
 from labkit.grading import solutions
 
+SOLUTIONS = '''\
+"""Reference answers of lesson 01."""
+
+from __future__ import annotations
+
+import math
+import os.path as where
+from fractions import Fraction
+
+TWO = 2
+UNUSED: int = math.floor(3.5)
+
+
+def _divide(value: float) -> float:
+    return value / TWO
+
+
+def double(value: float) -> float:
+    """Twice the value."""
+    return math.fsum([value, value])
+
+
+def half(value: float) -> float:
+    """Half the value."""
+    return _divide(value)
+'''
+
+
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a course with reference answers to one lesson."""
+    (tmp_path / "solutions").mkdir()
+    (tmp_path / "solutions" / "01_halves.py").write_text(SOLUTIONS, encoding="utf-8")
+    monkeypatch.setattr(paths, "course_root", lambda: tmp_path)
+    return tmp_path
+
 
 def pasted(source: str) -> dict[str, Any]:
     """What a notebook has after a cell with this source was run."""
