@@ -12,7 +12,7 @@ from labkit.challenges.token_optimization import (
     learn_merges,
     read_table,
     request_cost,
-    shared,
+    truths,
     write_table,
 )
 from labkit.grading.solutions import names, reference
@@ -61,7 +61,7 @@ def plain_table(records, form):
     written = read_table.true_table(records, form)
     head, *lines = write_table.lines_of(write_table.cells_of(written, form), form)
     if form == "markdown":
-        lines[0] = f"| {' | '.join(['---'] * len(shared.true_columns(records)))} |"
+        lines[0] = f"| {' | '.join(['---'] * len(truths.true_columns(records)))} |"
     return "".join(f"{line}\n" for line in [head, *lines])
 
 
@@ -82,7 +82,7 @@ def test_a_markdown_reader_sees_as_many_rows_and_columns(records):
     lines = body[0]["children"] if body else []
 
     assert table["type"] == "table"
-    assert len(head["children"]) == len(shared.true_columns(records))
+    assert len(head["children"]) == len(truths.true_columns(records))
     assert len(lines) == len(records)
 
 

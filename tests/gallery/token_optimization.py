@@ -17,7 +17,7 @@ from tests.gallery.answers import Gallery
 
 gallery = Gallery()
 
-# ---------------------------------------------------------------- learn_merges
+# ---------------------------------------------------------------- learn_merges, right
 
 
 @gallery.right("learn_merges")
@@ -51,6 +51,9 @@ def b_textbook(words, count):
     return merges
 
 
+# ---------------------------------------------------------------- learn_merges, refused
+
+
 @gallery.refused("learn_merges")
 def b_library(words, count):
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -69,6 +72,97 @@ def b_ready_made(words, count):
     t = tokenizers.SentencePieceBPETokenizer(add_prefix_space=False)
     t.train_from_iterator([w for w, n in words.items() for _ in range(n)], show_progress=False)
     return [tuple(m) for m in json.loads(t.to_str())["model"]["merges"]][:count]
+
+
+# ---------------------------------------------------------------- learn_merges, wrong
+
+
+def b_learn(words, count, stats_of=None, choose=None, join=None, least=1):
+    """Learn merges with a part of another kind."""
+    parts = {w: list(w) for w in words}
+    age = {c: i for i, c in enumerate(sorted(set("".join(words))))}
+    merges = []
+    for _ in range(count):
+        stats = (stats_of or b_stats)(words, parts)
+        if least and max(stats.values(), default=0) < least:
+            break
+        best = (choose or b_oldest)(stats, age)
+        merges.append(best)
+        age.setdefault("".join(best), len(age))
+        parts = {w: (join or b_join)(tokens, best) for w, tokens in parts.items()}
+    return merges
+
+
+def b_stats(words, parts):
+    stats = Counter()
+    for w, n in words.items():
+        for pair in zip(parts[w], parts[w][1:], strict=False):
+            stats[pair] += n
+    return stats
+
+
+def b_oldest(stats, age):
+    return min(stats, key=lambda p: (-stats[p], age[p[0]], age[p[1]]))
+
+
+def b_join(tokens, pair):
+    new, i = [], 0
+    while i < len(tokens):
+        hit = tuple(tokens[i : i + 2]) == pair
+        new.append("".join(tokens[i : i + 1 + hit]))
+        i += 1 + hit
+    return new
+
+
+@gallery.wrong("learn_merges", "counts-ignored")
+def b_each_once(words, count):
+    return b_learn(words, count, lambda words, parts: b_stats(dict.fromkeys(words, 1), parts))
+
+
+@gallery.wrong("learn_merges", "across-words")
+def b_across(words, count):
+    def stats_of(words, parts):
+        line = [t for w, n in words.items() for _ in range(n) for t in parts[w]]
+        return Counter(itertools.pairwise(line))
+
+    return b_learn(words, count, stats_of)
+
+
+@gallery.wrong("learn_merges", "once-in-a-word")
+def b_set(words, count):
+    def stats_of(words, parts):
+        return Counter(
+            pair for w, n in words.items() for pair in [*set(itertools.pairwise(parts[w]))] * n
+        )
+
+    return b_learn(words, count, stats_of)
+
+
+@gallery.wrong("learn_merges", "runs-counted-once")
+def b_runs_once(words, count):
+    """As str.count does: no place overlaps the one before."""
+
+    def stats_of(words, parts):
+        stats = Counter()
+        for w, n in words.items():
+            counted = None
+            for i, pair in enumerate(itertools.pairwise(parts[w])):
+                if counted != (i - 1, pair):
+                    stats[pair] += n
+                    counted = (i, pair)
+        return stats
+
+    return b_learn(words, count, stats_of)
+
+
+@gallery.wrong("learn_merges", "counted-once")
+def most_common(words, count):
+    stats = Counter()
+    for w, n in words.items():
+        for pair in itertools.pairwise(w):
+            stats[pair] += n
+    ranked = sorted(stats.items(), key=lambda item: (-item[1], item[0]))
+    return [pair for pair, _ in ranked[:count]]
 
 
 @gallery.wrong("learn_merges", "first-met")
@@ -98,76 +192,6 @@ def b_minbpe_first(words, count):
     return merges
 
 
-def apart(pairs):
-    kept = []
-    for i, pair in enumerate(pairs):
-        if not (kept and kept[-1] == (i - 1, pair)):
-            kept.append((i, pair))
-    return [pair for _, pair in kept]
-
-
-def bpe_variant(count_in=1, key=None, across=False, guard=True, result=tuple, least=1, join=None):
-    def merge(old, pair):
-        new, i = [], 0
-        while i < len(old):
-            hit = tuple(old[i : i + 2]) == pair
-            new.append("".join(old[i : i + 1 + hit]))
-            i += 1 + hit
-        return new
-
-    def learn(words, count):
-        parts = {w: list(w) for w in words}
-        age = {c: i for i, c in enumerate(sorted(set("".join(words))))}
-        merges = []
-        for _ in range(count):
-            stats = Counter()
-            if across:
-                line = [t for w, n in words.items() for _ in range(n) for t in parts[w]]
-                stats.update(itertools.pairwise(line))
-            for w, n in words.items() if not across else ():
-                pairs = list(zip(parts[w], parts[w][1:], strict=False))
-                if count_in == "runs":  # as str.count does: no place overlaps the one before
-                    pairs = apart(pairs)
-                for pair in set(pairs) if count_in == "set" else pairs:
-                    stats[pair] += n if count_in else 1
-            if (guard and not stats) or (stats and max(stats.values()) < least):
-                break
-            ranked = key or (lambda n, p: (-n, age[p[0]], age[p[1]]))
-            best = min((ranked(n, p), p) for p, n in stats.items())[1]
-            merges.append(result(best))
-            age.setdefault("".join(best), len(age))
-            parts = {w: (join or merge)(old, best) for w, old in parts.items()}
-        return merges
-
-    return learn
-
-
-@gallery.wrong("learn_merges", "letters-replaced")
-def b_replace(words, count):
-    """On one string for each word, with spaces between the tokens."""
-    lines = {w: " ".join(w) for w in words}
-    rank = {c: i for i, c in enumerate(sorted(set("".join(words))))}
-    merges = []
-    for _ in range(count):
-        stats = Counter()
-        for w, n in words.items():
-            for pair in itertools.pairwise(lines[w].split(" ")):
-                stats[pair] += n
-        if not stats:
-            break
-        a, b = min(stats, key=lambda p: (-stats[p], rank[p[0]], rank[p[1]]))
-        merges.append((a, b))
-        lines = {w: line.replace(f"{a} {b}", a + b) for w, line in lines.items()}
-        for token in [a + b, *(t for line in lines.values() for t in line.split(" "))]:
-            rank.setdefault(token, len(rank))
-    return merges
-
-
-def named(name, function):
-    function.__name__ = name
-    return function
-
-
 @gallery.wrong("learn_merges", "last-met")
 def last_seen(words, count):
     """sorted(...)[-1] of an insertion-ordered dict: the last of equals."""
@@ -193,7 +217,22 @@ def last_seen(words, count):
     return merges
 
 
-def right_to_left(old, pair):
+@gallery.wrong("learn_merges", "alphabetical")
+def b_by_text(words, count):
+    return b_learn(words, count, choose=lambda stats, age: min(stats, key=lambda p: (-stats[p], p)))
+
+
+@gallery.wrong("learn_merges", "alphabetical-last")
+def b_by_text_down(words, count):
+    return b_learn(words, count, choose=lambda stats, age: max((n, p) for p, n in stats.items())[1])
+
+
+@gallery.wrong("learn_merges", "rarest")
+def b_rarest(words, count):
+    return b_learn(words, count, choose=lambda stats, age: min((n, p) for p, n in stats.items())[1])
+
+
+def b_join_from_the_right(old, pair):
     new = list(old)
     i = len(new) - 2
     while i >= 0:
@@ -204,21 +243,57 @@ def right_to_left(old, pair):
     return new
 
 
-def only_first(old, pair):
+@gallery.wrong("learn_merges", "from-the-right")
+def b_right(words, count):
+    return b_learn(words, count, join=b_join_from_the_right)
+
+
+def b_join_once(old, pair):
     for i in range(len(old) - 1):
         if (old[i], old[i + 1]) == pair:
             return [*old[:i], "".join(pair), *old[i + 2 :]]
     return old
 
 
-@gallery.wrong("learn_merges", "counted-once")
-def most_common(words, count):
-    stats = Counter()
-    for w, n in words.items():
-        for pair in itertools.pairwise(w):
-            stats[pair] += n
-    ranked = sorted(stats.items(), key=lambda item: (-item[1], item[0]))
-    return [pair for pair, _ in ranked[:count]]
+@gallery.wrong("learn_merges", "only-the-first-place")
+def b_one_place(words, count):
+    return b_learn(words, count, join=b_join_once)
+
+
+@gallery.wrong("learn_merges", "letters-replaced")
+def b_replace(words, count):
+    """On one string for each word, with spaces between the tokens."""
+    lines = {w: " ".join(w) for w in words}
+    rank = {c: i for i, c in enumerate(sorted(set("".join(words))))}
+    merges = []
+    for _ in range(count):
+        stats = Counter()
+        for w, n in words.items():
+            for pair in itertools.pairwise(lines[w].split(" ")):
+                stats[pair] += n
+        if not stats:
+            break
+        a, b = min(stats, key=lambda p: (-stats[p], rank[p[0]], rank[p[1]]))
+        merges.append((a, b))
+        lines = {w: line.replace(f"{a} {b}", a + b) for w, line in lines.items()}
+        for token in [a + b, *(t for line in lines.values() for t in line.split(" "))]:
+            rank.setdefault(token, len(rank))
+    return merges
+
+
+@gallery.wrong("learn_merges", "rare-pairs-left")
+def b_two_at_least(words, count):
+    return b_learn(words, count, least=2)
+
+
+@gallery.wrong("learn_merges", "no-end")
+def b_unguarded(words, count):
+    return b_learn(words, count, least=0)
+
+
+@gallery.wrong("learn_merges", "tokens-returned")
+def b_strings(words, count):
+    return ["".join(pair) for pair in b_textbook(words, count)]
 
 
 @gallery.wrong("learn_merges")
@@ -226,7 +301,7 @@ def nothing_learned(words, count):
     return []
 
 
-# ---------------------------------------------------------------- write_table
+# ---------------------------------------------------------------- write_table, right
 
 
 @gallery.right("write_table")
@@ -275,41 +350,33 @@ def w_cell(v):
         return v
 
 
-def table_variant(flat=w_flat, cell=w_cell, names=None, line=None, text=None, esc=None, **more):
-    def write(records, form="csv"):
-        if form not in {"csv", "markdown"} and not more.get("any_form"):
-            raise ValueError(form)
-        rows = [flat(r) for r in records]
-        columns = names(rows) if names and rows else list(dict.fromkeys(c for r in rows for c in r))
-        if not columns and not more.get("empty"):
-            raise ValueError("no columns")
-        pick = line or (lambda row: [cell(row[c]) if c in row else "" for c in columns])
-        grid = [
-            columns,
-            *([pick(r) for r in rows] if not line else [line(r, columns) for r in rows]),
-        ]
-        grid[0] = [more["head"](c) for c in grid[0]] if "head" in more else grid[0]
-        if form != "markdown":
-            return (text or w_csv)(grid)
-        marks = esc or (lambda c: c.replace("\\", "\\\\").replace("|", "\\|"))
-        lines = ["| " + " | ".join(marks(c) for c in cells) + " |" for cells in grid]
-        dashes = ["| " + " | ".join(["---"] * len(columns)) + " |"]
-        return (
-            "\n".join(lines[:1] + (dashes if more.get("dashes", True) else []) + lines[1:]) + "\n"
-        )
+# ---------------------------------------------------------------- write_table, wrong
 
-    return write
+
+def w_table(
+    records, form, flat=w_flat, names=None, line=None, cell=w_cell, head=str, text=None, esc=None,
+    dashes=1, empty=False,
+):  # fmt: skip
+    """Write a table with a part of another kind."""
+    if form not in {"csv", "markdown"}:
+        raise ValueError(form)
+    rows = [flat(r) for r in records]
+    columns = names(rows) if names and rows else list(dict.fromkeys(c for r in rows for c in r))
+    if not columns and not empty:
+        raise ValueError("no columns")
+    line = line or (lambda row, columns: [cell(row[c]) if c in row else "" for c in columns])
+    grid = [[head(c) for c in columns], *(line(row, columns) for row in rows)]
+    if form == "csv":
+        return (text or w_csv)(grid)
+    esc = esc or (lambda c: c.replace("\\", "\\\\").replace("|", "\\|"))
+    lines = [[esc(c) for c in cells] for cells in grid]
+    lines[1:1] = [["---"] * len(columns)] * dashes
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
 def w_csv(grid):
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(grid)
-    return out.getvalue()
-
-
-def w_quote_all(grid):
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(grid)
     return out.getvalue()
 
 
@@ -323,42 +390,23 @@ def w_dictwriter(records, form="csv"):
     return out.getvalue()
 
 
-def is_float(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+@gallery.wrong("write_table", "columns-of-the-first")
+def w_first(records, form="csv"):
+    return w_table(records, form, names=lambda rows: list(rows[0]))
 
 
-def cell_with(**change):
-    def cell(v):
-        dumped = json.dumps(v, separators=(",", ":"))
-        if "float" in change and isinstance(v, str) and is_float(v):
-            return dumped
-        if v is None and "none" in change:
-            return change["none"]
-        if v == "" and isinstance(v, str):
-            return change.get("empty", dumped)
-        if not isinstance(v, str):
-            return (
-                str(v) if "python" in change else (json.dumps(v) if "spaced" in change else dumped)
-            )
-        if "bare" in change:
-            return v
-        if "always" in change or (v.strip() != v and "ends" not in change):
-            return dumped
-        if not v.isprintable() and "lines" not in change:
-            return dumped
-        if "digits" in change:
-            return dumped if v.replace(".", "").replace("-", "").isdigit() else v
-        return w_cell(v) if v.isprintable() and v.strip() == v else (v if v.strip() else dumped)
-
-    return cell
+@gallery.wrong("write_table", "columns-sorted")
+def w_set(records, form="csv"):
+    return w_table(records, form, names=lambda rows: sorted({c for r in rows for c in r}))
 
 
 def flat_keys_only(record):
     return {k.replace("\\", "\\\\").replace(".", "\\."): v for k, v in record.items()}
+
+
+@gallery.wrong("write_table", "nested-as-json")
+def w_shallow(records, form="csv"):
+    return w_table(records, form, flat=flat_keys_only)
 
 
 def flat_one(record):
@@ -371,6 +419,11 @@ def flat_one(record):
     return out
 
 
+@gallery.wrong("write_table", "one-level")
+def w_one(records, form="csv"):
+    return w_table(records, form, flat=flat_one)
+
+
 def flat_unescaped(record, before=""):
     out = {}
     for k, v in record.items():
@@ -378,6 +431,11 @@ def flat_unescaped(record, before=""):
             flat_unescaped(v, before + k + ".") if isinstance(v, dict) and v else {before + k: v}
         )
     return out
+
+
+@gallery.wrong("write_table", "dots-not-escaped")
+def w_dots(records, form="csv"):
+    return w_table(records, form, flat=flat_unescaped)
 
 
 def flat_lists(record):
@@ -391,6 +449,11 @@ def flat_lists(record):
     return out
 
 
+@gallery.wrong("write_table", "lists-as-columns")
+def w_lists(records, form="csv"):
+    return w_table(records, form, flat=flat_lists)
+
+
 def flat_no_empties(record, before=()):
     out = {}
     for k, v in record.items():
@@ -399,7 +462,159 @@ def flat_no_empties(record, before=()):
     return out
 
 
-# ---------------------------------------------------------------- read_table
+@gallery.wrong("write_table", "empty-dicts-lost")
+def w_no_empties(records, form="csv"):
+    return w_table(records, form, flat=flat_no_empties)
+
+
+@gallery.wrong("write_table", "keys-quoted")
+def w_quoted_head(records, form="csv"):
+    return w_table(records, form, head=w_cell)
+
+
+@gallery.wrong("write_table", "own-order")
+def w_values(records, form="csv"):
+    return w_table(records, form, line=lambda row, columns: [w_cell(v) for v in row.values()])
+
+
+@gallery.wrong("write_table", "missing-as-null")
+def w_get(records, form="csv"):
+    return w_table(records, form, line=lambda row, columns: [w_cell(row.get(c)) for c in columns])
+
+
+@gallery.wrong("write_table", "null-as-missing")
+def w_none(records, form="csv"):
+    return w_table(records, form, cell=lambda v: "" if v is None else w_cell(v))
+
+
+@gallery.wrong("write_table", "empty-text-as-missing")
+def w_blank(records, form="csv"):
+    return w_table(records, form, cell=lambda v: w_cell(v) if v != "" else v)
+
+
+@gallery.wrong("write_table", "text-always-bare")
+def w_bare(records, form="csv"):
+    return w_table(records, form, cell=lambda v: v if isinstance(v, str) else w_cell(v))
+
+
+@gallery.wrong("write_table", "only-digits-quoted")
+def w_digits(records, form="csv"):
+    def cell(v):
+        plain = isinstance(v, str) and v and v.strip() == v and v.isprintable()
+        if plain and not v.replace(".", "").replace("-", "").isdigit():
+            return v
+        return json.dumps(v, separators=(",", ":"))
+
+    return w_table(records, form, cell=cell)
+
+
+def is_float(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@gallery.wrong("write_table", "quoted-by-float")
+def w_float(records, form="csv"):
+    def cell(v):
+        return json.dumps(v) if isinstance(v, str) and is_float(v) else w_cell(v)
+
+    return w_table(records, form, cell=cell)
+
+
+@gallery.wrong("write_table", "spaces-at-the-ends")
+def w_ends(records, form="csv"):
+    def cell(v):
+        bare = isinstance(v, str) and v.isprintable() and v.strip() not in ("", v)
+        return v if bare else w_cell(v)
+
+    return w_table(records, form, cell=cell)
+
+
+@gallery.wrong("write_table", "line-ends-bare")
+def w_lines(records, form="csv"):
+    def cell(v):
+        return v if isinstance(v, str) and not v.isprintable() and v.strip() == v else w_cell(v)
+
+    return w_table(records, form, cell=cell)
+
+
+@gallery.wrong("write_table", "text-never-bare")
+def w_always(records, form="csv"):
+    return w_table(records, form, cell=lambda v: json.dumps(v, separators=(",", ":")))
+
+
+@gallery.wrong("write_table", "python-values")
+def w_str(records, form="csv"):
+    return w_table(records, form, cell=lambda v: w_cell(v) if isinstance(v, str) else str(v))
+
+
+@gallery.wrong("write_table", "spaces-in-json")
+def w_spaced(records, form="csv"):
+    return w_table(records, form, cell=lambda v: w_cell(v) if isinstance(v, str) else json.dumps(v))
+
+
+@gallery.wrong("write_table", "commas-not-quoted")
+def w_join(records, form="csv"):
+    return w_table(records, form, text=lambda grid: "\n".join(map(",".join, grid)) + "\n")
+
+
+@gallery.wrong("write_table", "quotes-not-doubled")
+def w_hand_quoted(records, form="csv"):
+    def text(grid):
+        return "".join(",".join(f'"{c}"' for c in cells) + "\n" for cells in grid)
+
+    return w_table(records, form, text=text)
+
+
+@gallery.wrong("write_table", "every-cell-quoted")
+def w_quote_all(records, form="csv"):
+    def text(grid):
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(grid)
+        return out.getvalue()
+
+    return w_table(records, form, text=text)
+
+
+@gallery.wrong("write_table", "no-dashes")
+def w_no_dashes(records, form="csv"):
+    return w_table(records, form, dashes=0)
+
+
+@gallery.wrong("write_table", "bars-not-escaped")
+def w_bars(records, form="csv"):
+    return w_table(records, form, esc=lambda c: c.replace("\\", "\\\\"))
+
+
+@gallery.wrong("write_table", "bars-as-entities")
+def w_entity(records, form="csv"):
+    return w_table(records, form, esc=lambda c: c.replace("\\", "\\\\").replace("|", "&#124;"))
+
+
+@gallery.wrong("write_table", "backslashes-not-escaped")
+def w_backslash(records, form="csv"):
+    return w_table(records, form, esc=lambda c: c.replace("|", "\\|"))
+
+
+@gallery.wrong("write_table", "bars-before-backslashes")
+def w_bars_first(records, form="csv"):
+    return w_table(records, form, esc=lambda c: c.replace("|", "\\|").replace("\\", "\\\\"))
+
+
+@gallery.wrong("write_table", "nothing-refused")
+def w_empty(records, form="csv"):
+    return w_table(records, form, empty=True)
+
+
+@gallery.wrong("write_table", "any-form")
+def w_any(records, form="csv"):
+    return w_table(records, "markdown" if form == "markdown" else "csv")
+
+
+# ---------------------------------------------------------------- read_table, right
 
 
 @gallery.right("read_table")
@@ -418,22 +633,13 @@ def r_plain(text, form="csv"):
     return [r_record(grid[0], line) for line in grid[1:]]
 
 
-def r_record(head, cells, cut=None, value=None, empty=False, put=None):
+def r_record(head, cells, cut=None, value=None, put=None, kept=bool):
     if len(head) != len(cells):
         raise ValueError("cells")
     out = {}
     for name, c in zip(head, cells, strict=True):
-        if c == "" and empty is False:
-            continue
-        path = cut(name) if cut else r_cut(name)
-        v = empty if c == "" else (value or r_value)(c)
-        if put:
-            put(out, path, v)
-            continue
-        here = out
-        for key in path[:-1]:
-            here = here.setdefault(key, {})
-        here[path[-1]] = v
+        if kept(c):
+            (put or r_put)(out, (cut or r_cut)(name), (value or r_value)(c))
     return out
 
 
@@ -449,25 +655,25 @@ def r_value(c):
         return c
 
 
-def read_variant(lines=None, md=None, body=2, forms=("csv", "markdown"), **record):
-    def read(text, form="csv"):
-        if form not in forms and forms:
-            raise ValueError(form)
-        if form == "csv":
-            grid = lines(text) if lines else list(csv.reader(io.StringIO(text)))
-            return [record_of(grid[0], cells) for cells in grid[1:]]
-        grid = [(md or r_md)(line) for line in text.strip().split("\n")]
-        return [record_of(grid[0], cells) for cells in grid[body:]]
-
-    make = record.pop("make", None) or r_record
-
-    def record_of(head, cells):
-        return make(head, cells, **record)
-
-    return read
+def r_put(out, path, v):
+    for key in path[:-1]:
+        out = out.setdefault(key, {})
+    out[path[-1]] = v
 
 
-def r_md(line):
+def r_table(text, form, lines=None, bars=None, body=2, record=r_record, **parts):
+    """Read a table with a part of another kind."""
+    if form not in {"csv", "markdown"}:
+        raise ValueError(form)
+    if form == "csv":
+        head, *rows = lines(text) if lines else csv.reader(io.StringIO(text))
+    else:
+        grid = [(bars or r_bars)(line) for line in text.strip().split("\n")]
+        head, rows = grid[0], grid[body:]
+    return [record(head, cells, **parts) for cells in rows]
+
+
+def r_bars(line):
     cells, now, i = [], "", 1
     while i < len(line):
         if line[i] == "\\":
@@ -480,22 +686,17 @@ def r_md(line):
     return cells
 
 
-def md_split(line):
-    return [re.sub(r"\\(.)", r"\1", c.strip()) for c in line.strip().strip("|").split("|")]
+@gallery.right("read_table")
+def r_letter_by_letter(text, form="csv"):
+    return r_table(text, form)
 
 
-def md_raw(line):
-    return [c.strip() for c in re.findall(r"((?:\\.|[^|\\])*)\|", line[1:])]
+# ---------------------------------------------------------------- read_table, wrong
 
 
-def md_spaces(line):
-    cells = re.findall(r"((?:\\.|[^|\\])*)\|", line[1:])
-    return [re.sub(r"\\(.)", r"\1", c) for c in cells]
-
-
-def commas(text):
-    lines = text.rstrip("\n").split("\n")
-    return [[c.strip('"').replace('""', '"') for c in line.split(",")] for line in lines]
+@gallery.wrong("read_table", "all-text")
+def r_text(text, form="csv"):
+    return r_table(text, form, value=str)
 
 
 def v_number(c):
@@ -508,6 +709,11 @@ def v_number(c):
             return c
 
 
+@gallery.wrong("read_table", "numbers-only")
+def r_number(text, form="csv"):
+    return r_table(text, form, value=v_number)
+
+
 def v_eval(c):
     import ast
 
@@ -517,39 +723,131 @@ def v_eval(c):
         return c
 
 
-def v_twice(c):
-    v = r_value(c)
-    return r_value(v) if isinstance(v, str) else v
+@gallery.wrong("read_table", "python-literals")
+def r_eval(text, form="csv"):
+    return r_table(text, form, value=v_eval)
 
 
-def v_strip(c):
-    return c.strip('"') if c.startswith('"') or c.endswith('"') else r_value(c)
+@gallery.wrong("read_table", "read-twice")
+def r_twice(text, form="csv"):
+    def value(c):
+        v = r_value(c)
+        return r_value(v) if isinstance(v, str) else v
+
+    return r_table(text, form, value=value)
 
 
-def cut_dots(name):
-    return [part.replace("\\\\", "\\") for part in name.split(".")]
+@gallery.wrong("read_table", "quotes-stripped")
+def r_strip(text, form="csv"):
+    def value(c):
+        return c.strip('"') if c.startswith('"') or c.endswith('"') else r_value(c)
+
+    return r_table(text, form, value=value)
 
 
-def cut_raw(name):
-    return re.findall(r"(?:\\.|[^.\\])+", name)
+@gallery.wrong("read_table", "missing-as-null")
+def r_none(text, form="csv"):
+    return r_table(text, form, value=lambda c: r_value(c) if c else None, kept=lambda c: True)
 
 
-def put_flat(out, path, v):
-    out[".".join(path)] = v
+@gallery.wrong("read_table", "missing-as-empty-text")
+def r_blank(text, form="csv"):
+    return r_table(text, form, kept=lambda c: True)
 
 
-def put_new(out, path, v):
-    for key in path[:0:-1]:
-        v = {key: v}
-    out[path[0]] = v
+@gallery.wrong("read_table", "not-nested")
+def r_flat(text, form="csv"):
+    def put(out, path, v):
+        out[".".join(path)] = v
+
+    return r_table(text, form, put=put)
 
 
-def short_rows(head, cells):
-    cells = cells[: len(head)]
-    return r_record(head[: len(cells)], cells)
+@gallery.wrong("read_table", "neighbours-overwritten")
+def r_new(text, form="csv"):
+    def put(out, path, v):
+        for key in path[:0:-1]:
+            v = {key: v}
+        out[path[0]] = v
+
+    return r_table(text, form, put=put)
 
 
-# ---------------------------------------------------------------- request_cost
+@gallery.wrong("read_table", "escaped-dots-cut")
+def r_dots(text, form="csv"):
+    def cut(name):
+        return [part.replace("\\\\", "\\") for part in name.split(".")]
+
+    return r_table(text, form, cut=cut)
+
+
+@gallery.wrong("read_table", "backslashes-left-in-keys")
+def r_raw_keys(text, form="csv"):
+    return r_table(text, form, cut=lambda name: re.findall(r"(?:\\.|[^.\\])+", name))
+
+
+@gallery.wrong("read_table", "cut-at-commas")
+def r_commas(text, form="csv"):
+    def lines(text):
+        for line in text.rstrip("\n").split("\n"):
+            yield [c.strip('"').replace('""', '"') for c in line.split(",")]
+
+    return r_table(text, form, lines=lines)
+
+
+@gallery.wrong("read_table", "cut-at-bars")
+def r_split(text, form="csv"):
+    def bars(line):
+        return [re.sub(r"\\(.)", r"\1", c.strip()) for c in line.strip().strip("|").split("|")]
+
+    return r_table(text, form, bars=bars)
+
+
+@gallery.wrong("read_table", "escapes-kept")
+def r_raw(text, form="csv"):
+    def bars(line):
+        return [c.strip() for c in re.findall(r"((?:\\.|[^|\\])*)\|", line[1:])]
+
+    return r_table(text, form, bars=bars)
+
+
+@gallery.wrong("read_table", "spaces-kept")
+def r_spaces(text, form="csv"):
+    def bars(line):
+        cells = re.findall(r"((?:\\.|[^|\\])*)\|", line[1:])
+        return [re.sub(r"\\(.)", r"\1", c) for c in cells]
+
+    return r_table(text, form, bars=bars)
+
+
+@gallery.wrong("read_table", "dashes-as-record")
+def r_dashes(text, form="csv"):
+    return r_table(text, form, body=1)
+
+
+@gallery.wrong("read_table", "other-lengths-accepted")
+def r_short(text, form="csv"):
+    def record(head, cells):
+        cells = cells[: len(head)]
+        return r_record(head[: len(cells)], cells)
+
+    return r_table(text, form, record=record)
+
+
+@gallery.wrong("read_table", "other-lengths-accepted")
+def r_lengths(text, form="csv"):
+    def record(head, cells):
+        return r_record(head[: len(cells)], cells[: len(head)])
+
+    return r_table(text, form, record=record)
+
+
+@gallery.wrong("read_table", "any-form")
+def r_any(text, form="csv"):
+    return r_table(text, "csv" if form == "csv" else "markdown")
+
+
+# ---------------------------------------------------------------- request_cost, right
 
 
 @gallery.right("request_cost")
@@ -581,216 +879,129 @@ def c_by_blocks(prompt, output_tokens, rates, cached, block=128):
     return (total + rates["output"] * output_tokens) / 1_000_000
 
 
-def cost_variant(hit=None, total=None, refuse=True):
-    def request_cost(prompt, output_tokens, rates, cached, block=128):
-        if output_tokens < 0 and refuse:
-            raise ValueError("negative")
-        same = 0
-        for a, b in zip(prompt, cached, strict=False):
-            if a != b:
-                break
-            same += 1
-        n = hit(prompt, cached, block, same) if hit else same // block * block
-        new, i, c, o = len(prompt) - n, rates["input"], rates["cached"], rates["output"]
-        if total:
-            return total(new, n, output_tokens, i, c, o)
-        return (new * i + n * c + output_tokens * o) / 1e6
-
-    return request_cost
+# ---------------------------------------------------------------- request_cost, wrong
 
 
-gallery.right("read_table")(named("r_read_variant", read_variant()))
-gallery.wrong("learn_merges", "counts-ignored")(named("b_each_once", bpe_variant(count_in=0)))
-gallery.wrong("learn_merges", "across-words")(named("b_across", bpe_variant(across=True)))
-gallery.wrong("learn_merges", "once-in-a-word")(named("b_set", bpe_variant(count_in="set")))
-gallery.wrong("learn_merges", "alphabetical")(
-    named("b_by_text", bpe_variant(key=lambda n, p: (-n, p)))
-)
-gallery.wrong("learn_merges", "alphabetical-last")(
-    named(
-        "b_by_text_down",
-        bpe_variant(key=lambda n, p: (-n, [(*tuple(-ord(c) for c in t), 9) for t in p])),
-    )
-)
-gallery.wrong("learn_merges", "rarest")(named("b_rarest", bpe_variant(key=lambda n, p: (n, p))))
-gallery.wrong("learn_merges", "from-the-right")(named("b_right", bpe_variant(join=right_to_left)))
-gallery.wrong("learn_merges", "only-the-first-place")(
-    named("b_one_place", bpe_variant(join=only_first))
-)
-gallery.wrong("learn_merges", "rare-pairs-left")(named("b_two_at_least", bpe_variant(least=2)))
-gallery.wrong("learn_merges", "no-end")(named("b_unguarded", bpe_variant(guard=False)))
-gallery.wrong("learn_merges", "tokens-returned")(named("b_strings", bpe_variant(result="".join)))
-gallery.wrong("learn_merges", "runs-counted-once")(
-    named("b_runs_once", bpe_variant(count_in="runs"))
-)
-gallery.wrong("write_table", "commas-not-quoted")(
-    named("w_join", table_variant(text=lambda g: "\n".join(map(",".join, g)) + "\n"))
-)
-gallery.wrong("write_table", "quotes-not-doubled")(
-    named(
-        "w_hand_quoted",
-        table_variant(text=lambda g: "".join(",".join(f'"{c}"' for c in r) + "\n" for r in g)),
-    )
-)
-gallery.wrong("write_table", "columns-of-the-first")(
-    named("w_first", table_variant(names=lambda rows: list(rows[0])))
-)
-gallery.wrong("write_table", "columns-sorted")(
-    named("w_set", table_variant(names=lambda rows: sorted({c for r in rows for c in r})))
-)
-gallery.wrong("write_table", "own-order")(
-    named("w_values", table_variant(line=lambda r, _: [w_cell(v) for v in r.values()]))
-)
-gallery.wrong("write_table", "missing-as-null")(
-    named("w_get", table_variant(line=lambda r, cols: [w_cell(r.get(c)) for c in cols]))
-)
-gallery.wrong("write_table", "null-as-missing")(
-    named("w_none", table_variant(cell=cell_with(none="")))
-)
-gallery.wrong("write_table", "empty-text-as-missing")(
-    named("w_blank", table_variant(cell=cell_with(empty="")))
-)
-gallery.wrong("write_table", "text-always-bare")(
-    named("w_bare", table_variant(cell=lambda v: v if isinstance(v, str) else w_cell(v)))
-)
-gallery.wrong("write_table", "only-digits-quoted")(
-    named("w_digits", table_variant(cell=cell_with(digits=1)))
-)
-gallery.wrong("write_table", "quoted-by-float")(
-    named("w_float", table_variant(cell=cell_with(float=1)))
-)
-gallery.wrong("write_table", "keys-quoted")(named("w_quoted_head", table_variant(head=w_cell)))
-gallery.wrong("write_table", "bars-before-backslashes")(
-    named(
-        "w_bars_first",
-        table_variant(esc=lambda c: c.replace("|", "\\|").replace("\\", "\\\\")),
-    )
-)
-gallery.wrong("write_table", "text-never-bare")(
-    named("w_always", table_variant(cell=cell_with(always=1)))
-)
-gallery.wrong("write_table", "python-values")(
-    named("w_str", table_variant(cell=cell_with(python=1)))
-)
-gallery.wrong("write_table", "every-cell-quoted")(
-    named("w_quote_all", table_variant(text=w_quote_all))
-)
-gallery.wrong("write_table", "spaces-in-json")(
-    named("w_spaced", table_variant(cell=cell_with(spaced=1)))
-)
-gallery.wrong("write_table", "spaces-at-the-ends")(
-    named("w_ends", table_variant(cell=cell_with(ends=1)))
-)
-gallery.wrong("write_table", "line-ends-bare")(
-    named("w_lines", table_variant(cell=cell_with(lines=1)))
-)
-gallery.wrong("write_table", "nested-as-json")(
-    named("w_shallow", table_variant(flat=flat_keys_only))
-)
-gallery.wrong("write_table", "one-level")(named("w_one", table_variant(flat=flat_one)))
-gallery.wrong("write_table", "dots-not-escaped")(
-    named("w_dots", table_variant(flat=flat_unescaped))
-)
-gallery.wrong("write_table", "lists-as-columns")(named("w_lists", table_variant(flat=flat_lists)))
-gallery.wrong("write_table", "empty-dicts-lost")(
-    named("w_no_empties", table_variant(flat=flat_no_empties))
-)
-gallery.wrong("write_table", "bars-not-escaped")(
-    named("w_bars", table_variant(esc=lambda c: c.replace("\\", "\\\\")))
-)
-gallery.wrong("write_table", "bars-as-entities")(
-    named(
-        "w_entity",
-        table_variant(esc=lambda c: c.replace("\\", "\\\\").replace("|", "&#124;")),
-    )
-)
-gallery.wrong("write_table", "backslashes-not-escaped")(
-    named("w_backslash", table_variant(esc=lambda c: c.replace("|", "\\|")))
-)
-gallery.wrong("write_table", "no-dashes")(named("w_no_dashes", table_variant(dashes=False)))
-gallery.wrong("write_table", "nothing-refused")(named("w_empty", table_variant(empty=True)))
-gallery.wrong("write_table", "any-form")(named("w_any", table_variant(any_form=True)))
-gallery.wrong("read_table", "all-text")(named("r_text", read_variant(value=str)))
-gallery.wrong("read_table", "numbers-only")(named("r_number", read_variant(value=v_number)))
-gallery.wrong("read_table", "python-literals")(named("r_eval", read_variant(value=v_eval)))
-gallery.wrong("read_table", "read-twice")(named("r_twice", read_variant(value=v_twice)))
-gallery.wrong("read_table", "quotes-stripped")(named("r_strip", read_variant(value=v_strip)))
-gallery.wrong("read_table", "missing-as-null")(named("r_none", read_variant(empty=None)))
-gallery.wrong("read_table", "missing-as-empty-text")(named("r_blank", read_variant(empty="")))
-gallery.wrong("read_table", "cut-at-commas")(named("r_commas", read_variant(lines=commas)))
-gallery.wrong("read_table", "not-nested")(named("r_flat", read_variant(put=put_flat)))
-gallery.wrong("read_table", "neighbours-overwritten")(named("r_new", read_variant(put=put_new)))
-gallery.wrong("read_table", "escaped-dots-cut")(named("r_dots", read_variant(cut=cut_dots)))
-gallery.wrong("read_table", "backslashes-left-in-keys")(
-    named("r_raw_keys", read_variant(cut=cut_raw))
-)
-gallery.wrong("read_table", "dashes-as-record")(named("r_dashes", read_variant(body=1)))
-gallery.wrong("read_table", "cut-at-bars")(named("r_bars", read_variant(md=md_split)))
-gallery.wrong("read_table", "escapes-kept")(named("r_raw", read_variant(md=md_raw)))
-gallery.wrong("read_table", "spaces-kept")(named("r_spaces", read_variant(md=md_spaces)))
-gallery.wrong("read_table", "other-lengths-accepted")(
-    named("r_short", read_variant(make=short_rows))
-)
-gallery.wrong("read_table", "any-form")(named("r_any", read_variant(forms=())))
-gallery.wrong("read_table", "other-lengths-accepted")(
-    named(
-        "r_lengths",
-        read_variant(make=lambda h, c: r_record(h[: len(c)], c[: len(h)])),
-    )
-)
-gallery.wrong("request_cost", "for-a-thousand")(
-    named("c_thousand", cost_variant(total=lambda n, h, x, i, c, o: (n * i + h * c + x * o) / 1e3))
-)
-gallery.wrong("request_cost", "cache-ignored")(named("c_none", cost_variant(lambda *_: 0)))
-gallery.wrong("request_cost", "hit-paid-twice")(
-    named(
-        "c_twice",
-        cost_variant(total=lambda n, h, x, i, c, o: ((n + h) * i + h * c + x * o) / 1e6),
-    )
-)
-gallery.wrong("request_cost", "hit-for-nothing")(
-    named("c_free", cost_variant(total=lambda n, h, x, i, c, o: (n * i + x * o) / 1e6))
-)
-gallery.wrong("request_cost", "hit-taken-off")(
-    named(
-        "c_minus",
-        cost_variant(total=lambda n, h, x, i, c, o: ((n + h) * i - h * c + x * o) / 1e6),
-    )
-)
-gallery.wrong("request_cost", "rates-swapped")(
-    named("c_swap", cost_variant(total=lambda n, h, x, i, c, o: (h * i + n * c + x * o) / 1e6))
-)
-gallery.wrong("request_cost", "output-as-input")(
-    named("c_out", cost_variant(total=lambda n, h, x, i, c, o: ((n + x) * i + h * c) / 1e6))
-)
-gallery.wrong("request_cost", "output-forgotten")(
-    named("c_no_out", cost_variant(total=lambda n, h, x, i, c, o: (n * i + h * c) / 1e6))
-)
-gallery.wrong("request_cost", "not-in-blocks")(
-    named("c_tokens", cost_variant(lambda p, k, b, same: same))
-)
-gallery.wrong("request_cost", "blocks-rounded-up")(
-    named("c_up", cost_variant(lambda p, k, b, same: min(len(p), (same + b - 1) // b * b)))
-)
-gallery.wrong("request_cost", "blocks-counted")(
-    named("c_blocks", cost_variant(lambda p, k, b, same: same // b))
-)
-gallery.wrong("request_cost", "tokens-anywhere")(
-    named("c_in", cost_variant(lambda p, k, b, _: len([t for t in p if t in k]) // b * b))
-)
-gallery.wrong("request_cost", "equal-places")(
-    named(
-        "c_places",
-        cost_variant(lambda p, k, b, _: sum(x == y for x, y in zip(p, k, strict=False)) // b * b),
-    )
-)
-gallery.wrong("request_cost", "all-or-nothing")(
-    named(
-        "c_whole",
-        cost_variant(lambda p, k, b, same: same // b * b if same == min(len(p), len(k)) else 0),
-    )
-)
-gallery.wrong("request_cost", "not-compared")(
-    named("c_length", cost_variant(lambda p, k, b, _: min(len(p), len(k)) // b * b))
-)
-gallery.wrong("request_cost", "negative-allowed")(named("c_negative", cost_variant(refuse=False)))
+def c_same(prompt, cached):
+    same = 0
+    for a, b in zip(prompt, cached, strict=False):
+        if a != b:
+            break
+        same += 1
+    return same
+
+
+def c_bill(prompt, output_tokens, rates, hit):
+    if output_tokens < 0:
+        raise ValueError("negative")
+    new = len(prompt) - hit
+    return (new * rates["input"] + hit * rates["cached"] + output_tokens * rates["output"]) / 1e6
+
+
+@gallery.wrong("request_cost", "cache-ignored")
+def c_none(prompt, output_tokens, rates, cached, block=128):
+    return c_bill(prompt, output_tokens, rates, 0)
+
+
+@gallery.wrong("request_cost", "not-in-blocks")
+def c_tokens(prompt, output_tokens, rates, cached, block=128):
+    return c_bill(prompt, output_tokens, rates, c_same(prompt, cached))
+
+
+@gallery.wrong("request_cost", "blocks-rounded-up")
+def c_up(prompt, output_tokens, rates, cached, block=128):
+    hit = (c_same(prompt, cached) + block - 1) // block * block
+    return c_bill(prompt, output_tokens, rates, min(len(prompt), hit))
+
+
+@gallery.wrong("request_cost", "blocks-counted")
+def c_blocks(prompt, output_tokens, rates, cached, block=128):
+    return c_bill(prompt, output_tokens, rates, c_same(prompt, cached) // block)
+
+
+@gallery.wrong("request_cost", "tokens-anywhere")
+def c_in(prompt, output_tokens, rates, cached, block=128):
+    hit = len([t for t in prompt if t in cached]) // block * block
+    return c_bill(prompt, output_tokens, rates, hit)
+
+
+@gallery.wrong("request_cost", "equal-places")
+def c_places(prompt, output_tokens, rates, cached, block=128):
+    same = sum(a == b for a, b in zip(prompt, cached, strict=False))
+    return c_bill(prompt, output_tokens, rates, same // block * block)
+
+
+@gallery.wrong("request_cost", "all-or-nothing")
+def c_whole(prompt, output_tokens, rates, cached, block=128):
+    same = c_same(prompt, cached)
+    same = same if same == min(len(prompt), len(cached)) else 0
+    return c_bill(prompt, output_tokens, rates, same // block * block)
+
+
+@gallery.wrong("request_cost", "not-compared")
+def c_length(prompt, output_tokens, rates, cached, block=128):
+    hit = min(len(prompt), len(cached)) // block * block
+    return c_bill(prompt, output_tokens, rates, hit)
+
+
+def c_split(prompt, output_tokens, cached, block):
+    """New tokens, and those from the cache."""
+    if output_tokens < 0:
+        raise ValueError("negative")
+    hit = c_same(prompt, cached) // block * block
+    return len(prompt) - hit, hit
+
+
+@gallery.wrong("request_cost", "for-a-thousand")
+def c_thousand(prompt, output_tokens, rates, cached, block=128):
+    new, hit = c_split(prompt, output_tokens, cached, block)
+    i, c, o = rates["input"], rates["cached"], rates["output"]
+    return (new * i + hit * c + output_tokens * o) / 1e3
+
+
+@gallery.wrong("request_cost", "hit-paid-twice")
+def c_twice(prompt, output_tokens, rates, cached, block=128):
+    _, hit = c_split(prompt, output_tokens, cached, block)
+    i, c, o = rates["input"], rates["cached"], rates["output"]
+    return (len(prompt) * i + hit * c + output_tokens * o) / 1e6
+
+
+@gallery.wrong("request_cost", "hit-for-nothing")
+def c_free(prompt, output_tokens, rates, cached, block=128):
+    new, _ = c_split(prompt, output_tokens, cached, block)
+    i, o = rates["input"], rates["output"]
+    return (new * i + output_tokens * o) / 1e6
+
+
+@gallery.wrong("request_cost", "hit-taken-off")
+def c_minus(prompt, output_tokens, rates, cached, block=128):
+    _, hit = c_split(prompt, output_tokens, cached, block)
+    i, c, o = rates["input"], rates["cached"], rates["output"]
+    return (len(prompt) * i - hit * c + output_tokens * o) / 1e6
+
+
+@gallery.wrong("request_cost", "rates-swapped")
+def c_swap(prompt, output_tokens, rates, cached, block=128):
+    new, hit = c_split(prompt, output_tokens, cached, block)
+    i, c, o = rates["input"], rates["cached"], rates["output"]
+    return (hit * i + new * c + output_tokens * o) / 1e6
+
+
+@gallery.wrong("request_cost", "output-as-input")
+def c_out(prompt, output_tokens, rates, cached, block=128):
+    new, hit = c_split(prompt, output_tokens, cached, block)
+    i, c = rates["input"], rates["cached"]
+    return ((new + output_tokens) * i + hit * c) / 1e6
+
+
+@gallery.wrong("request_cost", "output-forgotten")
+def c_no_out(prompt, output_tokens, rates, cached, block=128):
+    new, hit = c_split(prompt, output_tokens, cached, block)
+    i, c = rates["input"], rates["cached"]
+    return (new * i + hit * c) / 1e6
+
+
+@gallery.wrong("request_cost", "negative-allowed")
+def c_negative(prompt, output_tokens, rates, cached, block=128):
+    new, hit = c_split(prompt, 0, cached, block)
+    return (new * rates["input"] + hit * rates["cached"] + output_tokens * rates["output"]) / 1e6

@@ -1,1 +1,1 @@
-"""Lesson 03, Token optimization: what is right, the mistakes known by name, the hints."""
+"""Lesson 03: merges are learned, records become a table and come back, and a request is paid."""

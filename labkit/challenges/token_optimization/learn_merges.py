@@ -1,7 +1,12 @@
-"""The merges that tokenizers' BpeTrainer learns from the same words, in its order."""
+"""Byte-pair encoding, learned: the most frequent pair of neighbours is joined, again and again.
+
+Sennrich et al. 2016, arXiv:1508.07909. Checked against the BpeTrainer of tokenizers, which learns
+from the same words.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,17 +15,21 @@ from typing import Any
 from labkit.grading import Challenge, Submission
 from labkit.grading.comparison import wrong_kind
 from labkit.grading.drawing import draw, draw_text
+from labkit.grading.spoiling import spoiled
 from labkit.instruments.tokens import library_merges
 
 Pair = tuple[str, str]
-
-
 HUG = {"hug": 10, "pug": 5, "pun": 12, "bun": 4, "hugs": 5}  # the example of the HF course
+TRAINERS = (
+    "tokenizers.Tokenizer",
+    "tokenizers.trainers.BpeTrainer",
+    "tokenizers.implementations.ByteLevelBPETokenizer",
+    "tokenizers.implementations.CharBPETokenizer",
+    "tokenizers.implementations.SentencePieceBPETokenizer",
+)
 
 
 def check_learn_merges(s: Submission) -> None:
-    """The merges that tokenizers' BpeTrainer learns from the same words, in its order."""
-
     def expect(words: dict[str, int], count: int, because: str) -> None:
         answer = s.learn_merges(words, count)
         answer.holds(other_merges(library_merges(words, count)), because=because)
@@ -83,16 +92,6 @@ def other_merges(expected: list[Pair]) -> Callable[[Any], str | None]:
     return problem
 
 
-# The library's own, which learn the same merges from the same words.
-TRAINERS = (
-    "tokenizers.Tokenizer",
-    "tokenizers.trainers.BpeTrainer",
-    "tokenizers.implementations.ByteLevelBPETokenizer",
-    "tokenizers.implementations.CharBPETokenizer",
-    "tokenizers.implementations.SentencePieceBPETokenizer",
-)
-
-
 challenge = Challenge(
     name="learn_merges",
     title="Byte-pair encoding, learned",
@@ -111,126 +110,69 @@ challenge = Challenge(
     not_allowed=TRAINERS,
 )
 
-
-def joined(tokens: list[str], pair: Pair) -> list[str]:
-    """The pair made one token, from the left."""
-    out, i = [], 0
-    while i < len(tokens):
-        if i + 1 < len(tokens) and (tokens[i], tokens[i + 1]) == pair:
-            out.append(tokens[i] + tokens[i + 1])
-            i += 2
-        else:
-            out.append(tokens[i])
-            i += 1
-    return out
+COUNTING = """\
+for word, times in words.items():
+            for pair in pairwise(tokens[word]):
+                pairs[pair] += times"""
+OLDEST = "(-pairs[pair], age[pair[0]], age[pair[1]])"
+BEST = f"min(pairs, key=lambda pair: {OLDEST})"
+JOINED = "_merged(parts, best)"
 
 
-def pair_counts(words: dict[str, int], parts: dict[str, list[str]]) -> Counter[Pair]:
-    """How often each pair of neighbours occurs, in the order in which they are met."""
-    counts: Counter[Pair] = Counter()
-    for word, times in words.items():
-        for pair in pairwise(parts[word]):
-            counts[pair] += times
-    return counts
-
-
-def counts_of_words(words: dict[str, int], parts: dict[str, list[str]]) -> Counter[Pair]:
-    return pair_counts(dict.fromkeys(words, 1), parts)
-
-
-Age = dict[str, int]
-
-
-Choose = Callable[[Counter[Pair], Age], Pair]
-
-
-def oldest_of_the_most(counts: Counter[Pair], age: Age) -> Pair:
-    return min(counts, key=lambda p: (-counts[p], age[p[0]], age[p[1]]))
-
-
-def trainer(
-    count_pairs: Callable[..., Counter[Pair]] = pair_counts,
-    choose: Choose = oldest_of_the_most,
-    join: Callable[[list[str], Pair], list[str]] = joined,
-    least: int = 1,
-    stop: bool = True,
-) -> Callable[..., Any]:
-    """A complete answer with one part exchanged."""
-
-    def learn_merges(words: dict[str, int], count: int) -> list[Pair]:
-        parts = {word: list(word) for word in words}
-        age = {letter: i for i, letter in enumerate(sorted({x for word in words for x in word}))}
-        merges: list[Pair] = []
-        for _ in range(count):
-            counts = count_pairs(words, parts)
-            if (stop and not counts) or (counts and max(counts.values()) < least):
-                break
-            best = choose(counts, age)
-            merges.append(best)
-            age.setdefault(best[0] + best[1], len(age))
-            parts = {word: join(tokens, best) for word, tokens in parts.items()}
-        return merges
-
-    return learn_merges
-
+# ---- what is counted -----------------------------------------------------------------------------
 
 challenge.mistake(
     "counts-ignored",
     "You count each word once. A word that stands five times in the corpus brings each of its "
     "pairs five times.",
     hint="Add the word's number: pairs[pair] += times.",
-    answer=trainer(counts_of_words),
+    answer=spoiled("+= times", "+= 1"),
 )
-
-
-def counts_across_words(words: dict[str, int], parts: dict[str, list[str]]) -> Counter[Pair]:
-    text = [token for word, times in words.items() for _ in range(times) for token in parts[word]]
-    return Counter(pairwise(text))
-
 
 challenge.mistake(
     "across-words",
     "You counted pairs from the end of one word to the beginning of the next. Merges never "
     "cross words: that is what the cutting into words before BPE is for.",
-    hint=(
-        "Count in each word by itself: for word, times in words.items(): pairwise(tokens of word)."
+    hint="Count in each word by itself: for word, times in words.items(): pairwise(tokens of "
+    "word).",
+    answer=spoiled(
+        COUNTING, "pairs.update(pairwise(t for w, n in words.items() for t in tokens[w] * n))"
     ),
-    answer=trainer(counts_across_words),
 )
-
-
-def once_in_a_word(words: dict[str, int], parts: dict[str, list[str]]) -> Counter[Pair]:
-    counts: Counter[Pair] = Counter()
-    for word, times in words.items():
-        for pair in dict.fromkeys(pairwise(parts[word])):
-            counts[pair] += times
-    return counts
-
 
 challenge.mistake(
     "once-in-a-word",
     "A pair that stands twice in one word counts twice; you counted it once.",
     hint="Don't put the pairs of a word in a set: go through all neighbours.",
-    answer=trainer(once_in_a_word),
+    answer=spoiled("pairwise(tokens[word])", "set(pairwise(tokens[word]))"),
 )
 
+challenge.mistake(
+    "runs-counted-once",
+    "You count the pair (a, a) once in a run such as aaa. It has two: the first and second a, "
+    "and the second and third. Only joining takes each token once.",
+    hint="Count all neighbours: itertools.pairwise(tokens).",
+    answer=spoiled(
+        "pairwise(tokens[word])",
+        "set(pairwise(tokens[word]))",
+        "+= times",
+        "+= times * (len(tokens[word]) - len(_merged(tokens[word], pair)))",
+    ),
+)
 
-@challenge.mistake(
+challenge.mistake(
     "counted-once",
     "You counted the pairs once and took the most frequent ones. Each merge changes the "
     "neighbours: the second merge must be found in the merged words.",
     hint="Put the counting inside the loop, after the words have been merged.",
+    answer=spoiled(
+        "if not pairs:\n            break",
+        f"return sorted(pairs, key=lambda pair: {OLDEST})[:count]",
+    ),
 )
-def counted_once(words: dict[str, int], count: int) -> list[Pair]:
-    parts = {word: list(word) for word in words}
-    age = {letter: i for i, letter in enumerate(sorted({x for word in words for x in word}))}
-    counts = pair_counts(words, parts)
-    return sorted(counts, key=lambda p: (-counts[p], age[p[0]], age[p[1]]))[:count]
 
 
-def first_of_the_most(counts: Counter[Pair], age: Age) -> Pair:
-    return max(counts, key=lambda p: counts[p])
-
+# ---- which pair is the best ----------------------------------------------------------------------
 
 challenge.mistake(
     "first-met",
@@ -238,181 +180,124 @@ challenge.mistake(
     "on the order of the corpus.",
     hint="max(pairs, key=pairs.get) keeps the first of equals. Let the age of the tokens decide: "
     "min(pairs, key=lambda p: (-pairs[p], age[p[0]], age[p[1]])).",
-    answer=trainer(choose=first_of_the_most),
+    answer=spoiled(BEST, "max(pairs, key=pairs.get)"),
 )
-
-
-def last_of_the_most(counts: Counter[Pair], age: Age) -> Pair:
-    return max(reversed(counts), key=lambda p: counts[p])
-
 
 challenge.mistake(
     "last-met",
     "Among equally frequent pairs you took the one that you met last.",
     hint="Let the age of the tokens decide between equals: letters in alphabetical order first, "
     "then merged tokens in the order of their merges.",
-    answer=trainer(choose=last_of_the_most),
+    answer=spoiled(BEST, "sorted(pairs, key=pairs.get)[-1]"),
 )
-
-
-def alphabetical(counts: Counter[Pair], age: Age) -> Pair:
-    return min(counts, key=lambda p: (-counts[p], p))
-
 
 challenge.mistake(
     "alphabetical",
     "Among equally frequent pairs you took the alphabetically first. That is right for "
     "letters, but a merged token is younger than every letter, however it is spelled.",
     hint="Keep the age of each token in a dict, and give each merged token the next number.",
-    answer=trainer(choose=alphabetical),
+    answer=spoiled(OLDEST, "(-pairs[pair], pair)"),
 )
-
-
-def alphabetical_last(counts: Counter[Pair], age: Age) -> Pair:
-    return max(counts, key=lambda p: (counts[p], p))
-
 
 challenge.mistake(
     "alphabetical-last",
     "Among equally frequent pairs you took the alphabetically last (max of (count, pair) does "
     "that).",
     hint="Use min with the count negated, and the tokens' ages after it.",
-    answer=trainer(choose=alphabetical_last),
+    answer=spoiled(BEST, "max(pairs, key=lambda pair: (pairs[pair], pair))"),
 )
-
-
-def rarest(counts: Counter[Pair], age: Age) -> Pair:
-    return min(counts, key=lambda p: (counts[p], age[p[0]], age[p[1]]))
-
 
 challenge.mistake(
     "rarest",
     "You merge the rarest pair first.",
     hint="The most frequent pair is wanted: min over -count, or max over count.",
-    answer=trainer(choose=rarest),
+    answer=spoiled("-pairs[pair]", "pairs[pair]"),
 )
 
 
-def joined_from_the_right(tokens: list[str], pair: Pair) -> list[str]:
-    turned = joined(tokens[::-1], (pair[1], pair[0])) if pair[0] == pair[1] else None
-    return turned[::-1] if turned is not None else joined(tokens, pair)
-
+# ---- how it is joined ----------------------------------------------------------------------------
 
 challenge.mistake(
     "from-the-right",
     "You join a run such as aaa from the right: a and aa. It is joined from the left.",
     hint="Go through the tokens from the first to the last, and skip two after a merge.",
-    answer=trainer(join=joined_from_the_right),
+    answer=spoiled(JOINED, f"{JOINED} if best[0] != best[1] else _merged(parts[::-1], best)[::-1]"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "letters-replaced",
     "You joined letters with str.replace, which does not stop at the ends of tokens: in "
     "`xa b` it finds `a b`, whose a is only the end of a token. Whole tokens are joined.",
     hint="Keep each word as a list of tokens, and compare neighbours in that list.",
+    answer=spoiled(
+        JOINED,
+        '" ".join(parts).replace(" ".join(best), "".join(best)).split()',
+        "best = min",
+        "for token in sum(tokens.values(), []):\n            age.setdefault(token, len(age))\n"
+        "        best = min",
+    ),
 )
-def letters_replaced(words: dict[str, int], count: int) -> list[Pair]:
-    """Words with spaces between their tokens, and str.replace: it goes through tokens' borders."""
-    spaced = {word: " ".join(word) for word in words}
-    age = {letter: i for i, letter in enumerate(sorted({x for word in words for x in word}))}
-    merges: list[Pair] = []
-    for _ in range(count):
-        counts: Counter[Pair] = Counter()
-        for word, times in words.items():
-            for pair in pairwise(spaced[word].split()):
-                counts[pair] += times
-        if not counts:
-            break
-        best = oldest_of_the_most(counts, age)
-        merges.append(best)
-        age.setdefault(best[0] + best[1], len(age))
-        found, made = " ".join(best), "".join(best)
-        spaced = {word: text.replace(found, made) for word, text in spaced.items()}
-        for text in spaced.values():  # halves of tokens have been joined: they get an age too
-            for token in text.split():
-                age.setdefault(token, len(age))
-    return merges
-
-
-def runs_counted_once(words: dict[str, int], parts: dict[str, list[str]]) -> Counter[Pair]:
-    """A pair that overlaps the one before it, as the second in aaa, is passed over."""
-    counts: Counter[Pair] = Counter()
-    for word, times in words.items():
-        tokens, i = parts[word], 0
-        while i + 1 < len(tokens):
-            counts[tokens[i], tokens[i + 1]] += times
-            i += 2 if i + 2 < len(tokens) and tokens[i] == tokens[i + 1] == tokens[i + 2] else 1
-    return counts
-
-
-challenge.mistake(
-    "runs-counted-once",
-    "You count the pair (a, a) once in a run such as aaa. It has two: the first and second a, "
-    "and the second and third. Only joining takes each token once.",
-    hint="Count all neighbours: itertools.pairwise(tokens).",
-    answer=trainer(runs_counted_once),
-)
-
-
-def joined_once(tokens: list[str], pair: Pair) -> list[str]:
-    for i, neighbours in enumerate(pairwise(tokens)):
-        if neighbours == pair:
-            return [*tokens[:i], "".join(pair), *tokens[i + 2 :]]
-    return tokens
-
 
 challenge.mistake(
     "only-the-first-place",
     "You joined the pair in one place of a word only. It is joined wherever it stands.",
     hint="Go on after the first place, to the end of the word.",
-    answer=trainer(join=joined_once),
+    answer=spoiled(
+        "for token in tokens:",
+        "for place, token in enumerate(tokens):",
+        "if joined and",
+        "if joined and len(joined) == place and",
+    ),
 )
 
+
+# ---- when it ends, and what comes back -----------------------------------------------------------
 
 challenge.mistake(
     "rare-pairs-left",
     "You stop when the best pair occurs only once. Here merging goes on while there is a pair.",
     hint="Stop only when there are no pairs at all, or when count is reached.",
-    answer=trainer(least=2),
+    answer=spoiled("if not pairs:", "if not pairs or max(pairs.values()) < 2:"),
 )
-
 
 challenge.mistake(
     "no-end",
     "When every word is one token there are no pairs left, and taking the best of none fails.",
     hint="Leave the loop when there are no pairs: if not pairs: break.",
-    answer=trainer(stop=False),
+    answer=spoiled("break", "pass"),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "tokens-returned",
     "You returned the joined tokens. A merge is the pair: ('l', 'o') and not 'lo'.",
     hint="Append the pair itself to the list.",
+    answer=spoiled("merges.append(best)", 'merges.append("".join(best))'),
 )
-def tokens_returned(words: dict[str, int], count: int) -> list[str]:
-    return [a + b for a, b in trainer()(words, count)]
 
 
-challenge.alternative(trainer())
-
-
-def replaced(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
-    """minbpe's merge: from the left, each pair for the new id."""
-    out: list[int] = []
-    rest = list(ids)
-    while rest:
-        if tuple(rest[:2]) == pair:
-            out, rest = [*out, new], rest[2:]
-        else:
-            out, rest = [*out, rest[0]], rest[1:]
-    return out
+@challenge.alternative
+def as_in_the_paper(words: dict[str, int], count: int) -> list[Pair]:
+    """Words are texts with spaces between their tokens; a pattern joins what stands alone."""
+    corpus = {" ".join(word): times for word, times in words.items()}
+    vocabulary = sorted({letter for word in words for letter in word})
+    merges: list[Pair] = []
+    while len(merges) < count:
+        pairs = Counter(p for text, n in corpus.items() for p in n * [*pairwise(text.split())])
+        if not pairs:
+            break
+        most = [pair for pair, times in pairs.items() if times == max(pairs.values())]
+        best = min(most, key=lambda pair: [vocabulary.index(token) for token in pair])
+        merges.append(best)
+        new = "".join(best)
+        vocabulary += [new] * (new not in vocabulary)
+        alone = re.compile(rf"(?<!\S){re.escape(' '.join(best))}(?!\S)")
+        corpus = {new.join(alone.split(text)): times for text, times in corpus.items()}
+    return merges
 
 
 @challenge.alternative
 def by_numbers(words: dict[str, int], count: int) -> list[Pair]:
-    """Another right answer: tokens are numbers in the order of their age, as in minbpe."""
+    """Tokens are numbers in the order of their age, as in minbpe."""
     names = sorted(set("".join(words)))
     corpus = [([names.index(letter) for letter in word], times) for word, times in words.items()]
     merges: list[Pair] = []
@@ -432,13 +317,20 @@ def by_numbers(words: dict[str, int], count: int) -> list[Pair]:
     return merges
 
 
+def replaced(ids: list[int], pair: tuple[int, int], new: int) -> list[int]:
+    """minbpe's merge: from the left, each pair for the new id."""
+    out: list[int] = []
+    while ids:
+        met = tuple(ids[:2]) == pair
+        out, ids = [*out, new if met else ids[0]], ids[1 + met :]
+    return out
+
+
 challenge.equivalent(
     "list() left out | tokens = {word: list(word) for word in words}",
     because="A text gives its letters one by one as a list does; _merged makes lists of them.",
 )
-
-
 challenge.equivalent(
-    "1->-1 | best = min(pairs, key=lambda pair: (-pairs[pair], age[pair[0]], age[pair[1]]))",
+    f"1->-1 | best = {BEST}",
     because="The second of two is the last.",
 )

@@ -1,21 +1,20 @@
-"""The records that the table was made of, types included."""
+"""What write_table has written, read: the records come back as they were, types included.
+
+Checked on tables that are written here, every CSV cell in quotes that may be.
+"""
 
 from __future__ import annotations
 
-import ast
 import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from labkit.challenges.token_optimization.shared import (
+from labkit.challenges.token_optimization.records import STEPS, Records, drawn_records
+from labkit.challenges.token_optimization.truths import (
     BARS,
-    STEPS,
-    Records,
-    drawn_records,
-    is_json,
     markdown_line,
     true_cell,
     true_columns,
@@ -23,6 +22,7 @@ from labkit.challenges.token_optimization.shared import (
 )
 from labkit.grading import Challenge, Submission
 from labkit.grading.comparison import difference
+from labkit.grading.spoiling import spoiled
 
 
 def true_table(records: Records, form: str) -> str:
@@ -30,9 +30,10 @@ def true_table(records: Records, form: str) -> str:
     columns, rows = true_columns(records), [true_leaves(record) for record in records]
     cells = [[true_cell(row[c]) if c in row else "" for c in columns] for row in rows]
     if form == "csv":
-        quoted = ([f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in line] for line in cells)
-        head = ",".join(f'"{column.replace(chr(34), chr(34) * 2)}"' for column in columns)
-        return "\n".join([head, *map(",".join, quoted)]) + "\n"
+        quoted = (
+            [f'"{x.replace(chr(34), chr(34) * 2)}"' for x in line] for line in [columns, *cells]
+        )
+        return "".join(",".join(line) + "\n" for line in quoted)
     lines = [columns, ["---"] * len(columns), *cells]
     return "".join("| " + " | ".join(x.translate(BARS) for x in line) + " |\n" for line in lines)
 
@@ -55,24 +56,22 @@ def other_records(expected: Records) -> Callable[[Any], str | None]:
 
 
 def check_read_table(s: Submission) -> None:
-    """The records that the table was made of, types included."""
+    def expect(text: str, form: str, records: Records, because: str) -> None:
+        s.read_table(text, form).holds(other_records(records), because=because)
+
     for form in ("csv", "markdown"):
-        for because, cases in STEPS:
+        for because, cases in STEPS.items():
             for records in cases:
-                answer = s.read_table(true_table(records, form), form)
-                answer.holds(other_records(records), because=f"{form}: {because}")
+                expect(true_table(records, form), form, records, f"{form}: {because}")
     bare = "csv: Quotes around a cell are needed only where there is a comma or a quote in it."
-    plain = [{"a": "x", "b": "y z", "c": 1}]
-    s.read_table("a,b,c\nx,y z,1\n", "csv").holds(other_records(plain), because=bare)
+    expect("a,b,c\nx,y z,1\n", "csv", [{"a": "x", "b": "y z", "c": 1}], bare)
     last = "The last newline may be missing."
-    s.read_table('a\n"""7"""', "csv").holds(other_records([{"a": "7"}]), because=last)
-    s.read_table("| a |\n| --- |\n| 1 |", "markdown").holds(other_records([{"a": 1}]), because=last)
-    together = "All of it together, on drawn records."
+    expect('a\n"""7"""', "csv", [{"a": "7"}], last)
+    expect("| a |\n| --- |\n| 1 |", "markdown", [{"a": 1}], last)
     for form in ("csv", "markdown") * 3:
         records = drawn_records(s)
-        s.read_table(true_table(records, form), form).holds(
-            other_records(records), because=together
-        )
+        together = "All of it together, on drawn records."
+        expect(true_table(records, form), form, records, together)
     s.read_table("a\n1\n").holds(other_records([{"a": 1}]), because="CSV is the default.")
     for form in ("tsv", "CSV", "Markdown"):
         s.read_table.raises(ValueError, "a\n1\n", form, because="There are two forms only.")
@@ -101,311 +100,205 @@ challenge = Challenge(
     ),
 )
 
-
-def true_keys(column: str) -> list[str]:
-    """A column's name cut at its plain dots, letter by letter."""
-    keys, letters = [""], iter(column)
-    for letter in letters:
-        if letter == ".":
-            keys.append("")
-        else:
-            keys[-1] += next(letters, "") if letter == "\\" else letter
-    return keys
+READ = "return json.loads(cell)"
+CELLS = r"""re.findall(r"((?:\\.|[^|\\])*)\|", line.removeprefix("|"))"""
+CELL = "_unescaped(cell.strip())"
+KEYS = r"""re.findall(r"(?:\\.|[^.\\])+", column)"""
 
 
-def true_value(cell: str) -> Any:
-    return json.loads(cell) if is_json(cell) else cell
-
-
-def put(record: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Into a record, at the end of a way of keys."""
-    *outer, last = keys
-    for key in outer:
-        record = record.setdefault(key, {})
-    record[last] = value
-
-
-def csv_cells(text: str) -> list[list[str]]:
-    return [line for line in csv.reader(io.StringIO(text)) if line]
-
-
-def markdown_cells(text: str) -> list[list[str]]:
-    return [markdown_line(line) for line in text.strip().split("\n")]
-
-
-def after_dashes(lines: list[list[str]]) -> list[list[str]]:
-    return lines[2:]
-
-
-Put = Callable[[dict[str, Any], list[str], Any], None]
-
-
-def loader(
-    csv_part: Callable[[str], list[list[str]]] = csv_cells,
-    markdown_part: Callable[[str], list[list[str]]] = markdown_cells,
-    body: Callable[[list[list[str]]], list[list[str]]] = after_dashes,
-    keys: Callable[[str], list[str]] = true_keys,
-    value: Callable[[str], Any] = true_value,
-    put_in: Put = put,
-    missing: Iterable[Any] = (),
-    refuse: bool = True,
-    whole: bool = True,
-) -> Callable[..., Any]:
-    """A complete answer with one part exchanged; `missing` holds what an empty cell becomes."""
-
-    def read_table(text: str, form: str = "csv") -> Records:
-        if refuse and form not in ("csv", "markdown"):
-            raise ValueError(f"unknown form {form!r}")
-        lines = csv_part(text) if form == "csv" else markdown_part(text)
-        records: Records = []
-        for cells in body(lines) if form != "csv" else lines[1:]:
-            record: dict[str, Any] = {}
-            for column, cell in zip(lines[0], cells, strict=whole):
-                if cell:
-                    put_in(record, keys(column), value(cell))
-                for stand_in in missing if not cell else ():
-                    put_in(record, keys(column), stand_in)
-            records.append(record)
-        return records
-
-    return read_table
-
-
-def as_text(cell: str) -> Any:
-    return cell
-
+# ---- what a cell says ----------------------------------------------------------------------------
 
 challenge.mistake(
     "all-text",
     "Every value came back as text: numbers, true, null and lists too.",
     hint="Try json.loads(cell), and keep the text where it raises ValueError.",
-    answer=loader(value=as_text),
+    answer=spoiled(READ, "return cell"),
 )
-
-
-def numbers_only(cell: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(cell)
-        except ValueError:
-            pass
-    return cell
-
 
 challenge.mistake(
     "numbers-only",
     "You read numbers only. true, null, lists and quoted text are JSON too - and int() reads "
     "0815 and 1_000, which are texts here.",
     hint="One rule for all of it: json.loads(cell), or the text where that raises ValueError.",
-    answer=loader(value=numbers_only),
+    answer=spoiled(
+        READ,
+        "return int(cell)\n    except ValueError:\n        pass\n"
+        "    try:\n        return float(cell)",
+    ),
 )
-
-
-def python_literal(cell: str) -> Any:
-    try:
-        return ast.literal_eval(cell)
-    except (ValueError, SyntaxError):
-        return cell
-
 
 challenge.mistake(
     "python-literals",
     "You read cells as Python literals: True and 1_000 are Python, and true and null are not.",
     hint="json.loads instead of ast.literal_eval (or eval, which would run what it reads).",
-    answer=loader(value=python_literal),
+    answer=spoiled(
+        READ,
+        "import ast\n\n        return ast.literal_eval(cell)",
+        "except ValueError",
+        "except (ValueError, SyntaxError)",
+    ),
 )
-
-
-def read_twice(cell: str) -> Any:
-    once = true_value(cell)
-    return true_value(once) if isinstance(once, str) else once
-
 
 challenge.mistake(
     "read-twice",
     "You read the JSON of a text again: the quoted text 42 became a number.",
     hint="json.loads once. What comes out is the value.",
-    answer=loader(value=read_twice),
+    answer=spoiled(
+        "= _value(cell)",
+        "= _value(_value(cell))",
+        "except ValueError",
+        "except (ValueError, TypeError)",
+    ),
 )
-
-
-def quotes_stripped(cell: str) -> Any:
-    bare = cell.strip('"')
-    return bare if bare != cell else true_value(cell)
-
 
 challenge.mistake(
     "quotes-stripped",
     "You took the quotes off instead of reading the JSON: \\n and \\u2028 inside stay escaped.",
     hint="json.loads(cell) reads a quoted text too.",
-    answer=loader(value=quotes_stripped),
+    answer=spoiled(
+        READ, "return json.loads(cell) if cell == cell.strip('\"') else cell.strip('\"')"
+    ),
 )
-
 
 challenge.mistake(
     "missing-as-null",
     "An empty cell became None. It means that the key is missing.",
     hint="Leave the key out when the cell is empty: if not cell: continue.",
-    answer=loader(missing=(None,)),
+    answer=spoiled("continue", 'cell = "null"'),
 )
-
 
 challenge.mistake(
     "missing-as-empty-text",
     "An empty cell became an empty text. It means that the key is missing; an empty text is "
     'written as "".',
     hint="Leave the key out when the cell is empty: if not cell: continue.",
-    answer=loader(missing=("",)),
+    answer=spoiled("continue", "pass"),
 )
 
 
-def cut_at_commas(text: str) -> list[list[str]]:
-    lines = text.rstrip("\n").split("\n")
-    return [[cell.strip('"').replace('""', '"') for cell in line.split(",")] for line in lines]
-
-
-challenge.mistake(
-    "cut-at-commas",
-    "You cut the lines at commas. A comma inside quotes belongs to the cell.",
-    hint="csv.reader(io.StringIO(text)) gives the cells of each line.",
-    answer=loader(csv_part=cut_at_commas),
-)
-
-
-def put_flat(record: dict[str, Any], keys: list[str], value: Any) -> None:
-    record[".".join(keys)] = value
-
+# ---- where it belongs ----------------------------------------------------------------------------
 
 challenge.mistake(
     "not-nested",
     "The columns a.b stayed keys with a dot. They are the key b in a dict under a.",
     hint="Cut the column's name at its dots; make the dicts on the way with setdefault(key, {}).",
-    answer=loader(put_in=put_flat),
+    answer=spoiled("_keys(column) for", '[".".join(_keys(column))] for'),
 )
-
-
-def put_alone(record: dict[str, Any], keys: list[str], value: Any) -> None:
-    first, *rest = keys
-    for key in reversed(rest):
-        value = {key: value}
-    record[first] = value
-
 
 challenge.mistake(
     "neighbours-overwritten",
     "Each column a.x made a new dict under a, and the one before it was lost.",
     hint="inner = record.setdefault('a', {}) takes the dict that is there already.",
-    answer=loader(put_in=put_alone),
+    answer=spoiled(
+        "inner = inner.setdefault(key, {})", "inner[key] = {}\n            inner = inner[key]"
+    ),
 )
-
-
-def dots_cut(column: str) -> list[str]:
-    return [key.replace("\\\\", "\\") for key in column.split(".")]
-
 
 challenge.mistake(
     "escaped-dots-cut",
     "You cut columns at every dot. A dot with a backslash before it belongs to the key.",
     hint=r"re.findall(r'(?:\\.|[^.\\])+', column) cuts at plain dots only.",
-    answer=loader(keys=dots_cut),
+    answer=spoiled(KEYS, 'column.split(".")'),
 )
-
-
-def backslashes_in_keys(column: str) -> list[str]:
-    return re.findall(r"(?:\\.|[^.\\])+", column)
-
 
 challenge.mistake(
     "backslashes-left-in-keys",
     "The backslashes before dots stayed in the keys.",
     hint=r"Take them out after cutting: re.sub(r'\\(.)', r'\1', key).",
-    answer=loader(keys=backslashes_in_keys),
+    answer=spoiled("_unescaped(key)", "key"),
 )
 
 
-def after_header(lines: list[list[str]]) -> list[list[str]]:
-    return lines[1:]
-
+# ---- what a line is made of ----------------------------------------------------------------------
 
 challenge.mistake(
-    "dashes-as-record",
-    "The line of dashes became a record.",
-    hint="In Markdown the records begin at the third line.",
-    answer=loader(body=after_header),
+    "cut-at-commas",
+    "You cut the lines at commas. A comma inside quotes belongs to the cell.",
+    hint="csv.reader(io.StringIO(text)) gives the cells of each line.",
+    answer=spoiled(
+        "csv.reader(io.StringIO(text))",
+        "[[cell.strip('\"').replace('\"\"', '\"') for cell in line.split(',')]"
+        " for line in text.splitlines()]",
+    ),
 )
-
-
-def cut_at_bars(text: str) -> list[list[str]]:
-    lines = (line.strip().strip("|").split("|") for line in text.strip().split("\n"))
-    return [[re.sub(r"\\(.)", r"\1", cell.strip()) for cell in line] for line in lines]
-
 
 challenge.mistake(
     "cut-at-bars",
     "You cut Markdown lines at every bar. One with a backslash before it belongs to the cell.",
     hint=r"re.findall(r'((?:\\.|[^|\\])*)\|', line[1:]) gives the cells.",
-    answer=loader(markdown_part=cut_at_bars),
+    answer=spoiled(CELLS, 'line.strip("|").split("|")'),
 )
-
-
-def escapes_kept(text: str) -> list[list[str]]:
-    found = (re.findall(r"((?:\\.|[^|\\])*)\|", line[1:]) for line in text.strip().split("\n"))
-    return [[cell.strip() for cell in line] for line in found]
-
 
 challenge.mistake(
     "escapes-kept",
     "The backslashes of Markdown's escapes stayed in the cells.",
     hint=r"Take them out of each cell: re.sub(r'\\(.)', r'\1', cell).",
-    answer=loader(markdown_part=escapes_kept),
+    answer=spoiled(CELL, "cell.strip()"),
 )
-
-
-def spaces_kept(text: str) -> list[list[str]]:
-    found = (re.findall(r"((?:\\.|[^|\\])*)\|", line[1:]) for line in text.strip().split("\n"))
-    return [[re.sub(r"\\(.)", r"\1", cell) for cell in line] for line in found]
-
 
 challenge.mistake(
     "spaces-kept",
     "The spaces beside the bars stayed in the cells.",
     hint="cell.strip(): text that has spaces of its own at its ends is in quotes.",
-    answer=loader(markdown_part=spaces_kept),
+    answer=spoiled(CELL, "_unescaped(cell)"),
 )
 
+challenge.mistake(
+    "dashes-as-record",
+    "The line of dashes became a record.",
+    hint="In Markdown the records begin at the third line.",
+    answer=spoiled("lines[2:]", "lines[1:]"),
+)
 
 challenge.mistake(
     "other-lengths-accepted",
     "You accept a line with more or fewer cells than the header has columns: values are lost, "
     "or stand under the wrong key, and nobody hears of it.",
     hint="zip(columns, cells, strict=True) raises ValueError for such a line.",
-    answer=loader(whole=False),
+    answer=spoiled("strict=True", "strict=False"),
 )
-
 
 challenge.mistake(
     "any-form",
     "You take every unknown form for one of the two.",
     hint='Raise ValueError for a form that is neither "csv" nor "markdown".',
-    answer=loader(refuse=False),
+    answer=spoiled('form == "markdown"', 'form != "csv"'),
 )
 
 
-challenge.alternative(loader())
+# ---- other right answers -------------------------------------------------------------------------
 
 
-def bars_after_spaces(text: str) -> list[list[str]]:
-    """Right too: a bar that ends a cell has a space before it, an escaped one a backslash."""
-    lines = (re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in text.strip().split("\n"))
-    return [[re.sub(r"\\(.)", r"\1", cell.strip()) for cell in line] for line in lines]
+def value_of(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except json.JSONDecodeError:
+        return cell
 
 
-challenge.alternative(loader(markdown_part=bars_after_spaces))
+def keys_of(column: str) -> list[str]:
+    """A column's name cut at its plain dots, letter by letter."""
+    keys, letters = [""], iter(column)
+    for letter in letters:
+        if letter == ".":
+            keys.append("")
+        else:
+            keys[-1] += next(letters) if letter == "\\" else letter
+    return keys
+
+
+def put(record: dict[str, Any], keys: list[str], value: Any) -> None:
+    """A value into a record, and into the dicts inside it, by recursion."""
+    first, *rest = keys
+    if rest:
+        put(record.setdefault(first, {}), rest, value)
+    else:
+        record[first] = value
 
 
 @challenge.alternative
 def by_dictreader(text: str, form: str = "csv") -> Records:
-    """Another right answer: csv.DictReader, and Markdown made into CSV first."""
+    """csv.DictReader; a Markdown table is made CSV first."""
     if form == "markdown":
         head, _, *rows = [markdown_line(line) for line in text.splitlines()]
         again = io.StringIO()
@@ -413,13 +306,56 @@ def by_dictreader(text: str, form: str = "csv") -> Records:
         text = again.getvalue()
     elif form != "csv":
         raise ValueError("csv or markdown")
-    records = []
+    records: Records = []
     for line in csv.DictReader(io.StringIO(text, newline="")):
-        record: dict[str, Any] = {}
         if None in line or None in line.values():
             raise ValueError("a line of another length")
-        for column, cell in line.items():
-            if cell != "":
-                put(record, true_keys(column), true_value(cell))
-        records.append(record)
+        records.append({})
+        for column in filter(line.get, line):
+            put(records[-1], keys_of(column), value_of(line[column]))
     return records
+
+
+def cells_by_split(line: str) -> list[str]:
+    """A bar that ends a cell has a space before it, one of a text has a backslash."""
+    cells = re.split(r"(?<!\\)\|", line)[1:-1]
+    return [cell.strip().replace(r"\|", "|").replace(r"\\", "\\") for cell in cells]
+
+
+@challenge.alternative
+def column_by_column(text: str, form: str = "csv") -> Records:
+    """Down each column, instead of along each line."""
+    if form not in ("csv", "markdown"):
+        raise ValueError(f"{form} is no form")
+    rows = text.splitlines()
+    lines = list(csv.reader(rows) if form == "csv" else map(cells_by_split, rows[:1] + rows[2:]))
+    if len({len(line) for line in lines}) > 1:
+        raise ValueError("lines of several lengths")
+    records: Records = [{} for _ in lines[1:]]
+    for column, *cells in zip(*lines, strict=True):
+        for record, cell in zip(records, cells, strict=True):
+            if cell:
+                put(record, keys_of(column), value_of(cell))
+    return records
+
+
+def nested(found: list[tuple[list[str], Any]]) -> dict[str, Any]:
+    """A record of ways and values: what begins with the same key stands in the same dict."""
+    groups: dict[str, list[tuple[list[str], Any]]] = {}
+    for (first, *rest), value in found:
+        groups.setdefault(first, []).append((rest, value))
+    return {key: nested(group) if group[0][0] else group[0][1] for key, group in groups.items()}
+
+
+@challenge.alternative
+def by_groups(text: str, form: str = "csv") -> Records:
+    """Line by line, and in each line the columns by their first key."""
+    if form not in ("csv", "markdown"):
+        raise ValueError(f"not a form: {form}")
+    rows = text.splitlines()
+    head, *lines = csv.reader(rows) if form == "csv" else map(markdown_line, rows[:1] + rows[2:])
+    ways = [keys_of(column) for column in head]
+    return [
+        nested([(way, value_of(cell)) for way, cell in zip(ways, cells, strict=True) if cell])
+        for cells in lines
+    ]

@@ -1,12 +1,15 @@
-"""Dollars, token by token; the cache holds whole blocks of the common beginning."""
+"""The price of a request when the cache holds whole blocks of what two prompts begin with.
+
+Checked against a bill that is added up block by block.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from bisect import bisect_right
 
 from labkit.grading import Challenge, Submission
 from labkit.grading.drawing import draw
+from labkit.grading.spoiling import spoiled
 
 RATES = {"input": 2.0, "cached": 0.5, "output": 6.0}
 
@@ -23,8 +26,6 @@ def true_cost(
 
 
 def check_request_cost(s: Submission) -> None:
-    """Dollars, token by token; the cache holds whole blocks of the common beginning."""
-
     def expect(
         prompt: list[int],
         output: int,
@@ -89,262 +90,162 @@ challenge = Challenge(
     ),
 )
 
-
-def common(prompt: list[int], cached: list[int]) -> int:
-    """How many tokens both begin with."""
-    same = 0
-    while same < min(len(prompt), len(cached)) and prompt[same] == cached[same]:
-        same += 1
-    return same
+HIT = "same // block * block"
+NEW = "(len(prompt) - hit)"
 
 
-def whole_blocks(prompt: list[int], cached: list[int], block: int) -> int:
-    return common(prompt, cached) // block * block
-
-
-Bill = Callable[[int, int, int, dict[str, float]], float]
-
-
-def right_bill(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return (new * rates["input"] + hit * rates["cached"] + output * rates["output"]) / 1e6
-
-
-def for_a_thousand(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return 1000 * right_bill(new, hit, output, rates)
-
-
-def price(
-    cached_tokens: Callable[[list[int], list[int], int], int] = whole_blocks,
-    bill: Bill = right_bill,
-    refuse: bool = True,
-) -> Callable[..., Any]:
-    """A complete answer with one part exchanged."""
-
-    def request_cost(
-        prompt: list[int],
-        output_tokens: int,
-        rates: dict[str, float],
-        cached: list[int],
-        block: int = 128,
-    ) -> float:
-        if refuse and output_tokens < 0:
-            raise ValueError("output_tokens is negative")
-        hit = cached_tokens(prompt, cached, block)
-        return bill(len(prompt) - hit, hit, output_tokens, rates)
-
-    return request_cost
-
-
-challenge.mistake(
-    "for-a-thousand",
-    "Your price is a thousand times too high: the rates are for a million tokens.",
-    hint="Divide by 1e6.",
-    answer=price(bill=for_a_thousand),
-)
-
-
-def no_cache(prompt: list[int], cached: list[int], block: int) -> int:
-    return 0
-
+# ---- how many tokens are cached ------------------------------------------------------------------
 
 challenge.mistake(
     "cache-ignored",
     "The cache makes no difference in your price.",
     hint="Count how many tokens at the beginning of prompt and cached are the same.",
-    answer=price(no_cache),
+    answer=spoiled(HIT, "0"),
 )
-
-
-def hit_paid_twice(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return right_bill(new + hit, hit, output, rates)
-
-
-challenge.mistake(
-    "hit-paid-twice",
-    "Tokens from the cache are paid twice: at the input rate and at the cached rate.",
-    hint="New tokens are len(prompt) - hit.",
-    answer=price(bill=hit_paid_twice),
-)
-
-
-def hit_for_nothing(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return right_bill(new, 0, output, rates)
-
-
-challenge.mistake(
-    "hit-for-nothing",
-    "Tokens from the cache cost nothing in your bill. They are cheaper, not free.",
-    hint='Add hit * rates["cached"].',
-    answer=price(bill=hit_for_nothing),
-)
-
-
-def hit_taken_off(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return right_bill(new + hit, -hit, output, rates)
-
-
-challenge.mistake(
-    "hit-taken-off",
-    "You took the cached rate off the full price. It takes the place of the input rate.",
-    hint='The saving of a token is rates["input"] - rates["cached"].',
-    answer=price(bill=hit_taken_off),
-)
-
-
-def rates_swapped(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return right_bill(hit, new, output, rates)
-
-
-challenge.mistake(
-    "rates-swapped",
-    "New tokens cost the cached rate in your bill, and cached ones the input rate.",
-    hint="hit tokens at the cached rate, the others at the input rate.",
-    answer=price(bill=rates_swapped),
-)
-
-
-def output_as_input(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return right_bill(new + output, hit, 0, rates)
-
-
-challenge.mistake(
-    "output-as-input",
-    "You charged the output at the input rate. Writing costs several times what reading does.",
-    hint='output_tokens * rates["output"].',
-    answer=price(bill=output_as_input),
-)
-
-
-def output_forgotten(new: int, hit: int, output: int, rates: dict[str, float]) -> float:
-    return right_bill(new, hit, 0, rates)
-
-
-challenge.mistake(
-    "output-forgotten",
-    "The output is not in your bill.",
-    hint='Add output_tokens * rates["output"].',
-    answer=price(bill=output_forgotten),
-)
-
-
-def every_token(prompt: list[int], cached: list[int], block: int) -> int:
-    return common(prompt, cached)
-
 
 challenge.mistake(
     "not-in-blocks",
     "You count every common token as cached. A cache holds whole blocks: what is left over "
     "after the last whole one is new.",
     hint="hit = same // block * block",
-    answer=price(every_token),
+    answer=spoiled(HIT, "same"),
 )
-
-
-def rounded_up(prompt: list[int], cached: list[int], block: int) -> int:
-    return min(len(prompt), -(-common(prompt, cached) // block) * block)
-
 
 challenge.mistake(
     "blocks-rounded-up",
     "You rounded up to whole blocks. A block that differs in its last token is not cached.",
     hint="Round down: same // block * block.",
-    answer=price(rounded_up),
+    answer=spoiled(HIT, "min(len(prompt), -(-same // block) * block)"),
 )
-
-
-def blocks_counted(prompt: list[int], cached: list[int], block: int) -> int:
-    return common(prompt, cached) // block
-
 
 challenge.mistake(
     "blocks-counted",
     "You counted cached blocks and took them for tokens.",
     hint="Multiply by block again: same // block * block.",
-    answer=price(blocks_counted),
+    answer=spoiled(HIT, "same // block"),
 )
-
-
-def tokens_anywhere(prompt: list[int], cached: list[int], block: int) -> int:
-    return sum(token in set(cached) for token in prompt) // block * block
-
 
 challenge.mistake(
     "tokens-anywhere",
     "You count tokens that occur anywhere in the cached prompt. What a token means to a model "
     "depends on all tokens before it, so only a common beginning can be used again.",
     hint="Compare place by place from the start, and stop at the first difference.",
-    answer=price(tokens_anywhere),
+    answer=spoiled(HIT, "sum(token in cached for token in prompt) // block * block"),
 )
-
-
-def equal_places(prompt: list[int], cached: list[int], block: int) -> int:
-    return sum(a == b for a, b in zip(prompt, cached, strict=False)) // block * block
-
 
 challenge.mistake(
     "equal-places",
     "You go on counting after the first difference. From there on nothing can be used again, "
     "though tokens may be equal.",
     hint="break at the first pair of tokens that differ.",
-    answer=price(equal_places),
+    answer=spoiled("break", "continue"),
 )
-
-
-def all_or_nothing(prompt: list[int], cached: list[int], block: int) -> int:
-    hit = prompt == cached[: len(prompt)] or cached == prompt[: len(cached)]
-    return min(len(prompt), len(cached)) // block * block if hit else 0
-
 
 challenge.mistake(
     "all-or-nothing",
     "You use the cache only when one prompt is the beginning of the other. Whole blocks before "
     "the first difference count too.",
     hint="Count the common beginning, wherever it ends.",
-    answer=price(all_or_nothing),
+    answer=spoiled(HIT, f"{HIT} if same == min(len(prompt), len(cached)) else 0"),
 )
-
-
-def whole_cache(prompt: list[int], cached: list[int], block: int) -> int:
-    return min(len(prompt), len(cached)) // block * block
-
 
 challenge.mistake(
     "not-compared",
     "You take everything for cached that has the length of the cached prompt, without "
     "comparing the tokens.",
     hint="Compare prompt and cached token by token.",
-    answer=price(whole_cache),
+    answer=spoiled(HIT, "min(len(prompt), len(cached)) // block * block"),
 )
 
+
+# ---- the bill ------------------------------------------------------------------------------------
+
+challenge.mistake(
+    "for-a-thousand",
+    "Your price is a thousand times too high: the rates are for a million tokens.",
+    hint="Divide by 1e6.",
+    answer=spoiled("1e6", "1e3"),
+)
+
+challenge.mistake(
+    "hit-paid-twice",
+    "Tokens from the cache are paid twice: at the input rate and at the cached rate.",
+    hint="New tokens are len(prompt) - hit.",
+    answer=spoiled(NEW, "len(prompt)"),
+)
+
+challenge.mistake(
+    "hit-for-nothing",
+    "Tokens from the cache cost nothing in your bill. They are cheaper, not free.",
+    hint='Add hit * rates["cached"].',
+    answer=spoiled('+ hit * rates["cached"]', ""),
+)
+
+challenge.mistake(
+    "hit-taken-off",
+    "You took the cached rate off the full price. It takes the place of the input rate.",
+    hint='The saving of a token is rates["input"] - rates["cached"].',
+    answer=spoiled(NEW, "len(prompt)", "+ hit", "- hit"),
+)
+
+challenge.mistake(
+    "rates-swapped",
+    "New tokens cost the cached rate in your bill, and cached ones the input rate.",
+    hint="hit tokens at the cached rate, the others at the input rate.",
+    answer=spoiled(NEW, "hit", '+ hit * rates["cached"]', f'+ {NEW} * rates["cached"]'),
+)
+
+challenge.mistake(
+    "output-as-input",
+    "You charged the output at the input rate. Writing costs several times what reading does.",
+    hint='output_tokens * rates["output"].',
+    answer=spoiled('rates["output"]', 'rates["input"]'),
+)
+
+challenge.mistake(
+    "output-forgotten",
+    "The output is not in your bill.",
+    hint='Add output_tokens * rates["output"].',
+    answer=spoiled('+ output_tokens * rates["output"]', ""),
+)
 
 challenge.mistake(
     "negative-allowed",
     "You accept an output of fewer than 0 tokens.",
     hint='Begin with: if output_tokens < 0: raise ValueError("...").',
-    answer=price(refuse=False),
+    answer=spoiled(
+        'raise ValueError(f"output_tokens must be 0 or more, got {output_tokens}")', "pass"
+    ),
 )
 
 
-challenge.alternative(price())
-
-
 @challenge.alternative
-def with_commonprefix(
-    prompt: list[int],
-    output_tokens: int,
-    rates: dict[str, float],
-    cached: list[int],
-    block: int = 128,
-) -> float:
-    """Another right answer, by the first place that differs."""
+def by_savings(
+    prompt: list[int], output_tokens: int,
+    rates: dict[str, float], cached: list[int], block: int = 128,
+) -> float:  # fmt: skip
+    """The full price without what the cache saves, up to the first place that differs."""
     if output_tokens < 0:
         raise ValueError("negative")
     shorter = min(len(prompt), len(cached))
     same = next((i for i in range(shorter) if prompt[i] != cached[i]), shorter)
-    hit = same - same % block
     per_token = {kind: rate / 1_000_000 for kind, rate in rates.items()}
     cost = per_token["input"] * len(prompt) + per_token["output"] * output_tokens
-    return cost - hit * (per_token["input"] - per_token["cached"])
+    return cost - (same - same % block) * (per_token["input"] - per_token["cached"])
+
+
+@challenge.alternative
+def by_bisection(
+    prompt: list[int], output_tokens: int,
+    rates: dict[str, float], cached: list[int], block: int = 128,
+) -> float:  # fmt: skip
+    """Halving: prompts that differ in their first n blocks differ in any more."""
+    if not output_tokens >= 0:
+        raise ValueError(output_tokens)
+    ends = range(block, min(len(prompt), len(cached)) + 1, block)
+    hit = block * bisect_right(ends, False, key=lambda end: prompt[:end] != cached[:end])
+    kinds = ["cached"] * hit + ["input"] * (len(prompt) - hit) + ["output"] * output_tokens
+    return sum(map(rates.__getitem__, kinds)) / 10**6
 
 
 challenge.equivalent(

@@ -1,4 +1,8 @@
-"""Tables that say what the records say, cell by cell; how CSV is quoted is free."""
+"""Records as a table that loses nothing, in CSV (RFC 4180) or Markdown.
+
+Checked cell by cell: CSV is read by Python's csv, Markdown letter by letter. How JSON spells its
+letters and which line ends CSV has is free; quotes that nobody needs are not.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,38 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from labkit.challenges.token_optimization.shared import (
+from labkit.challenges.token_optimization.records import STEPS, Records, drawn_records
+from labkit.challenges.token_optimization.truths import (
     BARS,
-    STEPS,
-    Records,
     compact,
-    drawn_records,
     is_json,
     markdown_line,
     stands_bare,
-    true_cell,
     true_columns,
     true_leaves,
 )
 from labkit.grading import Challenge, Submission
 from labkit.grading.comparison import wrong_kind
 from labkit.grading.diagnosis import same_values
+from labkit.grading.spoiling import spoiled
 from labkit.grading.transport import Reply, Returned
 
 
-def cells_of(text: str, form: str) -> list[list[str]]:
-    """The cells of a table, line by line: by csv, or letter by letter."""
-    if form == "csv":
-        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    return [markdown_line(line) for line in text.split("\n") if line.strip()]
+def check_write_table(s: Submission) -> None:
+    def expect(records: Records, form: str, because: str) -> None:
+        s.write_table(records, form).holds(other_table(records, form), because=because)
+
+    for form in ("csv", "markdown"):
+        for because, cases in STEPS.items():
+            for records in cases:
+                expect(records, form, f"{form}: {because}")
+    for form in ("csv", "markdown") * 3:
+        expect(drawn_records(s), form, "All of it together, on drawn records.")
+    s.write_table([{"a": 1}]).holds(other_table([{"a": 1}], "csv"), because="CSV is the default.")
+    s.write_table.raises(ValueError, [], "csv", because="No records make no table.")
+    s.write_table.raises(ValueError, [{}, {}], "markdown", because="No keys make no table.")
+    for form in ("tsv", "CSV", "Markdown"):
+        s.write_table.raises(ValueError, [{"a": 1}], form, because="There are two forms only.")
 
 
 def other_table(records: Records, form: str) -> Callable[[Any], str | None]:
@@ -42,52 +54,45 @@ def other_table(records: Records, form: str) -> Callable[[Any], str | None]:
     def problem(got: Any) -> str | None:
         if type(got) is not str:
             return wrong_kind(got, "str")
-        lines = cells_of(got, form)
+        lines, written = cells_of(got, form), [x for x in re.split("\r?\n", got) if x]
         if form == "markdown":
-            dashes = lines[1] if len(lines) > 1 else []
-            if len(dashes) != len(lines[0]) or not all(re.fullmatch(":?-+:?", x) for x in dashes):
+            if not has_dashes(lines):
                 return "a Markdown table has dashes in each column after its header"
-            del lines[1]
-        if not lines or lines[0] != columns:
+            del lines[1], written[1]
+        if lines[:1] != [columns]:
             return f"the columns are {lines[0] if lines else []}; {columns} were expected"
         if len(lines) - 1 != len(rows):
             return f"{len(lines) - 1} lines for {len(rows)} records"
-        found = next((p for p in map(line_problem, lines[1:], rows) if p), None)
-        plain = lines_of(lines, form)
-        written = [line for line in re.split("\r?\n", got) if line]
-        if form == "markdown":
-            del written[1]
-        return found or next((p for p in map(other_line, written, plain) if p), None)
-
-    def line_problem(cells: list[str], row: dict[str, Any]) -> str | None:
-        if len(cells) != len(columns):
-            return f"a line has {len(cells)} cells, and there are {len(columns)} columns"
-        for column, cell in zip(columns, cells, strict=True):
-            if found := cell_problem(cell, column in row, row.get(column)):
-                return f"in column {column!r} {found}"
-        return None
+        wrong = [
+            line_problem(cells, columns, row) for cells, row in zip(lines[1:], rows, strict=True)
+        ]
+        longer = map(other_line, written, lines_of(lines, form))
+        return next(filter(None, [*wrong, *longer]), None)
 
     return problem
 
 
-def minimal_quotes(lines: list[list[str]]) -> str:
-    """As csv writes them: quotes only where they are needed, and Windows' line ends."""
-    text = io.StringIO()
-    csv.writer(text).writerows(lines)
-    return text.getvalue()
-
-
-def lines_of(cells: list[list[str]], form: str) -> list[str]:
-    """The lines of a table with these cells: quotes only where they are needed, one space on each
-    side of a Markdown cell."""
+def cells_of(text: str, form: str) -> list[list[str]]:
+    """The cells of a table, line by line: by csv, or letter by letter."""
     if form == "csv":
-        return minimal_quotes(cells).split("\r\n")[:-1]
-    return [f"| {' | '.join(cell.translate(BARS) for cell in line)} |" for line in cells]
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    return [markdown_line(line) for line in text.split("\n") if line.strip()]
 
 
-def other_line(written: str, plain: str) -> str | None:
-    """A line whose cells are right, but which is longer than it must be."""
-    return None if written == plain else f"the line is {written!r}; {plain!r} says the same"
+def has_dashes(lines: list[list[str]]) -> bool:
+    """Whether each column of the header has dashes below it."""
+    dashes = lines[1] if len(lines) > 1 else []
+    return len(dashes) == len(lines[0]) and all(re.fullmatch(":?-+:?", x) for x in dashes)
+
+
+def line_problem(cells: list[str], columns: list[str], row: dict[str, Any]) -> str | None:
+    """What is wrong with the line of a record."""
+    if len(cells) != len(columns):
+        return f"a line has {len(cells)} cells, and there are {len(columns)} columns"
+    for column, cell in zip(columns, cells, strict=True):
+        if found := cell_problem(cell, column in row, row.get(column)):
+            return f"in column {column!r} {found}"
+    return None
 
 
 def cell_problem(cell: str, there: bool, value: Any) -> str | None:
@@ -101,22 +106,19 @@ def cell_problem(cell: str, there: bool, value: Any) -> str | None:
     return f"{value!r} became the cell {cell!r}; {compact(value)!r} was expected"
 
 
-def check_write_table(s: Submission) -> None:
-    """Tables that say what the records say, cell by cell; how CSV is quoted is free."""
-    for form in ("csv", "markdown"):
-        for because, cases in STEPS:
-            for records in cases:
-                answer = s.write_table(records, form)
-                answer.holds(other_table(records, form), because=f"{form}: {because}")
-    together = "All of it together, on drawn records."
-    for form in ("csv", "markdown") * 3:
-        records = drawn_records(s)
-        s.write_table(records, form).holds(other_table(records, form), because=together)
-    s.write_table([{"a": 1}]).holds(other_table([{"a": 1}], "csv"), because="CSV is the default.")
-    s.write_table.raises(ValueError, [], "csv", because="No records make no table.")
-    s.write_table.raises(ValueError, [{}, {}], "markdown", because="No keys make no table.")
-    for form in ("tsv", "CSV", "Markdown"):
-        s.write_table.raises(ValueError, [{"a": 1}], form, because="There are two forms only.")
+def lines_of(cells: list[list[str]], form: str) -> list[str]:
+    """The lines of a table with these cells: quotes only where they are needed, one space on each
+    side of a Markdown cell."""
+    if form == "markdown":
+        return [f"| {' | '.join(cell.translate(BARS) for cell in line)} |" for line in cells]
+    text = io.StringIO()
+    csv.writer(text).writerows(cells)
+    return text.getvalue().split("\r\n")[:-1]
+
+
+def other_line(written: str, plain: str) -> str | None:
+    """A line whose cells are right, but which is longer than it must be."""
+    return None if written == plain else f"the line is {written!r}; {plain!r} says the same"
 
 
 def same_table(left: Reply, right: Reply) -> bool:
@@ -140,10 +142,6 @@ def alike_cells(text: str, form: str) -> list[list[str]]:
     ]
 
 
-def dashes(columns: list[str]) -> list[list[str]]:
-    return [["---"] * len(columns)]
-
-
 challenge = Challenge(
     name="write_table",
     title="Records to CSV and Markdown, nothing lost",
@@ -164,84 +162,198 @@ challenge = Challenge(
     alike=same_table,
 )
 
-
-Leaves = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-Cell = Callable[[Any], str]
-
-
-def csv_lines(lines: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
-
-
-def joined_lines(lines: list[list[str]]) -> str:
-    return "\n".join(map(",".join, lines)) + "\n"
+COLUMNS = "list(dict.fromkeys(column for row in rows for column in row))"
+NESTED = "if isinstance(value, dict) and value:"
+CELL = '_cell(row[c]) if c in row else ""'
+TRIED = """\
+try:
+        json.loads(value or "0")
+    except ValueError:
+        return value"""
+DUMPED = 'json.dumps(value, separators=(",", ":"))'
+WRITTEN = r"""csv.writer(text, lineterminator="\n").writerows([columns, *cells])"""
+ESCAPED = r"""re.sub(r"([|\\])", r"\\\1", cell)"""
 
 
-def bars_escaped(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|")
+# ---- the columns ---------------------------------------------------------------------------------
+
+challenge.mistake(
+    "columns-of-the-first",
+    "Your columns are the keys of the first record. What only later records have is lost.",
+    hint="Collect the columns of all records; list(dict.fromkeys(...)) keeps the first of equals "
+    "and the order.",
+    answer=spoiled("for row in rows for", "for row in rows[:1] for"),
+)
+
+challenge.mistake(
+    "columns-sorted",
+    "You sorted the columns. They come in the order of first appearance (a set forgets it).",
+    hint="dict.fromkeys(...) is a set that keeps the order.",
+    answer=spoiled(COLUMNS, "sorted({column for row in rows for column in row})"),
+)
+
+challenge.mistake(
+    "nested-as-json",
+    "A dict inside a record became JSON in one cell. It makes a column for each of its keys.",
+    hint="Go into dicts by recursion, with outer + '.' + key as the column.",
+    answer=spoiled('yield from _leaves(value, column + ".")', "yield column, value"),
+)
+
+challenge.mistake(
+    "one-level",
+    "You went into dicts one level deep; a dict inside a dict inside a record stayed JSON.",
+    hint="Let the function call itself for every dict that is not empty.",
+    answer=spoiled("and value:", "and value and not outer:"),
+)
+
+challenge.mistake(
+    "dots-not-escaped",
+    "The key a.b and the key b inside a make the same column, and one of them is lost.",
+    hint="Put a backslash before each dot and each backslash of a key: "
+    "re.sub(r'([.\\\\])', r'\\\\\\1', key).",
+    answer=spoiled(r"""re.sub(r"([.\\])", r"\\\1", key)""", "key"),
+)
+
+challenge.mistake(
+    "lists-as-columns",
+    "You made a column of each item of a list. Here a list is JSON in one cell, so that the "
+    "longest list does not decide how many columns all others get.",
+    hint="Go into dicts only.",
+    answer=spoiled(
+        NESTED,
+        f"if isinstance(value, list) and value:\n"
+        f"            value = {{str(i): item for i, item in enumerate(value)}}\n"
+        f"        {NESTED}",
+    ),
+)
+
+challenge.mistake(
+    "empty-dicts-lost",
+    "An empty dict has no keys, so your columns say nothing of it, and it is lost.",
+    hint="Treat an empty dict like a list: {} as JSON in its cell.",
+    answer=spoiled("else:", "elif value != {}:"),
+)
+
+challenge.mistake(
+    "keys-quoted",
+    'You wrote the header\'s cells by the rule for values: the key 7 became "7". A header '
+    "holds nothing but names, so it has no need of that.",
+    hint="Leave the columns as they are; only what CSV or Markdown itself needs is done to them.",
+    answer=spoiled(
+        "lines = [columns",
+        "lines = [[*map(_cell, columns)]",
+        "writerows([columns",
+        "writerows([[*map(_cell, columns)]",
+    ),
+)
 
 
-def line_by_columns(columns: list[str], row: dict[str, Any], cell: Cell) -> list[str]:
-    return [cell(row[c]) if c in row else "" for c in columns]
+# ---- which cell a value is in --------------------------------------------------------------------
+
+challenge.mistake(
+    "own-order",
+    "Each line has its record's own values in its own order, so values stand under the wrong "
+    "column when a key is missing or the order differs.",
+    hint="Go through the columns, not through the record: row[c] if c in row else ''.",
+    answer=spoiled(f"{CELL} for c in columns", "_cell(value) for value in row.values()"),
+)
+
+challenge.mistake(
+    "missing-as-null",
+    "A missing key became null (row.get(c) gives None for it). Then it can't be told from a "
+    "key whose value is null.",
+    hint="Write an empty cell when the column is not in the record, and null only for None.",
+    answer=spoiled(CELL, "_cell(row.get(c))"),
+)
+
+challenge.mistake(
+    "null-as-missing",
+    "null became an empty cell, which means that the key is missing.",
+    hint="None is written as JSON: null.",
+    answer=spoiled("if c in row", "if row.get(c) is not None"),
+)
+
+challenge.mistake(
+    "empty-text-as-missing",
+    'An empty text became an empty cell, which means that the key is missing. Write it as "".',
+    hint="Quote the empty text as JSON: json.dumps('') is two quotes.",
+    answer=spoiled('json.loads(value or "0")', "json.loads(value)"),
+)
 
 
-def columns_of_all(rows: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(c for row in rows for c in row))
+# ---- text that could be something else -----------------------------------------------------------
+
+challenge.mistake(
+    "text-always-bare",
+    "You write every text as it is. The text 42 then comes back as a number, and the text "
+    "true as a truth value.",
+    hint="Ask json.loads whether it could read the text. If it can, write json.dumps(text).",
+    answer=spoiled("_cell(row[c])", "(row[c] if isinstance(row[c], str) else _json(row[c]))"),
+)
+
+challenge.mistake(
+    "only-digits-quoted",
+    "You quote text that looks like a number, and forget what else JSON reads: true, null, "
+    "1e5, NaN, [1], a text in quotes.",
+    hint="Don't guess from the letters: try json.loads(text), and quote if it does not raise.",
+    answer=spoiled(
+        TRIED,
+        'if value and not value.lstrip("-").replace(".", "", 1).isdigit():\n        return value',
+    ),
+)
+
+challenge.mistake(
+    "quoted-by-float",
+    "You asked float() which texts need quotes. It reads more than JSON does: 0815, 1_000, "
+    "infinity are no JSON, so these texts stay as they are.",
+    hint="Ask json.loads: what it refuses can't be taken for anything but text.",
+    answer=spoiled(
+        "return value\n",
+        "try:\n            float(value)\n        except ValueError:\n            return value\n",
+    ),
+)
+
+challenge.mistake(
+    "spaces-at-the-ends",
+    "Text with spaces at its ends stands bare. A Markdown reader drops those spaces.",
+    hint="Quote the text when text != text.strip().",
+    answer=spoiled(" or value != value.strip()", ""),
+)
+
+challenge.mistake(
+    "line-ends-bare",
+    "A line end inside a text breaks the line of the table.",
+    hint="Quote the text when it is not printable: text.isprintable(). json.dumps writes \\n then.",
+    answer=spoiled(" or not value.isprintable()", ""),
+)
+
+challenge.mistake(
+    "text-never-bare",
+    "You put every text in quotes. Nothing is lost, but each pair of quotes costs tokens, and "
+    "CSV doubles them.",
+    hint="Only text that could be taken for something else needs quotes.",
+    answer=spoiled("_cell(row[c])", "_json(row[c])"),
+)
 
 
-def leaves_by_recursion(record: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """Column → value, dictionary by dictionary."""
-    found: dict[str, Any] = {}
-    for key, value in record.items():
-        name = above + re.sub(r"([\\\\.])", r"\\\1", key)
-        inner = isinstance(value, dict) and leaves_by_recursion(value, f"{name}.")
-        found |= inner or {name: value}
-    return found
+# ---- JSON ----------------------------------------------------------------------------------------
+
+challenge.mistake(
+    "python-values",
+    "You wrote values as Python shows them: True, None, ['x']. JSON has true, null, [\"x\"].",
+    hint="json.dumps(value), not str(value).",
+    answer=spoiled(DUMPED, "json.dumps(value) if isinstance(value, str) else str(value)"),
+)
+
+challenge.mistake(
+    "spaces-in-json",
+    "Your JSON has spaces after commas and colons, as json.dumps writes it by default.",
+    hint="json.dumps(value, separators=(',', ':')).",
+    answer=spoiled(', separators=(",", ":")', ""),
+)
 
 
-def cell_read_back(value: Any) -> str:
-    """Text as it is, where nothing else comes back from it."""
-    if isinstance(value, str) and value.isprintable() and value == value.strip() != "":
-        try:
-            json.loads(value)
-        except ValueError:
-            return value
-    return json.dumps(value, separators=(",", ":"))
-
-
-def writer(
-    leaves: Leaves = leaves_by_recursion,
-    cell: Cell = cell_read_back,
-    columns: Callable[[list[dict[str, Any]]], list[str]] = columns_of_all,
-    line: Callable[[list[str], dict[str, Any], Cell], list[str]] = line_by_columns,
-    csv_text: Callable[[list[list[str]]], str] = csv_lines,
-    escape: Callable[[str], str] = bars_escaped,
-    second: Callable[[list[str]], list[list[str]]] = dashes,
-    refuse: bool = True,
-    head: Cell = str,
-) -> Callable[..., Any]:
-    """A complete answer with one part exchanged."""
-
-    def write_table(records: Records, form: str = "csv") -> str:
-        rows = [leaves(record) for record in records]
-        if refuse and not any(rows):
-            raise ValueError("no columns")
-        if form not in ("csv", "markdown"):
-            raise ValueError(f"unknown form {form!r}")
-        names = columns(rows) if rows else []
-        body = [line(names, row, cell) for row in rows]
-        header = [head(name) for name in names]
-        if form == "csv":
-            return csv_text([header, *body])
-        lines = [header, *second(names), *body]
-        return "".join("| " + " | ".join(map(escape, cells)) + " |\n" for cells in lines)
-
-    return write_table
-
+# ---- CSV -----------------------------------------------------------------------------------------
 
 challenge.mistake(
     "commas-not-quoted",
@@ -249,429 +361,183 @@ challenge.mistake(
     "its own.",
     hint="Let csv.writer put the quotes: csv.writer(text, lineterminator='\\n').writerows(lines), "
     "with text = io.StringIO().",
-    answer=writer(csv_text=joined_lines),
+    answer=spoiled(
+        WRITTEN, 'text.writelines(",".join(line) + "\\n" for line in [columns, *cells])'
+    ),
 )
-
-
-def quoted_lines(lines: list[list[str]]) -> str:
-    return "\n".join(",".join(f'"{cell}"' for cell in line) for line in lines) + "\n"
-
 
 challenge.mistake(
     "quotes-not-doubled",
     'You put quotes around the cells, but a quote inside a cell must be doubled: "say ""hi""".',
     hint="csv.writer does that for you.",
-    answer=writer(csv_text=quoted_lines),
+    answer=spoiled(
+        WRITTEN,
+        """text.writelines(",".join(f'"{x}"' for x in row) + "\\n" for row in [columns, *cells])""",
+    ),
 )
-
-
-def columns_of_the_first(rows: list[dict[str, Any]]) -> list[str]:
-    return list(rows[0])
-
-
-challenge.mistake(
-    "columns-of-the-first",
-    "Your columns are the keys of the first record. What only later records have is lost.",
-    hint="Collect the columns of all records; list(dict.fromkeys(...)) keeps the first of equals "
-    "and the order.",
-    answer=writer(columns=columns_of_the_first),
-)
-
-
-def columns_sorted(rows: list[dict[str, Any]]) -> list[str]:
-    return sorted(columns_of_all(rows))
-
-
-challenge.mistake(
-    "columns-sorted",
-    "You sorted the columns. They come in the order of first appearance (a set forgets it).",
-    hint="dict.fromkeys(...) is a set that keeps the order.",
-    answer=writer(columns=columns_sorted),
-)
-
-
-def line_in_its_own_order(columns: list[str], row: dict[str, Any], cell: Cell) -> list[str]:
-    return [cell(value) for value in row.values()]
-
-
-challenge.mistake(
-    "own-order",
-    "Each line has its record's own values in its own order, so values stand under the wrong "
-    "column when a key is missing or the order differs.",
-    hint="Go through the columns, not through the record: row[c] if c in row else ''.",
-    answer=writer(line=line_in_its_own_order),
-)
-
-
-def missing_as_null(columns: list[str], row: dict[str, Any], cell: Cell) -> list[str]:
-    return [cell(row.get(c)) for c in columns]
-
-
-challenge.mistake(
-    "missing-as-null",
-    "A missing key became null (row.get(c) gives None for it). Then it can't be told from a "
-    "key whose value is null.",
-    hint="Write an empty cell when the column is not in the record, and null only for None.",
-    answer=writer(line=missing_as_null),
-)
-
-
-def none_as_nothing(value: Any) -> str:
-    return "" if value is None else true_cell(value)
-
-
-challenge.mistake(
-    "null-as-missing",
-    "null became an empty cell, which means that the key is missing.",
-    hint="None is written as JSON: null.",
-    answer=writer(cell=none_as_nothing),
-)
-
-
-def empty_text_bare(value: Any) -> str:
-    return "" if value == "" else true_cell(value)
-
-
-challenge.mistake(
-    "empty-text-as-missing",
-    'An empty text became an empty cell, which means that the key is missing. Write it as "".',
-    hint="Quote the empty text as JSON: json.dumps('') is two quotes.",
-    answer=writer(cell=empty_text_bare),
-)
-
-
-def text_bare(value: Any) -> str:
-    return value if isinstance(value, str) else compact(value)
-
-
-challenge.mistake(
-    "text-always-bare",
-    "You write every text as it is. The text 42 then comes back as a number, and the text "
-    "true as a truth value.",
-    hint="Ask json.loads whether it could read the text. If it can, write json.dumps(text).",
-    answer=writer(cell=text_bare),
-)
-
-
-def only_digits_quoted(value: Any) -> str:
-    if isinstance(value, str) and value and value == value.strip() and value.isprintable():
-        return compact(value) if value.lstrip("-").replace(".", "", 1).isdigit() else value
-    return compact(value)
-
-
-challenge.mistake(
-    "only-digits-quoted",
-    "You quote text that looks like a number, and forget what else JSON reads: true, null, "
-    "1e5, NaN, [1], a text in quotes.",
-    hint="Don't guess from the letters: try json.loads(text), and quote if it does not raise.",
-    answer=writer(cell=only_digits_quoted),
-)
-
-
-def by_float(value: Any) -> str:
-    """Quotes what float() reads, and 0815 and 1_000 are among that."""
-    if not isinstance(value, str) or not stands_bare(value):
-        return compact(value)
-    try:
-        float(value)
-    except ValueError:
-        return value
-    return compact(value)
-
-
-challenge.mistake(
-    "quoted-by-float",
-    "You asked float() which texts need quotes. It reads more than JSON does: 0815, 1_000, "
-    "infinity are no JSON, so these texts stay as they are.",
-    hint="Ask json.loads: what it refuses can't be taken for anything but text.",
-    answer=writer(cell=by_float),
-)
-
-
-challenge.mistake(
-    "keys-quoted",
-    'You wrote the header\'s cells by the rule for values: the key 7 became "7". A header '
-    "holds nothing but names, so it has no need of that.",
-    hint="Leave the columns as they are; only what CSV or Markdown itself needs is done to them.",
-    answer=writer(head=true_cell),
-)
-
-
-def text_never_bare(value: Any) -> str:
-    return compact(value)
-
-
-challenge.mistake(
-    "text-never-bare",
-    "You put every text in quotes. Nothing is lost, but each pair of quotes costs tokens, and "
-    "CSV doubles them.",
-    hint="Only text that could be taken for something else needs quotes.",
-    answer=writer(cell=text_never_bare),
-)
-
-
-def python_values(value: Any) -> str:
-    return value if isinstance(value, str) and stands_bare(value) else as_python(value)
-
-
-def as_python(value: Any) -> str:
-    return compact(value) if isinstance(value, str) else str(value)
-
-
-challenge.mistake(
-    "python-values",
-    "You wrote values as Python shows them: True, None, ['x']. JSON has true, null, [\"x\"].",
-    hint="json.dumps(value), not str(value).",
-    answer=writer(cell=python_values),
-)
-
-
-def every_cell_quoted(lines: list[list[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(lines)
-    return text.getvalue()
-
 
 challenge.mistake(
     "every-cell-quoted",
     "You put quotes around every cell. CSV needs them only where a comma, a quote or a line "
     "end is inside, and each pair costs tokens.",
     hint="csv.writer's own rule, QUOTE_MINIMAL, is the right one.",
-    answer=writer(csv_text=every_cell_quoted),
+    answer=spoiled("csv.writer(text,", "csv.writer(text, quoting=csv.QUOTE_ALL,"),
 )
 
 
-def spaced_cell(value: Any) -> str:
-    return value if isinstance(value, str) and stands_bare(value) else json.dumps(value)
-
+# ---- Markdown ------------------------------------------------------------------------------------
 
 challenge.mistake(
-    "spaces-in-json",
-    "Your JSON has spaces after commas and colons, as json.dumps writes it by default.",
-    hint="json.dumps(value, separators=(',', ':')).",
-    answer=writer(cell=spaced_cell),
+    "no-dashes",
+    "A Markdown table has a line of dashes after the header; without it, it is no table.",
+    hint="Put ['---'] * len(columns) after the header.",
+    answer=spoiled('["---"] * len(columns), ', ""),
 )
-
-
-def spaces_bare(value: Any) -> str:
-    if isinstance(value, str) and value.strip() and not is_json(value) and value.isprintable():
-        return value
-    return compact(value)
-
-
-challenge.mistake(
-    "spaces-at-the-ends",
-    "Text with spaces at its ends stands bare. A Markdown reader drops those spaces.",
-    hint="Quote the text when text != text.strip().",
-    answer=writer(cell=spaces_bare),
-)
-
-
-def line_ends_bare(value: Any) -> str:
-    if isinstance(value, str) and value and value == value.strip() and not is_json(value):
-        return value
-    return compact(value)
-
-
-challenge.mistake(
-    "line-ends-bare",
-    "A line end inside a text breaks the line of the table.",
-    hint="Quote the text when it is not printable: text.isprintable(). json.dumps writes \\n then.",
-    answer=writer(cell=line_ends_bare),
-)
-
-
-def not_nested(record: dict[str, Any]) -> dict[str, Any]:
-    keys = ((key.replace("\\", "\\\\").replace(".", "\\."), v) for key, v in record.items())
-    return dict(keys)
-
-
-challenge.mistake(
-    "nested-as-json",
-    "A dict inside a record became JSON in one cell. It makes a column for each of its keys.",
-    hint="Go into dicts by recursion, with outer + '.' + key as the column.",
-    answer=writer(leaves=not_nested),
-)
-
-
-def one_level(record: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in not_nested(record).items():
-        inner = not_nested(value) if isinstance(value, dict) and value else None
-        found |= {key: value} if inner is None else {f"{key}.{k}": v for k, v in inner.items()}
-    return found
-
-
-challenge.mistake(
-    "one-level",
-    "You went into dicts one level deep; a dict inside a dict inside a record stayed JSON.",
-    hint="Let the function call itself for every dict that is not empty.",
-    answer=writer(leaves=one_level),
-)
-
-
-def plain_dots(record: dict[str, Any], outer: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in record.items():
-        deep = isinstance(value, dict) and value
-        found |= plain_dots(value, f"{outer}{key}.") if deep else {outer + key: value}
-    return found
-
-
-challenge.mistake(
-    "dots-not-escaped",
-    "The key a.b and the key b inside a make the same column, and one of them is lost.",
-    hint="Put a backslash before each dot and each backslash of a key: "
-    "re.sub(r'([.\\\\])', r'\\\\\\1', key).",
-    answer=writer(leaves=plain_dots),
-)
-
-
-def lists_too(record: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for column, value in true_leaves(record).items():
-        if isinstance(value, list) and value:
-            inner = lists_too({str(i): item for i, item in enumerate(value)})
-            found |= {f"{column}.{key}": item for key, item in inner.items()}
-        else:
-            found[column] = value
-    return found
-
-
-challenge.mistake(
-    "lists-as-columns",
-    "You made a column of each item of a list. Here a list is JSON in one cell, so that the "
-    "longest list does not decide how many columns all others get.",
-    hint="Go into dicts only.",
-    answer=writer(leaves=lists_too),
-)
-
-
-def empty_dicts_lost(record: dict[str, Any]) -> dict[str, Any]:
-    return {column: value for column, value in true_leaves(record).items() if value != {}}
-
-
-challenge.mistake(
-    "empty-dicts-lost",
-    "An empty dict has no keys, so your columns say nothing of it, and it is lost.",
-    hint="Treat an empty dict like a list: {} as JSON in its cell.",
-    answer=writer(leaves=empty_dicts_lost),
-)
-
-
-def bars_left(cell: str) -> str:
-    return cell.replace("\\", "\\\\")
-
 
 challenge.mistake(
     "bars-not-escaped",
     "A bar | inside a text ends the Markdown cell.",
     hint="Write it as \\| - and do that in the header too.",
-    answer=writer(escape=bars_left),
+    answer=spoiled(r"([|\\])", r"(\\)"),
 )
-
-
-def entity_for_bars(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "&#124;")
-
-
-challenge.mistake(
-    "bars-as-entities",
-    "You wrote a bar as an HTML entity. A model, and read_table, see the entity and not a bar.",
-    hint="Write | as \\|.",
-    answer=writer(escape=entity_for_bars),
-)
-
-
-def only_bars_escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
-
 
 challenge.mistake(
     "backslashes-not-escaped",
     "A backslash inside a text now looks like the beginning of an escape: the text \\| and the "
     "text | come out the same.",
     hint="Write each backslash as two, before you write | as \\|.",
-    answer=writer(escape=only_bars_escaped),
+    answer=spoiled(r"([|\\])", "([|])"),
 )
-
-
-def bars_before_backslashes(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\\", "\\\\")
-
 
 challenge.mistake(
     "bars-before-backslashes",
     "You escaped the bars first and the backslashes after them, so the backslash that you had "
     "put before a bar was doubled too, and the bar ends the cell.",
     hint="The other way round: first each backslash as two, then | as \\|.",
-    answer=writer(escape=bars_before_backslashes),
+    answer=spoiled(ESCAPED, r"""cell.replace("|", "\\|").replace("\\", "\\\\")"""),
 )
-
-
-def no_dashes(columns: list[str]) -> list[list[str]]:
-    return []
-
 
 challenge.mistake(
-    "no-dashes",
-    "A Markdown table has a line of dashes after the header; without it, it is no table.",
-    hint="Put ['---'] * len(columns) after the header.",
-    answer=writer(second=no_dashes),
+    "bars-as-entities",
+    "You wrote a bar as an HTML entity. A model, and read_table, see the entity and not a bar.",
+    hint="Write | as \\|.",
+    answer=spoiled(ESCAPED, r"""cell.replace("\\", "\\\\").replace("|", "&#124;")"""),
 )
 
+
+# ---- what is refused -----------------------------------------------------------------------------
 
 challenge.mistake(
     "nothing-refused",
     "You accept records without any key. The table would be empty, and reading it can't work.",
     hint="Raise ValueError when there are no columns.",
-    answer=writer(refuse=False),
+    answer=spoiled(
+        'raise ValueError("there is no column: give at least one record with a key")', "pass"
+    ),
 )
 
-
-@challenge.mistake(
+challenge.mistake(
     "any-form",
     "You take every unknown form for one of the two.",
     hint='Raise ValueError for a form that is neither "csv" nor "markdown".',
+    answer=spoiled(
+        """raise ValueError(f'form is {form!r}; it can be "csv" or "markdown"')""", "pass"
+    ),
 )
-def any_form(records: Records, form: str = "csv") -> str:
-    return writer()(records, form if form == "markdown" else "csv")
 
 
-challenge.alternative(writer())
+# ---- other right answers -------------------------------------------------------------------------
 
 
-def quoted_where_needed(lines: list[list[str]]) -> str:
-    """Right too: by hand, and with Windows' line ends."""
-    needed = re.compile('[,"\r\n]')
-    escaped = [[f'"{x.replace(chr(34), 2 * chr(34))}"' if needed.search(x) else x for x in line]
-               for line in lines]  # fmt: skip
-    return "".join(f"{','.join(line) or 2 * chr(34)}\r\n" for line in escaped)
+def flat(record: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Column → value, dictionary by dictionary."""
+    found: dict[str, Any] = {}
+    for key, value in record.items():
+        name = above + key.replace("\\", r"\\").replace(".", r"\.")
+        inner = isinstance(value, dict) and flat(value, f"{name}.")
+        found |= inner or {name: value}
+    return found
 
 
-challenge.alternative(writer(csv_text=quoted_where_needed))
+def spelled(value: Any, ensure_ascii: bool = True) -> str:
+    """Text as it is, where nothing else comes back from it."""
+    if isinstance(value, str) and value.isprintable() and value == value.strip() != "":
+        try:
+            json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return json.dumps(value, ensure_ascii=ensure_ascii, separators=(",", ":"))
 
 
-def unescaped_cell(value: Any) -> str:
-    """Right too: JSON with its letters as they are."""
-    if isinstance(value, str) and stands_bare(value):
-        return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def in_markdown(head: list[str], *lines: list[str]) -> str:
+    """The lines of a table between bars."""
+    escaped = [
+        [x.replace("\\", r"\\").replace("|", r"\|") for x in line] for line in (head, *lines)
+    ]
+    escaped.insert(1, ["---"] * len(head))
+    return "".join("| " + " | ".join(line) + " |\n" for line in escaped)
 
 
-challenge.alternative(writer(cell=unescaped_cell))
+@challenge.alternative
+def by_dictwriter(records: Records, form: str = "csv") -> str:
+    """csv.DictWriter fills up what is missing; a Markdown table is made of its lines."""
+    rows = [{column: spelled(value) for column, value in flat(r).items()} for r in records]
+    names = list({name: None for row in rows for name in row})
+    if not names or form not in ("csv", "markdown"):
+        raise ValueError("no columns, or no form")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    if form == "csv":
+        return text.getvalue()
+    return in_markdown(*csv.reader(io.StringIO(text.getvalue())))
+
+
+@challenge.alternative
+def column_by_column(records: Records, form: str = "csv") -> str:
+    """A dict of columns, each with its cells; letters in JSON as they are."""
+    table: dict[str, list[str]] = {}
+    for number, record in enumerate(records):
+        for name, value in flat(record).items():
+            table.setdefault(name, [""] * len(records))[number] = spelled(value, ensure_ascii=False)
+    if form not in ("csv", "markdown") or not table:
+        raise ValueError(f"{len(table)} columns as {form}")
+    lines = [[*table], *map(list, zip(*table.values(), strict=True))]
+    if form == "markdown":
+        return in_markdown(*lines)
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue()
+
+
+def quoted(cell: str, alone: bool) -> str:
+    """A cell in quotes, where RFC 4180 wants them, or where its line would be empty."""
+    needed = re.search('[,"\r\n]', cell) or (alone and not cell)
+    return '"' + cell.replace('"', '""') + '"' if needed else cell
+
+
+@challenge.alternative
+def by_hand(records: Records, form: str = "csv") -> str:
+    """Without the csv module."""
+    rows, head = [flat(record) for record in records], list[str]()
+    for row in rows:
+        head += [name for name in row if name not in head]
+    if not head:
+        raise ValueError("no columns")
+    lines = [head, *([spelled(row[n]) if n in row else "" for n in head] for row in rows)]
+    if form == "markdown":
+        return in_markdown(*lines)
+    if form != "csv":
+        raise ValueError(form)
+    return "".join(",".join(quoted(x, len(head) == 1) for x in line) + "\n" for line in lines)
 
 
 challenge.equivalent(
-    ("list() left out | columns = list(dict.fromkeys(column for row in rows for column in row))"),
+    f"list() left out | columns = {COLUMNS}",
     because="A dict gives its keys in their order, as a list of them does.",
 )
-
-
 challenge.equivalent(
-    (
-        'lineterminator= dropped | csv.writer(text, lineterminator="\\n").writerows([columns, '
-        "*cells])"
-    ),
+    f"lineterminator= dropped | {WRITTEN}",
     because="RFC 4180 ends lines so; readers take both line ends.",
 )
