@@ -81,8 +81,9 @@ def cells_of(text: str, form: str) -> list[list[str]]:
 
 def has_dashes(lines: list[list[str]]) -> bool:
     """Whether each column of the header has dashes below it."""
-    dashes = lines[1] if len(lines) > 1 else []
-    return len(dashes) == len(lines[0]) and all(re.fullmatch(":?-+:?", x) for x in dashes)
+    if len(lines) < 2 or len(lines[1]) != len(lines[0]):
+        return False
+    return all(re.fullmatch(":?-+:?", cell) for cell in lines[1])
 
 
 def line_problem(cells: list[str], columns: list[str], row: dict[str, Any]) -> str | None:
