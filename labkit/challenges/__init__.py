@@ -16,7 +16,7 @@ from labkit.paths import nearest
 def challenges_of(lesson_id: str) -> dict[str, Challenge]:
     """The challenges of a lesson by name, in the lesson's order (LookupError if there are none)."""
     lesson = solutions.lesson_of(lesson_id)
-    return {name: find_challenge(lesson, name) for name in solutions.names(lesson)}
+    return {name: load(lesson, name) for name in solutions.names(lesson)}
 
 
 def find_challenge(lesson_id: str, name: str) -> Challenge:
@@ -25,14 +25,18 @@ def find_challenge(lesson_id: str, name: str) -> Challenge:
     known = solutions.names(lesson)
     if name not in known:
         raise LookupError(f"{lesson} has no challenge {name!r}: {nearest(name, known)}")
+    return load(lesson, name)
+
+
+def load(lesson: str, name: str) -> Challenge:
+    """A challenge that is known to be there, by its lesson's id."""
     found: Challenge = import_module(module_of(lesson, name)).challenge
     return found
 
 
-def module_of(lesson_id: str, name: str) -> str:
+def module_of(lesson: str, name: str) -> str:
     """The dotted name of the module that holds a challenge; nothing is imported."""
-    topic = solutions.lesson_of(lesson_id).split("_", 1)[1]
-    return f"{__name__}.{topic}.{name}"
+    return f"{__name__}.{lesson.split('_', 1)[1]}.{name}"
 
 
 def topics() -> list[str]:
