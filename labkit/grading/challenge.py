@@ -37,10 +37,6 @@ class Mistake:
         """The wrong answer as a function."""
         return self.answer.function() if isinstance(self.answer, Spoiled) else self.answer
 
-    def imitated(self) -> Function:
-        """The same, by a call."""
-        return self.imitation
-
     @property
     def source(self) -> str | None:
         """Its source, where it is made from the reference's."""

@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from labkit.grading import slices, solutions
@@ -27,7 +28,7 @@ class Spoiled:
         """The same changes in the reference answer of a topic's challenge."""
         return replace(self, topic=topic, name=name)
 
-    @property
+    @cached_property
     def source(self) -> str:
         """The changed source, with all that it needs.
 

@@ -99,17 +99,17 @@ def answers(challenge: Challenge, reference: Function, source: str = "") -> Iter
     """Stubs, the reference, the alternatives and the mistakes."""
     for stub in STUBS:
         yield known(f"stub: {stub.__name__}", stub, Outcome.NOT_ATTEMPTED)
-    yield Answer("reference", lambda: reference, str(Outcome.PASS), source or None)
+    yield known("reference", reference, Outcome.PASS, source or None)
     for number, alternative in enumerate(challenge.alternatives, start=1):
         yield known(f"alternative {number}", alternative, Outcome.PASS)
     for mistake in challenge.mistakes:
         expected = f"wrong: {mistake.name}"
-        yield Answer(f"mistake: {mistake.name}", mistake.imitated, expected, mistake.source)
+        yield known(f"mistake: {mistake.name}", mistake.imitation, expected, mistake.source)
 
 
-def known(name: str, function: Function, expected: str) -> Answer:
+def known(name: str, function: Function, expected: str, source: str | None = None) -> Answer:
     """An answer that is a function already."""
-    return Answer(name, lambda: function, str(expected))
+    return Answer(name, lambda: function, str(expected), source)
 
 
 def cheats() -> Iterator[Answer]:
