@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from labkit.course.catalog import Lesson
 from labkit.course.claims import ClaimsError, expectations_of, source_of
-from labkit.course.quiz import load_quiz
+from labkit.course.standing import question_ids
 from labkit.course.yaml_source import read_text
 from labkit.paths import nearest
 
@@ -31,19 +31,16 @@ def check_rests(lesson: Lesson, text: str) -> None:
     text  the lesson's Markdown; alternative texts and questions are looked through as well
     """
     expectations = expectations_of(lesson)
+    figures = expectations.figures.values()
     questions = read_text(lesson.quiz) if lesson.quiz.is_file() else ""
-    said = in_one_line(" ".join([text, *expectations.figures.values(), questions]))
+    said, known = in_one_line(" ".join([text, *figures, questions])), question_ids(lesson)
     wrong: dict[Place, str] = {}
     for name, claim in expectations.claims.items():
         if claim.sentence and in_one_line(claim.sentence) not in said:
             wrong["claims", name, "sentence"] = "stands nowhere in text, figures or quiz"
-        if claim.question and claim.question not in (known := question_ids(lesson)):
+        if claim.question and claim.question not in known:
             wrong["claims", name, "question"] = f"not in the quiz; {nearest(claim.question, known)}"
     refuse(lesson, wrong)
-
-
-def question_ids(lesson: Lesson) -> list[str]:
-    return [question.id for question in load_quiz(lesson.quiz).questions]
 
 
 def in_one_line(text: str) -> str:

@@ -121,11 +121,15 @@ def markdown_in(notebook: NotebookNode) -> str:
     return "\n\n".join(cells)
 
 
+def code_nodes(notebook: NotebookNode) -> Iterator[ast.AST]:
+    """Every part of the code of a notebook's cells; a cell that is no Python has none."""
+    trees = (parsed(cell.source) for cell in notebook.cells if cell.cell_type == "code")
+    return (node for tree in trees if tree for node in ast.walk(tree))
+
+
 def named_in(notebook: NotebookNode, call: str) -> set[str]:
     """The names that cells give to a call of the lab, such as "lab.alt": those written out."""
-    trees = [parsed(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    nodes = (node for tree in trees if tree for node in ast.walk(tree))
-    calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
+    calls = [node for node in code_nodes(notebook) if isinstance(node, ast.Call) and node.args]
     given = [each.args[0] for each in calls if ast.unparse(each.func) == call]
     return {str(name.value) for name in given if isinstance(name, ast.Constant)}
 

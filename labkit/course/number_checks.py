@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from labkit.course.catalog import Lesson
 from labkit.course.claims import ClaimsError, expectations_of
+from labkit.course.notebooks import code_nodes
 from labkit.course.quiz import load_quiz
 from labkit.course.yaml_source import shown_path
 
@@ -85,10 +86,7 @@ def numbers_in(text: str) -> Iterator[str]:
 
 def numbers_of_cells(notebook: NotebookNode) -> set[float]:
     """What the code works with: its numbers, and those in its texts."""
-    from labkit.course.notebooks import parsed
-
-    trees = [parsed(cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    nodes: Iterable[ast.AST] = (node for tree in trees if tree for node in ast.walk(tree))
+    nodes = code_nodes(notebook)
     values = [node.value for node in nodes if isinstance(node, ast.Constant)]
     texts = [value for value in values if isinstance(value, str)]
     written = [as_float(number) for text in texts for number in numbers_in(text)]
