@@ -71,15 +71,15 @@ def build(lesson: Lesson, screen: Screen) -> str:
     from labkit.whole_files import write_whole
 
     notebook = notebooks.to_notebook(lesson)
+    check_names(lesson, notebook)
     with tempfile.TemporaryDirectory(prefix="labkit-build-", ignore_cleanup_errors=True) as folder:
         env = kernel_env(Path(folder), strict=True)
         for swap in ("LABKIT_MODEL", "LABKIT_DEVICE"):  # the course shows its own model's figures
             env.pop(swap, None)
         show = cell_on(screen, lesson.id)
         ran = execute(notebook, Path(folder), env, show, lesson=lesson.id)
-        check_used(
-            lesson, claimed_in(lesson, Path(folder)), notebooks.named_in(notebook, "lab.alt")
-        )
+        drawn = notebooks.named_in(notebook, "lab.alt")
+        check_used(lesson, claimed_in(lesson, Path(folder)), drawn)
         private = (folder, str(paths.course_root()), str(Path.home()))
         content = notebooks.to_bytes(notebooks.strip(notebook, lesson.id, private))
     same = lesson.notebook.is_file() and lesson.notebook.read_bytes() == content
@@ -105,8 +105,8 @@ def check_names(lesson: Lesson, notebook: NotebookNode) -> None:
         raise NotebookError(f"{lesson.claims.name} lacks what cells name: {sorted(unknown)}")
     check_used(lesson, expectations.claims, drawn)
     check_rests(lesson, markdown_in(notebook))
-    check_minutes(lesson, notebook)
-    if core_minutes(notebook) is not None:  # lessons of the new anatomy
+    if (needed := core_minutes(notebook)) is not None:  # a lesson of the new anatomy
+        check_minutes(lesson, needed)
         check_numbers(lesson, notebook)
 
 
