@@ -124,11 +124,10 @@ def need_cluster() -> None:
 
 def lesson_named(asked: str) -> str:
     """The id of a lesson with challenges, by id, number or topic; Usage where there is none."""
-    from labkit import paths
-    from labkit.classroom.settings import known_lessons
+    from labkit.grading.solutions import lesson_of
 
     try:
-        return paths.lesson_named(asked, known_lessons(), "lesson with challenges")
+        return lesson_of(asked)
     except LookupError as error:
         raise Usage(error.args[0]) from None
 

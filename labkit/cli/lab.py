@@ -106,7 +106,7 @@ def lay_out(work: Path) -> None:
     """Copy and sign the lessons; say what the learner should know of it."""
     from labkit.course import workspace
 
-    lessons = sorted(paths.lessons_dir().glob("[0-9][0-9]_*.ipynb"))
+    lessons = paths.lesson_files(paths.lessons_dir(), ".ipynb")
     first_time = not (work / paths.WORK_MARKER).exists()
     laid = workspace.lay_out(lessons, work)
     beside = [item.copy for item in laid if item.what == "beside" and item.copy]

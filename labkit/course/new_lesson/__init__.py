@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labkit import paths
-from labkit.course.catalog import LESSON_NAME, lesson_paths
+from labkit.course.catalog import lesson_paths
 
 TEMPLATES = Path(__file__).parent
 CHALLENGE = "perplexity"
@@ -16,7 +16,7 @@ def files_of(lesson_id: str) -> dict[Path, str]:
 
     Raises ValueError for an id that is none, FileExistsError for a number or a file that is taken.
     """
-    name = LESSON_NAME.fullmatch(lesson_id)
+    name = paths.LESSON_NAME.fullmatch(lesson_id)
     if name is None:
         raise ValueError(f"{lesson_id!r} is no lesson: expected a name such as 06_evaluation")
     taken = [path.stem for path in lesson_paths() if path.stem.startswith(f"{name['number']}_")]
