@@ -5,21 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from labkit.paths import nearest
 from tests.benchmarks.figures import Figure, as_json, table
 
-NAMES = (
-    "imports",
-    "checks",
-    "start",
-    "lessons",
-    "slider",
-    "sharing",
-    "kernels",
-    "grading",
-    "claims",
-    "scorecard",
+HERE = Path(__file__).parent
+PEERS = "grading_peers"  # a part of grading, by its own option
+NAMES = tuple(
+    file.stem
+    for file in sorted(HERE.glob("*.py"))
+    if "\ndef measure(" in file.read_text("utf-8") and file.stem != PEERS
 )
 
 
