@@ -19,27 +19,22 @@ class Gallery:
 
     def right(self, challenge: str) -> Callable[[F], F]:
         """This answer passes."""
-
-        def register(answer: F) -> F:
-            self.right_answers[challenge].append(answer)
-            return answer
-
-        return register
+        return kept_by(self.right_answers[challenge].append)
 
     def wrong(self, challenge: str, mistake: str | None = None) -> Callable[[F], F]:
         """This one is found wrong, by this mistake; without one the general message has to do."""
-
-        def register(answer: F) -> F:
-            self.wrong_answers[challenge][answer] = mistake
-            return answer
-
-        return register
+        return kept_by(lambda answer: self.wrong_answers[challenge].update({answer: mistake}))
 
     def refused(self, challenge: str) -> Callable[[F], F]:
         """This one leaves the whole task to a library."""
+        return kept_by(self.refused_answers[challenge].append)
 
-        def register(answer: F) -> F:
-            self.refused_answers[challenge].append(answer)
-            return answer
 
-        return register
+def kept_by(keep: Callable[[Callable[..., Any]], None]) -> Callable[[F], F]:
+    """A decorator that hands a function over and leaves it as it is."""
+
+    def register(answer: F) -> F:
+        keep(answer)
+        return answer
+
+    return register
