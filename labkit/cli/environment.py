@@ -67,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     unverified = map(normalise, args.unverified)
     python = prepare({"test"} if args.test else set(), args.repair, unverified)
-    print(f"The environment is ready: {python}")
+    print(f"Python of the course: {python}")
     return 0
 
 
