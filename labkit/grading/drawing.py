@@ -6,6 +6,7 @@ Marks are given under a secret seed: what is drawn can't be answered by a table 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from labkit.grading.submission import Submission
 
@@ -18,3 +19,8 @@ def draw(s: Submission, below: int) -> int:
 def draw_text(s: Submission, letters: str, longest: int) -> str:
     """One to `longest` letters of these."""
     return "".join(letters[draw(s, len(letters))] for _ in range(1 + draw(s, longest)))
+
+
+def normal(s: Submission, *shape: int) -> Tensor:
+    """Random numbers from the standard normal distribution, float32."""
+    return torch.randn(*shape, generator=s.generator)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from labkit.challenges.lora.drawing import normal
 from labkit.challenges.lora.peft_layers import OF_PEFT, peft_layer
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_words
+from labkit.grading.drawing import normal
 from labkit.grading.spoiling import spoiled
 
 

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.challenges.lora.drawing import normal
 from labkit.challenges.lora.peft_layers import OF_PEFT, peft_layer
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_words
-from labkit.grading.drawing import draw
+from labkit.grading.drawing import draw, normal
 from labkit.grading.spoiling import spoiled
 
 

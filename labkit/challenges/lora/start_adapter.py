@@ -11,11 +11,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from labkit.challenges.lora.drawing import normal
 from labkit.challenges.lora.peft_layers import OF_PEFT
 from labkit.grading import Challenge, Submission
 from labkit.grading.diagnosis import same_values
-from labkit.grading.drawing import draw
+from labkit.grading.drawing import draw, normal
 from labkit.grading.spoiling import spoiled
 from labkit.grading.transport import Reply, Returned
 

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
-from labkit.challenges.mixture_of_experts.drawing import normal, spread
+from labkit.challenges.mixture_of_experts.drawing import spread
 from labkit.challenges.mixture_of_experts.experts_per_token import K_TOO_LARGE, K_TOO_SMALL, refuse
 from labkit.challenges.mixture_of_experts.not_allowed import MIXTRAL, OLMOE
 from labkit.challenges.mixture_of_experts.truths import exact, softmax
 from labkit.grading import Challenge, Submission
+from labkit.grading.drawing import normal
 from labkit.grading.spoiling import spoiled
 
 

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from transformers import MixtralConfig
 from transformers.models.mixtral.modeling_mixtral import MixtralExperts
 
-from labkit.challenges.mixture_of_experts.drawing import normal
 from labkit.challenges.mixture_of_experts.not_allowed import BLOCKS, MIXTRAL, OLMOE
 from labkit.challenges.mixture_of_experts.truths import exact
 from labkit.grading import Challenge, Submission
+from labkit.grading.drawing import normal
 from labkit.grading.spoiling import spoiled
 
 

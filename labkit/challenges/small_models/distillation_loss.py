@@ -16,7 +16,7 @@ from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional as F
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
+from labkit.grading.drawing import draw, normal
 from labkit.grading.spoiling import spoiled
 
 
@@ -54,11 +54,6 @@ def log_softmax(row: np.ndarray) -> np.ndarray:
     """Of one row; the largest number is taken off before exp."""
     shifted = row - row.max()
     return np.asarray(shifted - math.log(np.exp(shifted).sum()))
-
-
-def normal(s: Submission, *shape: int) -> Tensor:
-    """Logits drawn from the standard normal distribution."""
-    return torch.randn(*shape, generator=s.generator)
 
 
 def check_distillation_loss(s: Submission) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from labkit.challenges.temperature.truths import true_softmax
 from labkit.grading import Submission
+from labkit.grading.drawing import normal
 
 CLEAR = 1e-5  # many times what sums of float32 probabilities are off by
 
@@ -20,7 +21,7 @@ def log_of(*probabilities: float) -> Tensor:
 
 def random_logits(s: Submission, *shape: int, spread: float = 2.0) -> Tensor:
     """Normal logits from the check's own generator."""
-    return spread * torch.randn(*shape, generator=s.generator)
+    return spread * normal(s, *shape)
 
 
 def clear_logits(
