@@ -9,6 +9,7 @@ import pytest
 from labkit import paths
 from labkit.course.progress import ProgressLog
 from labkit.course.quiz import Quiz, load_quiz
+from tests.halves import SOLUTIONS
 
 LESSON = """\
 # ---
@@ -106,6 +107,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in {
         "lessons/01_halves.py": LESSON,
         "quizzes/01_halves.yaml": QUIZ,
+        "solutions/01_halves.py": SOLUTIONS,
     }.items():
         path = tmp_path / name
         path.parent.mkdir()
