@@ -361,10 +361,10 @@ lab.claim("well-formed ideas at T = 0.8", formed_at[0.8].value)
 
 # %%
 calls_cost = 4 * 10_000  # crowns, if every answer were wrong
-for temperature in (0.2, 0.8, 1.0):
-    day_cost = calls_cost * (1 - fact_at[temperature].value)
-    new_ideas = 50 * different_at[temperature].value
-    print(f"T = {temperature}: {day_cost:6.0f} crowns a day, {new_ideas:2.0f} ideas of 50 are new")
+for shop_temperature in (0.2, 0.8, 1.0):
+    day_cost = calls_cost * (1 - fact_at[shop_temperature].value)
+    new_ideas = 50 * different_at[shop_temperature].value
+    print(f"T = {shop_temperature}: {day_cost:6.0f} crowns a day, {new_ideas:2.0f} new ideas of 50")
 
 # %%
 lab.claim(
@@ -406,11 +406,11 @@ lab.claim(
 # temperature.* And what you take to work:
 
 # %%
-inputs = tokenizer(idea_prompt, return_tensors="pt", return_token_type_ids=False)
-settings = {"do_sample": True, "temperature": 0.8, "top_p": 0.95, "max_new_tokens": 12}
+prompt_inputs = tokenizer(idea_prompt, return_tensors="pt", return_token_type_ids=False)
+idea_settings = {"do_sample": True, "temperature": 0.8, "top_p": 0.95, "max_new_tokens": 12}
 torch.manual_seed(0)
-generated = model.generate(**inputs, **settings, pad_token_id=tokenizer.eos_token_id)
-print(tokenizer.decode(generated[0], skip_special_tokens=True))
+idea_tokens = model.generate(**prompt_inputs, **idea_settings, pad_token_id=tokenizer.eos_token_id)
+print(tokenizer.decode(idea_tokens[0], skip_special_tokens=True))
 
 # %%
 lab.progress()
@@ -584,13 +584,13 @@ lab.ask("code-with-tests")
 # %%
 print("repetition penalty   programs right")
 programs_penalised = {}
-for penalty in (1.0, 1.2, 1.5):
+for tried_penalty in (1.0, 1.2, 1.5):
     penalised_texts = sampling.complete_penalised(
-        model, tokenizer, program_tasks.prompts, repetition_penalty=penalty, max_new_tokens=48
+        model, tokenizer, program_tasks.prompts, repetition_penalty=tried_penalty, max_new_tokens=48
     )
     right_ones = [program_tasks.is_right(i, text) for i, text in enumerate(penalised_texts)]
-    programs_penalised[penalty] = sum(right_ones) / len(right_ones)
-    print(f"{penalty:18}   {programs_penalised[penalty]:.0%}")
+    programs_penalised[tried_penalty] = sum(right_ones) / len(right_ones)
+    print(f"{tried_penalty:18}   {programs_penalised[tried_penalty]:.0%}")
 
 # %%
 lab.claim("programs right, repetition penalty 1.2", programs_penalised[1.2])
@@ -607,9 +607,9 @@ lab.claim("programs right, repetition penalty 1.5", programs_penalised[1.5])
 # ticket's JSON, and take the best of the others.
 
 # %%
-TICKET = constrained.TICKET_JSON
+ticket_json = constrained.TICKET_JSON
 written_so_far = '{"product": "Lorkix", "order": "48213", "urgency": "'
-token_mask = constrained.allowed_tokens(TICKET, written_so_far, token_names)
+token_mask = constrained.allowed_tokens(ticket_json, written_so_far, token_names)
 print([name for name, fits in zip(token_names, token_mask, strict=True) if fits])
 
 # %% [markdown]
@@ -618,11 +618,13 @@ print([name for name, fits in zip(token_names, token_mask, strict=True) if fits]
 # twelve tickets, with the mask at each step:
 
 # %%
-library_mask = constrained.library_mask(TICKET, written_so_far, tokenizer)
+library_mask = constrained.library_mask(ticket_json, written_so_far, tokenizer)
 lab.claim("tokens that the two masks differ in", (token_mask != library_mask).sum())
 some_tickets = finetuning.ticket_splits().test[:12]
 masked_answers = [
-    constrained.complete_within(model, tokenizer, ticket.question().prompt, TICKET, token_names)
+    constrained.complete_within(
+        model, tokenizer, ticket.question().prompt, ticket_json, token_names
+    )
     for ticket in some_tickets
 ]
 print(some_tickets[0].text)
