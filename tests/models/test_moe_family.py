@@ -12,7 +12,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from tests.models.training.test_architectures import TINY_MIXTURE
 
 from labkit.models import card, domains, moe_family, routing, zoo
 from labkit.models.training import checkpoints, losses, pretraining
@@ -20,6 +19,7 @@ from labkit.models.training.batches import batch
 from labkit.models.training.losses import WORLD
 from labkit.models.training.recipes import Recipe
 from tests.models.tiny import TINY
+from tests.models.training.test_architectures import TINY_MIXTURE
 
 tables = arrays.arrays("int64", (3, 4), elements=st.integers(0, 50)).filter(lambda t: t.any())
 

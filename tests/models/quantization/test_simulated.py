@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from labkit.models.quantizing import (
+from labkit.models.quantization.simulated import (
     NF4,
     SCHEMES,
     Scheme,

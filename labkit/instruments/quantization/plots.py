@@ -9,7 +9,7 @@ from torch import Tensor
 
 from labkit.estimates import Estimate
 from labkit.instruments.plots import COLOURS, MARKERS, Figure, _axes, _png, drawn
-from labkit.models.quantizing import Scheme, grouped, quantized
+from labkit.models.quantization.simulated import Scheme, grouped, quantized
 
 BINS = 81
 SMALL = 1e-3  # nats: below it the scale of a rise is linear, so that zero and less have a place

@@ -10,17 +10,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.training.test_architectures import TINY_MIXTURE
 from torch.nn import functional as F
 from transformers import AutoTokenizer, MixtralForCausalLM, PreTrainedTokenizerBase
 
-from labkit.instruments import experts
+from labkit.instruments.experts import routers
 from labkit.models import load_model, routing
 from labkit.models.domains import loss_of_texts
 from labkit.models.moe_family import active_parameters
 from labkit.models.training import architectures
 from labkit.models.training.batches import Batch
 from labkit.models.zoo import WEIGHTS
+from tests.models.training.test_architectures import TINY_MIXTURE
 
 TEXT = "Mira lives in the old town. 12 + 7 = 19"
 any_time = settings(deadline=None, max_examples=40)
@@ -56,7 +56,7 @@ def texts() -> dict[str, Batch]:
 def test_a_text_is_routed_as_the_model_routes_it(
     model: MixtralForCausalLM, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    router = experts.Router(model, tokenizer)
+    router = routers.Router(model, tokenizer)
     routes = router(TEXT)
     assert "".join(routes.texts) == TEXT
     assert [way.k for way in routes.ways] == [1, 2, 3, 4]
@@ -79,12 +79,12 @@ def test_a_text_is_routed_as_the_model_routes_it(
 def test_another_k_changes_the_later_layers_and_goes_away_again(
     model: MixtralForCausalLM, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    routes = experts.Router(model, tokenizer)(TEXT)
+    routes = routers.Router(model, tokenizer)(TEXT)
     one, every = routes.ways[0], routes.ways[-1]
     torch.testing.assert_close(one.layers[0], every.layers[0])
     assert not torch.allclose(one.layers[1], every.layers[1])
     assert [layer.mlp.gate.top_k for layer in model.model.layers] == [2, 2]
-    with pytest.raises(KeyError), experts.experts_per_token(model, 3):
+    with pytest.raises(KeyError), routers.experts_per_token(model, 3):
         raise KeyError
     assert [layer.mlp.gate.top_k for layer in model.model.layers] == [2, 2]
 
@@ -93,7 +93,7 @@ def test_another_k_changes_the_later_layers_and_goes_away_again(
 def test_as_many_experts_as_there_are(model: MixtralForCausalLM, k: int) -> None:
     with (
         pytest.raises(ValueError, match=f"k is {k}: give 1 to 4"),
-        experts.experts_per_token(model, k),
+        routers.experts_per_token(model, k),
     ):
         pytest.fail("it went in")
 
@@ -103,24 +103,24 @@ def test_what_is_no_text_is_refused(
     model: MixtralForCausalLM, tokenizer: PreTrainedTokenizerBase, text: object
 ) -> None:
     with pytest.raises(ValueError, match="1 to 400 characters"):
-        experts.Router(model, tokenizer)(text)
+        routers.Router(model, tokenizer)(text)
 
 
 def test_a_dense_model_has_no_experts() -> None:
     dense, tokenizer = load_model("draft")
     with pytest.raises(TypeError, match="LlamaForCausalLM was given, which has no experts"):
-        experts.Router(dense, tokenizer)
+        routers.Router(dense, tokenizer)
 
 
 def test_one_token_has_a_loss_of_nothing(
     model: MixtralForCausalLM, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    (first, *_) = experts.Router(model, tokenizer)("a").ways
+    (first, *_) = routers.Router(model, tokenizer)("a").ways
     assert first.loss == 0.0
 
 
 def test_what_goes_in_and_comes_out_is_the_blocks(model: MixtralForCausalLM) -> None:
-    given, said = experts.inside(model, torch.arange(12).view(2, 6) + 5, layer=1)
+    given, said = routers.inside(model, torch.arange(12).view(2, 6) + 5, layer=1)
     assert given.shape == said.shape == (12, 32)
     with torch.inference_mode():
         torch.testing.assert_close(model.model.layers[1].mlp(given[None])[0], said)
@@ -129,7 +129,7 @@ def test_what_goes_in_and_comes_out_is_the_blocks(model: MixtralForCausalLM) -> 
 def test_the_loss_with_its_own_k_is_the_models(
     model: MixtralForCausalLM, texts: dict[str, Batch]
 ) -> None:
-    by_k = experts.loss_by_k(model, texts)
+    by_k = routers.loss_by_k(model, texts)
     assert list(by_k) == [1, 2, 3, 4]
     own = sum(loss_of_texts(model, items) for items in texts.values()) / 2
     assert by_k[2] == pytest.approx(own) and by_k[1] != by_k[4]
@@ -138,7 +138,7 @@ def test_the_loss_with_its_own_k_is_the_models(
 def test_choices_are_those_of_the_real_tokens(
     model: MixtralForCausalLM, texts: dict[str, Batch]
 ) -> None:
-    chosen, ids = experts.choices(model, texts)
+    chosen, ids = routers.choices(model, texts)
     assert chosen.shape == (2, 2 * 3 * 14, 2)
     counted = routing.counts(model, texts).sum((1, 2))
     for layer in range(2):
@@ -149,7 +149,7 @@ def test_choices_are_those_of_the_real_tokens(
 
 def test_the_untrained_mixture_is_the_recipes(tokenizer: PreTrainedTokenizerBase) -> None:
     state = torch.random.get_rng_state()
-    once, again = (experts.untrained(tokenizer) for _ in range(2))
+    once, again = (routers.untrained(tokenizer) for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert once.config.num_local_experts == 8
     for p, q in zip(once.parameters(), again.parameters(), strict=True):
@@ -157,17 +157,17 @@ def test_the_untrained_mixture_is_the_recipes(tokenizer: PreTrainedTokenizerBase
 
 
 def test_held_out_texts_are_of_all_domains(tokenizer: PreTrainedTokenizerBase) -> None:
-    found = experts.held_out(tokenizer, rows=2)
+    found = routers.held_out(tokenizer, rows=2)
     assert len(found) == 9 and all(len(items.input_ids) == 2 for items in found.values())
 
 
 def test_busy_experts_by_hand() -> None:
     same = torch.tensor([[0, 1]] * 10)
-    assert experts.busy(same, 1) == experts.busy(same, 10) == 2
+    assert routers.busy(same, 1) == routers.busy(same, 10) == 2
     apart = torch.arange(8).view(4, 2)
-    assert experts.busy(apart, 3) == 6
+    assert routers.busy(apart, 3) == 6
     with pytest.raises(ValueError, match="a batch of 5 tokens: there are 4"):
-        experts.busy(apart, 5)
+        routers.busy(apart, 5)
 
 
 def test_busy_experts_of_an_even_router() -> None:
@@ -175,7 +175,7 @@ def test_busy_experts_of_an_even_router() -> None:
     generator = torch.Generator().manual_seed(0)
     chosen = torch.rand(4000, 8, generator=generator).topk(2).indices
     for tokens in (1, 4, 16):
-        assert experts.busy(chosen, tokens) == pytest.approx(8 * (1 - 0.75**tokens), abs=0.15)
+        assert routers.busy(chosen, tokens) == pytest.approx(8 * (1 - 0.75**tokens), abs=0.15)
 
 
 @any_time
@@ -187,7 +187,7 @@ def test_no_expert_takes_more_than_its_capacity(
     seed = data.draw(st.integers(0, 99))
     chosen = torch.rand(tokens, number, generator=torch.Generator().manual_seed(seed))
     chosen = chosen.topk(k).indices
-    gone = experts.dropped(chosen, number, factor)
+    gone = routers.dropped(chosen, number, factor)
     room = {e: math.ceil(factor * tokens * k / number) for e in range(number)}
     for choice in range(k):  # all first choices, then all second ones
         for token in range(tokens):
@@ -198,19 +198,19 @@ def test_no_expert_takes_more_than_its_capacity(
 
 def test_dropped_by_hand() -> None:
     chosen = torch.tensor([[0, 1], [0, 2], [0, 1], [1, 0]])
-    gone = experts.dropped(chosen, 4, 1.0)  # two places each
+    gone = routers.dropped(chosen, 4, 1.0)  # two places each
     assert gone.tolist() == [[False, False], [False, False], [True, True], [False, True]]
     with pytest.raises(ValueError, match="capacity factor is 0"):
-        experts.dropped(chosen, 4, 0)
+        routers.dropped(chosen, 4, 0)
 
 
 def test_with_room_for_all_nothing_changes(
     model: MixtralForCausalLM, texts: dict[str, Batch]
 ) -> None:
     own = sum(loss_of_texts(model, items) for items in texts.values()) / 2
-    share, loss = experts.with_full_experts(model, texts, 4.0)
+    share, loss = routers.with_full_experts(model, texts, 4.0)
     assert (share, loss) == (0.0, pytest.approx(own))
-    tight, worse = experts.with_full_experts(model, texts, 0.5)
+    tight, worse = routers.with_full_experts(model, texts, 0.5)
     assert tight >= 0.5 - 1 / 14 and worse != pytest.approx(own)
     again = sum(loss_of_texts(model, items) for items in texts.values()) / 2
     assert again == own
@@ -219,15 +219,15 @@ def test_with_room_for_all_nothing_changes(
 def test_padding_takes_no_room(model: MixtralForCausalLM, texts: dict[str, Batch]) -> None:
     """The share dropped is that of the real tokens alone."""
     items = texts["one"]
-    with experts.with_capacity(model, 1.0, items.document > 0) as shares:
+    with routers.with_capacity(model, 1.0, items.document > 0) as shares:
         loss_of_texts(model, items)
     chosen = routing.choices(model, items.input_ids, items.attention_mask)[0]
-    gone = experts.dropped(chosen[items.document > 0], 4, 1.0)
+    gone = routers.dropped(chosen[items.document > 0], 4, 1.0)
     assert len(shares) == 2 and shares[0] == pytest.approx(float(gone.float().mean()))
 
 
 def test_a_mixed_batch_has_a_row_of_every_domain(texts: dict[str, Batch]) -> None:
-    batches = list(experts.mixed(texts).values())
+    batches = list(routers.mixed(texts).values())
     assert len(batches) == 3
     for i, items in enumerate(batches):
         for place, domain in enumerate(texts.values()):
@@ -247,12 +247,12 @@ def test_foretold_is_the_majority_of_the_first_half(pairs: list[tuple[int, int]]
     for i, expert in asked:
         votes = Counter(e for j, e in seen if i == j)
         hits += expert == min(e for e, n in votes.items() if n == max(votes.values()))
-    assert experts.foretold(chosen, ids) == pytest.approx(hits / len(asked))
+    assert routers.foretold(chosen, ids) == pytest.approx(hits / len(asked))
 
 
 def test_costs_are_counted(model: MixtralForCausalLM) -> None:
     threads = torch.get_num_threads()
-    found = experts.cost(model, tokens=16)
+    found = routers.cost(model, tokens=16)
     assert found.resident == 4 * sum(p.numel() for p in model.parameters())
     assert found.used == 4 * active_parameters(model) < found.resident
     assert found.reading > 0 and found.writing > 0

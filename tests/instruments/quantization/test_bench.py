@@ -8,11 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from labkit.instruments import memory_table
-from labkit.instruments import quantization as q
 from labkit.instruments.items import Items
 from labkit.instruments.models_table import RealModel
-from labkit.models.quantizing import E2M1, FP4, NF4, integers, linear_layers, normal_float
+from labkit.instruments.quantization import bench as q
+from labkit.instruments.quantization import memory_table
+from labkit.models.quantization.simulated import (
+    E2M1,
+    FP4,
+    NF4,
+    integers,
+    linear_layers,
+    normal_float,
+)
 
 any_time = settings(deadline=None, max_examples=40)
 

@@ -43,7 +43,7 @@ def compared(card: Mapping[str, Any], domains: Sequence[str] = ()) -> dict[str, 
     }
 
 
-def twins(
+def figure(
     card: Mapping[str, Any], groups: Mapping[str, Sequence[str]] | None = None, *, alt: str
 ) -> Figure:
     """Held-out loss of mixture and twins for each group of domains (all of them in one, if none is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.instruments import kv_cache
+from labkit.instruments.context import kv_cache
 from labkit.models import load_model
 
 

@@ -8,7 +8,12 @@ from bitsandbytes.nn import Linear4bit
 from peft import prepare_model_for_kbit_training
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from labkit.models.quantized import keep_gradients, load_quantized, quantized_layers, stored_bits
+from labkit.models.quantization.stored import (
+    keep_gradients,
+    load_quantized,
+    quantized_layers,
+    stored_bits,
+)
 from labkit.models.training.tuning import lora_config
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.instruments import expert_twins
+from labkit.instruments.experts import twins
 from labkit.models.moe_family import COMPARED
 
 LOSSES = {
@@ -25,7 +25,7 @@ CARD: dict[str, Any] = {
 
 
 def test_differences_are_paired_by_seed() -> None:
-    active, total = expert_twins.compared(CARD).values()
+    active, total = twins.compared(CARD).values()
     assert active.value == pytest.approx(-0.5) and active.n == 3
     assert active.low == pytest.approx(-0.5) == active.high
     assert total.value == pytest.approx((0 - 0.1 + 0.05) / 3)
@@ -33,21 +33,21 @@ def test_differences_are_paired_by_seed() -> None:
 
 
 def test_domains_can_be_chosen() -> None:
-    assert expert_twins.losses_of(CARD, "moe") == pytest.approx([1.5, 1.6, 1.55])
-    assert expert_twins.losses_of(CARD, "moe", ["a"]) == [1.0, 1.2, 1.1]
-    assert expert_twins.compared(CARD, ["b"])["moe_twin_active"].value == 0
+    assert twins.losses_of(CARD, "moe") == pytest.approx([1.5, 1.6, 1.55])
+    assert twins.losses_of(CARD, "moe", ["a"]) == [1.0, 1.2, 1.1]
+    assert twins.compared(CARD, ["b"])["moe_twin_active"].value == 0
 
 
 def test_the_figure_has_every_seed() -> None:
-    figure = expert_twins.twins(CARD, alt="Losses.")
+    figure = twins.figure(CARD, alt="Losses.")
     assert figure.png.startswith(b"\x89PNG") and figure.alt == "Losses."
     assert figure.table["all domains, seed 1"] == ["1.6000", "2.1000", "1.7000"]
     assert figure.table["parameters"] == ["1,000"] * 3
-    grouped = expert_twins.twins(CARD, {"first": ["a"], "second": ["b"]}, alt="Losses.")
+    grouped = twins.figure(CARD, {"first": ["a"], "second": ["b"]}, alt="Losses.")
     assert grouped.table["first, mean"] == ["1.1000", "2.1000", "1.1333"]
     assert grouped.table["second, seed 2"] == ["2.0000"] * 3
 
 
 def test_another_card_is_refused() -> None:
     with pytest.raises(LookupError, match="card of 'base' holds no comparison"):
-        expert_twins.losses_of({"name": "base"}, "moe")
+        twins.losses_of({"name": "base"}, "moe")

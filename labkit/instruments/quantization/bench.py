@@ -1,7 +1,7 @@
 """What lesson 12 measures with: one held-out text and one set of questions for every way to round.
 
-The rounding itself is in labkit/models/quantizing.py (simulated: what comes back is float, so it
-saves no time) and labkit/models/quantized.py (bitsandbytes, with real codes in memory).
+The rounding itself is in labkit/models/quantization: simulated.py (what comes back is float, so it
+saves no time) and stored.py (bitsandbytes, with real codes in memory).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from labkit.estimates import Estimate, difference, share_of
 from labkit.instruments.items import Items
 from labkit.models import complete
-from labkit.models.quantizing import (
+from labkit.models.quantization.simulated import (
     Group,
     Scheme,
     grouped,

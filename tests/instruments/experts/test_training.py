@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from labkit.grading.solutions import reference
-from labkit.instruments import mixture_training
-from labkit.instruments.mixture_training import KINDS, remembered, watch_router
+from labkit.grading.source.solutions import reference
+from labkit.instruments.experts import training
+from labkit.instruments.experts.training import KINDS, remembered, watch_router
 
 BALANCE = reference("15_mixture_of_experts", "load_balancing_loss")
 
@@ -46,18 +46,18 @@ def test_the_global_draws_are_left_alone() -> None:
 
 def test_sizes_of_mixture_and_twins() -> None:
     """A router of 8 x 32 is all that the mixture has beyond its twins."""
-    sizes = mixture_training.weights_of()
+    sizes = training.weights_of()
     assert sizes["mixture"] == (3 * 32 * 64 + 256, 3 * 32 * 16 + 256)
     assert sizes["twin, equal active"] == (3 * 32 * 16,) * 2
     assert sizes["twin, equal total"] == (3 * 32 * 64,) * 2
 
 
 def test_facts_are_all_different() -> None:
-    pairs, answers = mixture_training.random_facts(4096)
+    pairs, answers = training.random_facts(4096)
     assert len(pairs.unique(dim=0)) == 4096 and answers.max() < 64
     for count in (0, 4097):
         with pytest.raises(ValueError, match=f"{count} facts: there are 4096 pairs"):
-            mixture_training.random_facts(count)
+            training.random_facts(count)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -68,4 +68,4 @@ def test_a_few_facts_are_remembered_by_all(kind: str) -> None:
 
 def test_an_unknown_block_is_named() -> None:
     with pytest.raises(LookupError, match="no 'tree': mixture, twin"):
-        mixture_training.block_of("tree")
+        training.block_of("tree")

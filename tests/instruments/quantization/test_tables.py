@@ -11,11 +11,12 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from labkit.estimates import known
-from labkit.instruments import bitsandbytes_layers as library
-from labkit.instruments import kernels_table, memory_table, quantization_plots, tables
-from labkit.instruments import quantization as q
-from labkit.models.quantized import load_quantized, quantized_layers
-from labkit.models.quantizing import integers, linear_layers, normal_float, quantized
+from labkit.instruments import tables
+from labkit.instruments.quantization import bench as q
+from labkit.instruments.quantization import bitsandbytes_layers as library
+from labkit.instruments.quantization import kernels_table, memory_table, plots
+from labkit.models.quantization.simulated import integers, linear_layers, normal_float, quantized
+from labkit.models.quantization.stored import load_quantized, quantized_layers
 
 TEXTS = [[3, 5, 8, 13, 21], [4, 6]]
 
@@ -220,12 +221,10 @@ def test_choices_by_lot_use_up_the_budget(tiny: PreTrainedModel) -> None:
 
 def test_figures_say_what_they_show_and_have_their_numbers() -> None:
     weight = torch.randn(8, 64, generator=torch.Generator().manual_seed(0))
-    levels = quantization_plots.levels_over(weight, [integers(2, "tensor")], alt="Three levels.")
+    levels = plots.levels_over(weight, [integers(2, "tensor")], alt="Three levels.")
     assert levels.table["int2 per tensor"][:2] == [3, 3]
-    rises = quantization_plots.rises({"rows": {4: known("a", 0.01), 3: known("b", -0.2)}},
+    rises = plots.rises({"rows": {4: known("a", 0.01), 3: known("b", -0.2)}},
                                      x_label="bits", alt="A rise.")  # fmt: skip
     assert rises.table["rise"] == ["0.0100", "-0.2000"] and rises.alt == "A rise."
-    bars = quantization_plots.rise_bars(
-        {"MLP 0": {"2 bits": 0.5, "4 bits": -0.1}}, y_label="rise", alt="Bars."
-    )
+    bars = plots.rise_bars({"MLP 0": {"2 bits": 0.5, "4 bits": -0.1}}, y_label="rise", alt="Bars.")
     assert bars.table["4 bits"] == ["-0.1000"] and bars.png.startswith(b"\x89PNG")

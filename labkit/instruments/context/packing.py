@@ -14,7 +14,7 @@ from statistics import fmean
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, difference
-from labkit.instruments.context import Haystack, ask
+from labkit.instruments.context.haystacks import Haystack, ask
 from labkit.models.generation import complete_after, exact_match
 from labkit.models.world import World, passages
 from labkit.models.world.entities import Fact

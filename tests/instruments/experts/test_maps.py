@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import MixtralConfig, MixtralForCausalLM
 
-from labkit.instruments import routing_maps
+from labkit.instruments.experts import maps
 from labkit.models import routing
 from labkit.models.training.batches import Batch
 
@@ -35,16 +35,16 @@ def counts() -> torch.Tensor:
 
 
 def test_shares_by_hand() -> None:
-    shares = routing_maps.domain_shares(BY_HAND, NAMES, 0)
+    shares = maps.domain_shares(BY_HAND, NAMES, 0)
     assert shares.tolist() == [[0.75, 0.25], [0.5, 0.5]]
-    assert routing_maps.bits_by_layer(BY_HAND) == [routing.mutual_information(BY_HAND[0].sum(0))]
+    assert maps.bits_by_layer(BY_HAND) == [routing.mutual_information(BY_HAND[0].sum(0))]
 
 
 def test_the_map_of_a_mixture_has_words_and_all_numbers(counts: torch.Tensor) -> None:
     assert counts.shape == (2, 3, 2, 4)
     for layer in range(2):
-        figure = routing_maps.expert_map(counts, NAMES, layer)
-        shares = routing_maps.domain_shares(counts, NAMES, layer)
+        figure = maps.expert_map(counts, NAMES, layer)
+        shares = maps.domain_shares(counts, NAMES, layer)
         torch.testing.assert_close(shares.sum(-1), torch.ones(2, dtype=torch.float64))
         assert figure.png.startswith(b"\x89PNG")
         assert f"Layer {layer}, 2 domains by 4 experts" in figure.alt
@@ -53,22 +53,22 @@ def test_the_map_of_a_mixture_has_words_and_all_numbers(counts: torch.Tensor) ->
         for expert in range(4):
             cells = figure.table[f"expert {expert}"]
             assert cells == [f"{share:.1%}" for share in shares[:, expert]]
-    bits = routing_maps.bits_by_layer(counts)
+    bits = maps.bits_by_layer(counts)
     assert len(bits) == 2 and all(0 <= b <= 1 for b in bits)
 
 
 def test_the_same_map_is_the_same_bytes(counts: torch.Tensor) -> None:
-    once, again = (routing_maps.expert_map(counts, NAMES, 1).png for _ in range(2))
+    once, again = (maps.expert_map(counts, NAMES, 1).png for _ in range(2))
     assert once == again
 
 
 def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(ValueError, match="give \\(layers, rows, domains, experts\\)"):
-        routing_maps.expert_map(BY_HAND[0], NAMES)
+        maps.expert_map(BY_HAND[0], NAMES)
     with pytest.raises(ValueError, match="1 names for 2 domains"):
-        routing_maps.expert_map(BY_HAND, ["code"])
+        maps.expert_map(BY_HAND, ["code"])
     with pytest.raises(ValueError, match="no layer 1: give 0 to 0"):
-        routing_maps.expert_map(BY_HAND, NAMES, 1)
+        maps.expert_map(BY_HAND, NAMES, 1)
     none = torch.tensor([[[[3.0, 1], [0, 0]]]])
     with pytest.raises(ValueError, match="no token was counted of 'news'"):
-        routing_maps.expert_map(none, NAMES)
+        maps.expert_map(none, NAMES)

@@ -10,8 +10,8 @@ from bitsandbytes.functional import get_4bit_type, has_avx512bf16, quantize_4bit
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from labkit.instruments.quantization import Bench, Int8Product, with_int8_products
-from labkit.models.quantized import load_quantized, quantized_layers
+from labkit.instruments.quantization.bench import Bench, Int8Product, with_int8_products
+from labkit.models.quantization.stored import load_quantized, quantized_layers
 from labkit.models.zoo import quiet_transformers
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.grading.solutions import reference
-from labkit.instruments import packing
+from labkit.grading.source.solutions import reference
+from labkit.instruments.context import packing
 from labkit.models import load_model
 
 PACK = reference("02_context_window", "pack_passages")

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from labkit.instruments.tables import as_html, as_text
-from labkit.models.quantized import Kind, load_quantized, quantized_layers, stored_bits
+from labkit.models.quantization.stored import Kind, load_quantized, quantized_layers, stored_bits
 
 Forward = Callable[[Tensor], Tensor]  # ids (1, tokens) → logits (1, tokens, vocab)
 
