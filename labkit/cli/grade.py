@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     from labkit.classroom.intake import NothingFound
     from labkit.classroom.journal import InUse
     from labkit.classroom.run import EngineError
-    from labkit.grading.launching import ZygoteError
+    from labkit.grading.transports.launching import ZygoteError
 
     if args.engine == "dask":
         need_cluster()

@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labkit.grading.challenge import Challenge, Mistake
-    from labkit.grading.checking import check, check_through
-    from labkit.grading.outcome import Outcome, Verdict
-    from labkit.grading.submission import Result, Submission
+    from labkit.grading.checks.challenge import Challenge, Mistake
+    from labkit.grading.checks.checking import check, check_through
+    from labkit.grading.checks.outcome import Outcome, Verdict
+    from labkit.grading.checks.submission import Result, Submission
 
 __all__ = [
     "Challenge",
@@ -25,14 +25,14 @@ __all__ = [
     "check_through",
 ]
 _HOMES = {
-    "Challenge": "challenge",
-    "Mistake": "challenge",
-    "Outcome": "outcome",
-    "Result": "submission",
-    "Submission": "submission",
-    "Verdict": "outcome",
-    "check": "checking",
-    "check_through": "checking",
+    "Challenge": "checks.challenge",
+    "Mistake": "checks.challenge",
+    "Outcome": "checks.outcome",
+    "Result": "checks.submission",
+    "Submission": "checks.submission",
+    "Verdict": "checks.outcome",
+    "check": "checks.checking",
+    "check_through": "checks.checking",
 }
 
 

@@ -99,33 +99,6 @@ questions:
       - {answer: "[2, 1]\\ndone", feedback: / gives a float.}
 """
 
-SOLUTIONS = '''\
-"""Reference answers of lesson 01."""
-
-from __future__ import annotations
-
-import math
-import os.path as where
-from fractions import Fraction
-
-TWO = 2
-UNUSED: int = math.floor(3.5)
-
-
-def _divide(value: float) -> float:
-    return value / TWO
-
-
-def double(value: float) -> float:
-    """Twice the value."""
-    return math.fsum([value, value])
-
-
-def half(value: float) -> float:
-    """Half the value."""
-    return _divide(value)
-'''
-
 
 @pytest.fixture
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -133,7 +106,6 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in {
         "lessons/01_halves.py": LESSON,
         "quizzes/01_halves.yaml": QUIZ,
-        "solutions/01_halves.py": SOLUTIONS,
     }.items():
         path = tmp_path / name
         path.parent.mkdir()

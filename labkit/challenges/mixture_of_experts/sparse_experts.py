@@ -19,7 +19,7 @@ from labkit.challenges.mixture_of_experts.drawing import normal
 from labkit.challenges.mixture_of_experts.not_allowed import BLOCKS, MIXTRAL, OLMOE
 from labkit.challenges.mixture_of_experts.truths import exact
 from labkit.grading import Challenge, Submission
-from labkit.grading.spoiling import spoiled
+from labkit.grading.source.spoiling import spoiled
 
 
 def silu(x: np.ndarray) -> np.ndarray:
