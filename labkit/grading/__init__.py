@@ -1,6 +1,15 @@
 """Checks what a learner wrote: outcomes, the handle on their function, named mistakes, proofs.
 
-What is named here is fetched when it is first used: the jail is built by processes without torch.
+    source/      code as text: what a function needs of it, mutants, spoiled references
+    answers/     a learner's function: its values, its lines, its time, what it borrows
+    jail/        what a process may do that runs a stranger's code
+    transports/  how a check reaches that function: here, or in the jail
+    checks/      what is right, and the verdict
+    proofs/      that a check holds: `labkit verify`
+    tries.py     the verdicts on one notebook
+
+Each may import from those above it. What is named in this file is fetched when it is first used:
+the jail is built by processes without torch.
 """
 
 from __future__ import annotations

@@ -1,2 +1,1 @@
-"""A learner's function: what may go in and come out, how long it may take, which line of theirs it
-was, and whether it is theirs at all."""
+"""A learner's function: what goes in and comes out, its time, its lines, and whether it is theirs."""

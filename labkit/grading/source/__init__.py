@@ -1,2 +1,1 @@
-"""Code as text: which part of it a function needs, and what becomes of a right answer when one thing
-in it is changed."""
+"""Code as text: which part of it a function needs, and right answers with one thing changed."""
