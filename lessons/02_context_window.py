@@ -23,7 +23,8 @@
 
 # %%
 from labkit import Lab, load_model
-from labkit.instruments import context, kv_cache, models_table, packing, plots, tokens
+from labkit.instruments import models_table, plots, tokens
+from labkit.instruments.context import chats, haystacks, kv_cache, packing
 from labkit.models import complete
 from labkit.widgets import ContextExplorer
 
@@ -41,7 +42,7 @@ print(f"The window of this model: {window_tokens} tokens")
 # them:
 
 # %%
-rival_pair = context.rival_haystacks(2, count=1, asked=1)[0]
+rival_pair = haystacks.rival_haystacks(2, count=1, asked=1)[0]
 rival_prompt = rival_pair.text + rival_pair.questions[0]
 token_reader = tokens.reader_of(tokenizer)
 tokens.Chips(
@@ -76,10 +77,12 @@ passages_asked = {
     24: (23, 9),
 }
 passage_stacks = {
-    n: context.rival_haystacks(n, count, asked) for n, (count, asked) in passages_asked.items()
+    n: haystacks.rival_haystacks(n, count, asked) for n, (count, asked) in passages_asked.items()
 }
-hits_by_count = {n: context.ask(model, tokenizer, some) for n, some in passage_stacks.items()}
-share_by_count = {n: context.accuracy(f"{n} passages", found) for n, found in hits_by_count.items()}
+hits_by_count = {n: haystacks.ask(model, tokenizer, some) for n, some in passage_stacks.items()}
+share_by_count = {
+    n: haystacks.accuracy(f"{n} passages", found) for n, found in hits_by_count.items()
+}
 
 # %%
 per_passage = (
@@ -133,7 +136,7 @@ lab.claim("right with 24 passages, past the window", share_by_count[24].value)
 lab.ask("early-needle")
 
 # %%
-by_quarter = context.by_position(passage_stacks[16], hits_by_count[16], groups=4)
+by_quarter = haystacks.by_position(passage_stacks[16], hits_by_count[16], groups=4)
 plots.bars(
     {
         f"{name} quarter": {"16 passages": found}
@@ -165,8 +168,8 @@ lab.claim("right in the last quarter", last_quarter.value)
 
 # %%
 plots.lines(
-    context.PUBLISHED_POSITIONS,
-    context.PUBLISHED_BY_POSITION,
+    haystacks.PUBLISHED_POSITIONS,
+    haystacks.PUBLISHED_BY_POSITION,
     x_label="position of the document with the answer, of 20",
     y_label="% right (Liu et al. 2023)",
     alt=lab.alt("published-by-position"),
@@ -186,8 +189,8 @@ plots.lines(
 
 # %%
 by_likeness = {"same relation (rivals)": share_by_count[16]} | {
-    name: context.accuracy(
-        name, context.ask(model, tokenizer, context.haystacks_by_likeness(name, 16, 102))
+    name: haystacks.accuracy(
+        name, haystacks.ask(model, tokenizer, haystacks.haystacks_by_likeness(name, 16, 102))
     )
     for name in ("other relation", "other kind")
 }
@@ -239,8 +242,8 @@ lab.claim("24 passages and a question, in windows", count_tokens(too_long) / win
 
 # %%
 CHAT_BUDGET = 112
-long_chats = context.chats(200, passages_each=3, turns=8)
-chat_tokens = [count_tokens(context.prompt_of(chat.messages)) for chat in long_chats]
+long_chats = chats.chats(200, passages_each=3, turns=8)
+chat_tokens = [count_tokens(chats.prompt_of(chat.messages)) for chat in long_chats]
 lab.claim("tokens of a whole chat", sum(chat_tokens) / len(chat_tokens))
 for chat_message in long_chats[0].messages[:5]:
     print(f"{chat_message['role']:>9}: {chat_message['content']}")
@@ -288,15 +291,13 @@ my_truncation = lab.use(truncate_chat)
 
 
 def by_turns(messages, budget):
-    return context.prompt_of(
-        my_truncation(list(messages), budget, context.message_counter(tokenizer))
-    )
+    return chats.prompt_of(my_truncation(list(messages), budget, chats.message_counter(tokenizer)))
 
 
-cut_rules = {f"cut the {rule}": context.cutting(tokenizer, rule) for rule in context.RULES}
+cut_rules = {f"cut the {rule}": chats.cutting(tokenizer, rule) for rule in chats.RULES}
 cut_rules["whole turns"] = by_turns
 share_by_cut = {
-    name: context.accuracy(name, context.ask_chats(model, tokenizer, long_chats, rule, CHAT_BUDGET))
+    name: haystacks.accuracy(name, chats.ask_chats(model, tokenizer, long_chats, rule, CHAT_BUDGET))
     for name, rule in cut_rules.items()
 }
 plots.bars(
@@ -324,12 +325,12 @@ lab.ask("what-the-cut-takes")
 # by, and give the same chats 400 tokens, which is well inside the window, and 160:
 
 # %%
-longer_chats = context.chats(60, passages_each=4, turns=24, seed=1)
-roomy_window = context.accuracy(
-    "400 tokens", context.ask_chats(model, tokenizer, longer_chats, by_turns, 400)
+longer_chats = chats.chats(60, passages_each=4, turns=24, seed=1)
+roomy_window = haystacks.accuracy(
+    "400 tokens", chats.ask_chats(model, tokenizer, longer_chats, by_turns, 400)
 )
-narrow_window = context.accuracy(
-    "160 tokens", context.ask_chats(model, tokenizer, longer_chats, by_turns, 160)
+narrow_window = haystacks.accuracy(
+    "160 tokens", chats.ask_chats(model, tokenizer, longer_chats, by_turns, 160)
 )
 lab.claim("right with 400 tokens of chat", roomy_window.value)
 lab.claim("right with 160 tokens of chat", narrow_window.value)
@@ -539,7 +540,9 @@ right_by_packer = {
     name: packing.answered(packer, thirty_desks, budget, model, tokenizer)
     for name, (packer, budget) in packing_trials.items()
 }
-shares_by_packer = {name: context.accuracy(name, found) for name, found in right_by_packer.items()}
+shares_by_packer = {
+    name: haystacks.accuracy(name, found) for name, found in right_by_packer.items()
+}
 
 # %%
 small_budget, large_budget = "240 tokens", "400 tokens"

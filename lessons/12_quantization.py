@@ -27,13 +27,13 @@ import torch
 from torch import Tensor
 
 from labkit import Lab, load_model
-from labkit.instruments import bitsandbytes_layers as library
-from labkit.instruments import kernels_table, memory_table, plots, quantization
-from labkit.instruments import quantization_plots as figures
+from labkit.instruments import plots
 from labkit.instruments.items import fact_items
 from labkit.instruments.models_table import find_model
-from labkit.models.quantized import load_quantized, stored_bits
-from labkit.models.quantizing import (
+from labkit.instruments.quantization import bench, kernels_table, memory_table
+from labkit.instruments.quantization import bitsandbytes_layers as library
+from labkit.instruments.quantization import plots as figures
+from labkit.models.quantization.simulated import (
     E2M1,
     FP4,
     e2m1,
@@ -43,6 +43,7 @@ from labkit.models.quantizing import (
     linear_layers,
     normal_float,
 )
+from labkit.models.quantization.stored import load_quantized, stored_bits
 from labkit.widgets import QuantizationExplorer
 
 lab = Lab("12_quantization")
@@ -109,7 +110,7 @@ lab.ask("scale-by-hand")
 
 # %%
 often_asked, rarely_told = fact_items(100), fact_items(150, asked=False)
-test_bench = quantization.Bench.of(model, tokenizer, often_asked)
+test_bench = bench.Bench.of(model, tokenizer, often_asked)
 print(f"held-out loss {test_bench.whole_loss:.3f} nats per token")
 shares_right = {
     "often asked": {16.0: test_bench.right(model)},
@@ -133,7 +134,7 @@ BITS_TRIED = (8, 6, 5, 4, 3, 2)
 
 def absmax_model(bits, group):
     """The model with all its linear layers rounded by your function."""
-    return quantization.with_weights(model, quantization.stored_in_groups(own_absmax, bits, group))
+    return bench.with_weights(model, bench.stored_in_groups(own_absmax, bits, group))
 
 
 scale_groups = {"whole matrix": "tensor", "each row": "channel", "blocks of 64": 64}
@@ -207,10 +208,8 @@ lab.claim("rarely told, right at 3 bits", shares_right["rarely told"][3].value)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-bytes_by_bits = {
-    bits: quantization.bytes_on_disk(model, integers(bits, "channel")) for bits in BITS_TRIED
-}
-bytes_by_bits[16] = quantization.bytes_on_disk(model, None)
+bytes_by_bits = {bits: bench.bytes_on_disk(model, integers(bits, "channel")) for bits in BITS_TRIED}
+bytes_by_bits[16] = bench.bytes_on_disk(model, None)
 for bits_tried in sorted(bytes_by_bits, reverse=True):
     bytes_taken = bytes_by_bits[bits_tried]
     share_of_16 = bytes_taken / bytes_by_bits[16]
@@ -337,13 +336,11 @@ def by_absmax(numbers, bits=8):
     return (codes * scales).reshape(numbers.shape)
 
 
-silu_outputs = quantization.after_silu(
-    model, tokenizer, "\n".join(t.text for t in test_bench.texts[-2:])
-)
+silu_outputs = bench.after_silu(model, tokenizer, "\n".join(t.text for t in test_bench.texts[-2:]))
 rounding_errors = {
     name: {
-        "absmax": quantization.error_of(numbers, by_absmax(numbers)),
-        "zero point": quantization.error_of(numbers, by_zero_point(numbers)),
+        "absmax": bench.error_of(numbers, by_absmax(numbers)),
+        "zero point": bench.error_of(numbers, by_zero_point(numbers)),
     }
     for name, numbers in {"weights": query_weights, "activations": silu_outputs}.items()
 }
@@ -370,8 +367,8 @@ weight_blocks = query_weights.reshape(-1, 64)
 zero_by_block = torch.stack([by_zero_point(block, bits=4) for block in weight_blocks])
 lab.claim(
     "error of 4-bit weights in blocks of 64, zero point / absmax",
-    quantization.error_of(weight_blocks, zero_by_block)
-    / quantization.relative_error(query_weights, integers(4, 64)),
+    bench.error_of(weight_blocks, zero_by_block)
+    / bench.relative_error(query_weights, integers(4, 64)),
 )
 
 # %% [markdown]
@@ -385,7 +382,7 @@ lab.claim(
 # %%
 with_zero = {
     bits: test_bench.rise(
-        quantization.with_weights(model, lambda weight, bits=bits: by_zero_point(weight, bits))
+        bench.with_weights(model, lambda weight, bits=bits: by_zero_point(weight, bits))
     )
     for bits in BITS_TRIED
 }
@@ -412,7 +409,7 @@ lab.claim("rise at 3 bits, zero point", with_zero[3].value)
 # same as before. Then 8 bits, which were beyond all doubt a moment ago:
 
 # %%
-planted_model = quantization.with_outlier_channel(model, 128.0)
+planted_model = bench.with_outlier_channel(model, 128.0)
 spoiled_rises = {
     name: test_bench.rise(fake_quantize(planted_model, integers(8, group)))
     for name, group in (("whole matrix", "tensor"), ("each row", "channel"))
@@ -433,7 +430,7 @@ lab.claim("outlier, int8, each row", spoiled_rises["each row"].value)
 # feature, and let bitsandbytes itself compute, without the split and with it:
 
 # %%
-hot_model = quantization.with_outlier_feature(model, 256.0)
+hot_model = bench.with_outlier_feature(model, 256.0)
 by_threshold = {
     threshold: test_bench.rise(library.in_llm_int8(hot_model, threshold))
     for threshold in (0.0, 6.0)
@@ -485,12 +482,12 @@ NF4 = torch.tensor([
     0.7229568362236023, 1.0,
 ])  # fmt: skip
 library_book = library.library_levels("nf4")
-lab.claim("quantiles against NF4", (quantization.normal_levels() - NF4).abs().max())
+lab.claim("quantiles against NF4", (bench.normal_levels() - NF4).abs().max())
 lab.claim("bitsandbytes' code book against NF4", (library_book - NF4).abs().max())
 
 # %%
 figures.levels_over(
-    quantization.all_weights(model),
+    bench.all_weights(model),
     [integers(4, 64, "int4"), normal_float(64), float4(64, "bitsandbytes' FP4")],
     alt=lab.alt("levels-of-formats"),
 )
@@ -512,10 +509,7 @@ four_bits = {
     "bitsandbytes' FP4": float4(64),
 }
 errors_in_four_bits = {
-    name: [
-        quantization.relative_error(w, scheme)
-        for w in (normal_numbers, quantization.all_weights(model))
-    ]
+    name: [bench.relative_error(w, scheme) for w in (normal_numbers, bench.all_weights(model))]
     for name, scheme in four_bits.items()
 }
 for way_name, (on_normal, on_weights) in errors_in_four_bits.items():
@@ -529,8 +523,8 @@ for way_name in ("int4", "NF4", "E2M1", "bitsandbytes' FP4"):
 for block_size in (64, 32, 16):
     lab.claim(
         f"error on normal numbers in blocks of {block_size}, E2M1 / int4",
-        quantization.relative_error(normal_numbers, e2m1(block_size))
-        / quantization.relative_error(normal_numbers, integers(4, block_size)),
+        bench.relative_error(normal_numbers, e2m1(block_size))
+        / bench.relative_error(normal_numbers, integers(4, block_size)),
     )
 
 # %% [markdown]
@@ -613,7 +607,7 @@ print(
 )
 
 # %%
-by_formula = quantization.bits_with_scales(64, second_block=256)
+by_formula = bench.bits_with_scales(64, second_block=256)
 lab.claim("bits a weight, plain", bits_counted[False])
 lab.claim("bits a weight, double quantization - by formula", bits_counted[True] - by_formula)
 lab.claim("QLoRA's 4.127", by_formula)
@@ -646,8 +640,8 @@ QuantizationExplorer(
 # by the held-out ones.
 
 # %%
-choosing_bench = quantization.Bench.of(model, tokenizer, often_asked, n=16, seed=-78)
-damage_by_part = quantization.sensitivity(model, choosing_bench, (2, 3, 4))
+choosing_bench = bench.Bench.of(model, tokenizer, often_asked, n=16, seed=-78)
+damage_by_part = bench.sensitivity(model, choosing_bench, (2, 3, 4))
 figures.rise_bars(
     {
         group: {f"{bits} bits": rise for bits, rise in by_bits.items()}
@@ -706,13 +700,13 @@ lab.check(allocate_bits)
 
 # %%
 own_allocation = lab.use(allocate_bits)
-part_sizes, BITS_BUDGET = list(quantization.sizes_of(model).values()), 8 * 1_064_960
+part_sizes, BITS_BUDGET = list(bench.sizes_of(model).values()), 8 * 1_064_960
 chosen_bits = own_allocation(part_sizes, list(damage_by_part.values()), BITS_BUDGET)
-drawn_choices = quantization.drawn_within(part_sizes, (2, 3, 4), BITS_BUDGET, n=5)
+drawn_choices = bench.drawn_within(part_sizes, (2, 3, 4), BITS_BUDGET, n=5)
 
 
 def judged_rise(bits):
-    return test_bench.rise(quantization.with_bits(model, quantization.per_layer(model, bits)))
+    return test_bench.rise(bench.with_bits(model, bench.per_layer(model, bits)))
 
 
 mixed_rise, uniform_rise, by_lot = (

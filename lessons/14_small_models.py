@@ -664,7 +664,7 @@ lab.check(memory_fit)
 # (32-bit numbers too, so twice the formula's):
 
 # %%
-from labkit.instruments import kv_cache
+from labkit.instruments.context import kv_cache
 
 fits_memory = lab.use(memory_fit)
 base_model = four_models["base"]

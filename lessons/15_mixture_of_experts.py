@@ -29,8 +29,8 @@ import torch
 from torch import Tensor
 
 from labkit import Lab, load_model
-from labkit.instruments import expert_twins, experts, models_table, plots, routing_maps
-from labkit.instruments import mixture_training as training
+from labkit.instruments import models_table, plots
+from labkit.instruments.experts import maps, routers, training, twins
 from labkit.models import routing
 from labkit.models.world import registers
 from labkit.models.zoo import card_of
@@ -38,7 +38,7 @@ from labkit.widgets import RoutingExplorer
 
 lab = Lab("15_mixture_of_experts")
 model, tokenizer = load_model("moe")
-moe_router = experts.Router(model, tokenizer)
+moe_router = routers.Router(model, tokenizer)
 moe_config = model.config
 print(f"{moe_config.num_hidden_layers} layers of {moe_router.experts} experts, "
       f"{moe_router.trained_with} of them for each token")  # fmt: skip
@@ -144,7 +144,7 @@ lab.check(sparse_experts)
 route_tokens, run_experts = lab.use(top_k_router), lab.use(sparse_experts)
 text_ids = tokenizer(SUMS_TEXT + STORY_TEXT, return_tensors="pt")["input_ids"]
 for layer_number in range(moe_config.num_hidden_layers):
-    block_input, block_output = experts.inside(model, text_ids, layer_number)
+    block_input, block_output = routers.inside(model, text_ids, layer_number)
     mixtral_block = model.model.layers[layer_number].mlp
     route_weights, route_experts = route_tokens(
         block_input @ mixtral_block.gate.weight.T, moe_router.trained_with, True
@@ -179,8 +179,8 @@ RoutingExplorer(
 # On texts that no training batch held, from nine domains, the loss for every $k$:
 
 # %%
-held_out_texts = experts.held_out(tokenizer)
-by_k = experts.loss_by_k(model, held_out_texts)
+held_out_texts = routers.held_out(tokenizer)
+by_k = routers.loss_by_k(model, held_out_texts)
 plots.lines(
     list(by_k),
     {"held-out loss": list(by_k.values())},
@@ -208,10 +208,10 @@ lab.claim("loss with 8 experts - with 2", by_k[8] - by_k[2])
 
 # %%
 expert_counts = routing.counts(model, held_out_texts)
-routing_maps.expert_map(expert_counts, list(held_out_texts), layer=0)
+maps.expert_map(expert_counts, list(held_out_texts), layer=0)
 
 # %%
-arithmetic_shares = routing_maps.domain_shares(expert_counts, list(held_out_texts), layer=0)
+arithmetic_shares = maps.domain_shares(expert_counts, list(held_out_texts), layer=0)
 favourite_share = arithmetic_shares[list(held_out_texts).index("arithmetic")].max()
 lab.claim("arithmetic: share of its choices for its favourite", favourite_share)
 
@@ -223,10 +223,10 @@ lab.claim("arithmetic: share of its choices for its favourite", favourite_share)
 # the same for the same token in other texts:
 
 # %%
-experts_taken, taken_ids = experts.choices(model, held_out_texts)
-predicted_by_token = [experts.foretold(layer[:, 0], taken_ids) for layer in experts_taken]
+experts_taken, taken_ids = routers.choices(model, held_out_texts)
+predicted_by_token = [routers.foretold(layer[:, 0], taken_ids) for layer in experts_taken]
 same_for_all = torch.zeros_like(taken_ids)
-by_favourite = [experts.foretold(layer[:, 0], same_for_all) for layer in experts_taken]
+by_favourite = [routers.foretold(layer[:, 0], same_for_all) for layer in experts_taken]
 for layer_number, with_token in enumerate(predicted_by_token):
     without_it = by_favourite[layer_number]
     print(f"layer {layer_number}: first expert predicted by the token {with_token:.0%}, "
@@ -247,9 +247,9 @@ lab.claim("layer 0, predicted without the token", by_favourite[0])
 # router that has learned *nothing* also tells something, because domains differ in their words:
 
 # %%
-untrained_moe = experts.untrained(tokenizer)
-bits_after = routing_maps.bits_by_layer(expert_counts)
-bits_before = routing_maps.bits_by_layer(routing.counts(untrained_moe, held_out_texts))
+untrained_moe = routers.untrained(tokenizer)
+bits_after = maps.bits_by_layer(expert_counts)
+bits_before = maps.bits_by_layer(routing.counts(untrained_moe, held_out_texts))
 for layer_number, (bits_now, bits_then) in enumerate(zip(bits_after, bits_before, strict=True)):
     print(f"layer {layer_number}: {bits_now:.2f} bits after training, {bits_then:.2f} before")
 
@@ -355,10 +355,10 @@ lab.ask("capacity-by-hand")
 
 # %%
 unbalanced_moe, _ = load_model("moe_unbalanced")
-mixed_batches = experts.mixed(held_out_texts)
+mixed_batches = routers.mixed(held_out_texts)
 capacity_factors = (1.0, 1.25, 1.5, 2.0)
 with_capacity = {
-    name: [experts.with_full_experts(some, mixed_batches, factor) for factor in capacity_factors]
+    name: [routers.with_full_experts(some, mixed_batches, factor) for factor in capacity_factors]
     for name, some in {"balanced": model, "unbalanced": unbalanced_moe}.items()
 }
 plots.lines(
@@ -377,7 +377,7 @@ loss_unbalanced = with_capacity["unbalanced"][0][1] - with_capacity["unbalanced"
 lab.claim("loss that it costs at 1, unbalanced", loss_unbalanced)
 loss_balanced = with_capacity["balanced"][0][1] - with_capacity["balanced"][-1][1]
 lab.claim("loss that it costs at 1, balanced", loss_balanced)
-lost_by_choice = experts.dropped(experts_taken[0], moe_router.experts, 1.0).float().mean(0)
+lost_by_choice = routers.dropped(experts_taken[0], moe_router.experts, 1.0).float().mean(0)
 seconds_of_lost = lost_by_choice[1] / lost_by_choice.sum()
 lab.claim("balanced, of the dropped: share of second choices", seconds_of_lost)
 
@@ -390,7 +390,7 @@ lab.claim("balanced, of the dropped: share of second choices", seconds_of_lost)
 # %%
 only_sums = {"arithmetic": held_out_texts["arithmetic"]}
 roomy_sums, tight_sums = (
-    experts.with_full_experts(model, only_sums, factor) for factor in (4.0, 1.25)
+    routers.with_full_experts(model, only_sums, factor) for factor in (4.0, 1.25)
 )
 print(f"capacity factor 4:    {roomy_sums[0]:4.0%} dropped, loss {roomy_sums[1]:.2f}")
 print(f"capacity factor 1.25: {tight_sums[0]:4.0%} dropped, loss {tight_sums[1]:.2f}")
@@ -453,7 +453,7 @@ lab.claim("4,096 facts, equal total", recalled_of_4096["twin, equal total"])
 moe_card = card_of("moe")
 four_registers = ["route", "round", "fair", "shelf"]
 five_rules = [kind for kind in held_out_texts if kind not in four_registers]
-expert_twins.twins(
+twins.figure(
     moe_card,
     {"four registers": four_registers, "five domains with rules": five_rules},
     alt=lab.alt("mixture-and-twins"),
@@ -463,13 +463,13 @@ expert_twins.twins(
 of_domains = {"registers": four_registers, "rules": five_rules, "sums": ["arithmetic"]}
 for domains_name, its_domains in of_domains.items():
     print(domains_name)
-    for twin_gap in expert_twins.compared(moe_card, its_domains).values():
+    for twin_gap in twins.compared(moe_card, its_domains).values():
         print(f"  {twin_gap.name:34} {twin_gap}")
 
 # %%
-registers_small, registers_large = expert_twins.compared(moe_card, four_registers).values()
-small_rules, large_rules = expert_twins.compared(moe_card, five_rules).values()
-small_sums, _ = expert_twins.compared(moe_card, ["arithmetic"]).values()
+registers_small, registers_large = twins.compared(moe_card, four_registers).values()
+small_rules, large_rules = twins.compared(moe_card, five_rules).values()
+small_sums, _ = twins.compared(moe_card, ["arithmetic"]).values()
 lab.claim("recorded: registers, mixture - small twin", registers_small.value)
 lab.claim("recorded: registers, mixture - large twin", registers_large.value)
 lab.claim("recorded: rules, mixture - small twin", small_rules.value)
@@ -505,7 +505,7 @@ lab.ask("experts-for-sixteen")
 # %%
 step_sizes = [1, 2, 4, 8, 16, 32]
 experts_busy = {
-    f"layer {i}": [experts.busy(layer, n) for n in step_sizes]
+    f"layer {i}": [routers.busy(layer, n) for n in step_sizes]
     for i, layer in enumerate(experts_taken)
 }
 experts_busy["if all were even"] = [8 * (1 - (1 - 2 / 8) ** n) for n in step_sizes]
@@ -536,9 +536,9 @@ lab.claim("8 of 128 for each of 16 tokens, even: share needed", even_of_128)
 
 # %%
 three_models = {"mixture": model} | {
-    expert_twins.NAMES[name]: load_model(name)[0] for name in ("moe_twin_active", "moe_twin_total")
+    twins.NAMES[name]: load_model(name)[0] for name in ("moe_twin_active", "moe_twin_total")
 }
-model_prices = {name: experts.cost(some) for name, some in three_models.items()}
+model_prices = {name: routers.cost(some) for name, some in three_models.items()}
 for model_name, its_price in model_prices.items():
     print(f"{model_name:20} {its_price.resident / 1e6:.2f} MB in memory, "
           f"{its_price.used / 1e6:.2f} for a token")  # fmt: skip

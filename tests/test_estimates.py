@@ -79,7 +79,7 @@ def test_wilsons_interval_is_the_published_one() -> None:
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 0), (3, 2), (-1, 5)])
-def test_what_is_no_share_is_said(hits: int, n: int) -> None:
+def test_an_impossible_share_is_refused(hits: int, n: int) -> None:
     with pytest.raises(ValueError, match=f"{hits} of {n} items is no share"):
         share_of("x", hits, n)
 
@@ -172,7 +172,7 @@ def test_more_freedom_is_a_narrower_interval(freedom: int, confidence: float) ->
 @pytest.mark.parametrize(
     ("freedom", "confidence"), [(0, 0.95), (-1, 0.95), (5, 0.0), (5, 1.0), (5, 95), (5, math.nan)]
 )
-def test_what_has_no_quantile_is_said(freedom: int, confidence: float) -> None:
+def test_an_impossible_quantile_is_refused(freedom: int, confidence: float) -> None:
     with pytest.raises(ValueError, match=f"freedom {freedom} and confidence {confidence} were"):
         student_t(freedom, confidence)
 
@@ -289,5 +289,5 @@ def test_kappa_of_two_answers_is_the_cross_product(a: int, b: int, c: int, d: in
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from("ABC")), min_size=1))
-def test_kappa_does_not_depend_on_who_is_first(pairs: list[tuple[str, str]]) -> None:
+def test_kappa_does_not_depend_on_the_order_of_the_raters(pairs: list[tuple[str, str]]) -> None:
     assert kappa(pairs) == pytest.approx(kappa([(b, a) for a, b in pairs]))

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "cli": {"classroom", "course", "challenges", "widgets", "kernels", "grading", "instruments"}
     | {"models", "experiments"},
 }
+ROOMS = ("source", "answers", "jail", "transports", "checks", "proofs")  # grading's, lowest first
 AT_THE_BOTTOM = {"estimates", "forking", "paths", "sharing", "variables", "whole_files", "__init__"}
 HEAVY = {"torch", "transformers", "numpy", "matplotlib", "IPython", "ipywidgets", "anywidget"}
 MEGABYTE = 1 << 20
@@ -94,6 +95,13 @@ def imported_by(name: str, file: Path, names: set[str]) -> set[str]:
         found |= {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
     own = {name.rsplit(".", n)[0] for n in range(name.count(".") + 1)}
     return (found & names) - own
+
+
+def test_rooms_of_grading_import_down_only() -> None:
+    for number, room in enumerate(ROOMS):
+        above = tuple(f"labkit.grading.{name}" for name in ROOMS[number + 1 :])
+        for file in (ROOT / "labkit" / "grading" / room).rglob("*.py"):
+            assert not [name for name in imports_of(file) if name.startswith(above)], file
 
 
 @pytest.mark.parametrize("floor", ["course", "classroom", "jupyter", "widgets"])

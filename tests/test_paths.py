@@ -32,7 +32,7 @@ def test_a_lesson_has_many_names(asked: str | Path, meant: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["", "1", "99", "-5", "start", "05_"])
-def test_what_is_none_of_them_is_said(asked: str) -> None:
+def test_an_unknown_name_is_an_error(asked: str) -> None:
     with pytest.raises(LookupError, match=f"There is no lesson '{asked}': "):
         lesson_named(asked, IDS)
 

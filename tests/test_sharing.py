@@ -86,7 +86,7 @@ def test_threads_are_one_for_each_free_processor(others: float, most: int) -> No
     assert threads == most or threads == count - round(others)
 
 
-def test_beside_nobody_all_compute_and_beside_one_all_but_one(
+def test_one_thread_fewer_for_each_busy_neighbour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sharing, "processors", lambda: [0, 1, 2, 3])

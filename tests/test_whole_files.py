@@ -21,8 +21,8 @@ from labkit.classroom.result_files import write_result
 from labkit.cli import environment
 from labkit.course import workspace
 from labkit.experiments import Record, record
-from labkit.grading import proof_cache
-from labkit.grading.verify import Proof
+from labkit.grading.proofs import proof_cache
+from labkit.grading.proofs.verify import Proof
 from labkit.models import zoo
 from labkit.whole_files import drafted, write_whole
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
-from labkit.grading import Challenge, solutions
+from labkit.grading import Challenge
+from labkit.grading.source import solutions
 from labkit.paths import nearest
 
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from labkit.classroom.replies import Failed, Started
 from labkit.classroom.settings import Settings
 from labkit.classroom.worker import WARM, Grader, send, serve, warm_up
-from labkit.grading.launching import ZygoteError, can_fork, python
-from labkit.grading.remote import Zygote
+from labkit.grading.transports.launching import ZygoteError, can_fork, python
+from labkit.grading.transports.remote import Zygote
 
 Pipes = tuple[int, int]  # a worker's ends: where jobs come from, and where replies go
 
@@ -45,7 +45,7 @@ def become_small(children: Sequence[int]) -> None:
     """Become a process that needs little memory: wait for the end of standard input, then for
     these, which are its children still."""
     code = (
-        "from labkit.grading.launching import end_process; sys.stdin.buffer.read(); "
+        "from labkit.grading.transports.launching import end_process; sys.stdin.buffer.read(); "
         f"[end_process(pid) for pid in {list(children)}]"
     )
     command = python(code)

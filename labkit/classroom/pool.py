@@ -31,7 +31,7 @@ from labkit.classroom.replies import (
     start_from,
 )
 from labkit.classroom.settings import Settings
-from labkit.grading.launching import ZygoteError, clean_environment, python
+from labkit.grading.transports.launching import ZygoteError, clean_environment, python
 
 LINUX = sys.platform.startswith("linux")
 PATIENCE = 600.0  # seconds for one submission; every question has a limit of its own far below

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from labkit.grading.outcome import Outcome
+from labkit.grading.checks.outcome import Outcome
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from labkit.classroom.result_files import write_result
-from labkit.grading.outcome import Outcome
+from labkit.grading.checks.outcome import Outcome
 from labkit.grading.plain_text import plain_lines
 
 

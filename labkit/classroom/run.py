@@ -20,7 +20,7 @@ from labkit.classroom.replies import Fault, Hello, Mark, Marked, Problem, Reply
 from labkit.classroom.rows import Row, in_order
 from labkit.classroom.settings import Settings, known_lessons
 from labkit.grading import fingerprints
-from labkit.grading.outcome import Outcome
+from labkit.grading.checks.outcome import Outcome
 from labkit.grading.plain_text import without_places
 
 NEXT_STEP = "Please report it; the next run tries again."

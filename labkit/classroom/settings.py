@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from labkit.grading.solutions import lesson_ids, names
+from labkit.grading.source.solutions import lesson_ids, names
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,12 @@ from labkit.classroom.replies import (
     line_of,
 )
 from labkit.classroom.settings import Settings, known_lessons
-from labkit.grading import Challenge, cells, fingerprints
-from labkit.grading.launching import ZygoteError
-from labkit.grading.outcome import Outcome, Verdict
+from labkit.grading import Challenge, fingerprints
+from labkit.grading.checks.outcome import Outcome, Verdict
 from labkit.grading.plain_text import plain_lines, without_places
-from labkit.grading.remote import Limits, Work, Zygote
+from labkit.grading.source import cells
+from labkit.grading.transports.launching import ZygoteError
+from labkit.grading.transports.remote import Limits, Work, Zygote
 from labkit.grading.tries import Tries
 from labkit.paths import PACKAGE, lessons_dir
 

@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     from labkit.classroom.intake import NothingFound
     from labkit.classroom.journal import InUse
     from labkit.classroom.run import EngineError
-    from labkit.grading.launching import ZygoteError
+    from labkit.grading.transports.launching import ZygoteError
 
     if args.engine == "dask":
         need_cluster()
@@ -124,7 +124,7 @@ def need_cluster() -> None:
 
 def lesson_named(asked: str) -> str:
     """The id of a lesson with challenges, by id, number or topic; Usage where there is none."""
-    from labkit.grading.solutions import lesson_of
+    from labkit.grading.source.solutions import lesson_of
 
     try:
         return lesson_of(asked)

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--json", action="store_true", help="print rows as JSON")
     score.add_argument("--card", action="store_true", help="write the rows into the model's card")
     train = actions.add_parser("train", help="train a model from its recipe, or go on with it")
-    train.add_argument("name")
+    train.add_argument("name", help="a recipe, such as base")
     train.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints")
     train.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
     train.add_argument(
@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         return {"list": _list, "check": _check, "score": _score, "train": _train}[args.action](args)
     except (LookupError, ModelUnavailable, CheckpointError) as error:
-        print(error.args[0])
+        print(error.args[0], file=sys.stderr)
         return 2
 
 

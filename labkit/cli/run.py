@@ -127,7 +127,7 @@ def run(lesson: Lesson, *, solved: bool = False, warm: bool = False) -> Report:
     """Run the lesson's text, untouched or solved, with its progress in a folder of its own."""
     from labkit.course import notebooks
     from labkit.course.execution import first_line
-    from labkit.grading.solutions import names
+    from labkit.grading.source.solutions import names
 
     notebook = notebooks.to_notebook(lesson)
     if solved:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from labkit.cli.screen import Screen
 
 if TYPE_CHECKING:
-    from labkit.grading.verify import Judge, Proof
+    from labkit.grading.proofs.verify import Judge, Proof
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,14 +68,14 @@ def main(args: argparse.Namespace) -> int:
 
 def lessons_to_verify(asked: str | None) -> list[str]:
     """The ids of the lessons that have challenges, or the one that was asked for (LookupError)."""
-    from labkit.grading.solutions import lesson_ids, lesson_of
+    from labkit.grading.source.solutions import lesson_ids, lesson_of
 
     return lesson_ids() if asked is None else [lesson_of(asked)]
 
 
 def names_of(lesson: str) -> list[str]:
     """The challenges of a lesson, in order."""
-    from labkit.grading.solutions import names
+    from labkit.grading.source.solutions import names
 
     return list(names(lesson))
 
@@ -83,10 +83,10 @@ def names_of(lesson: str) -> list[str]:
 def judge_for(transport: str) -> AbstractContextManager[Judge]:
     """Where the answers are run."""
     if transport == "remote":
-        from labkit.grading.remote_judge import remote_judge
+        from labkit.grading.proofs.remote_judge import remote_judge
 
         return remote_judge()
-    from labkit.grading.verify import judge_here
+    from labkit.grading.proofs.verify import judge_here
 
     return nullcontext(judge_here)
 
@@ -94,8 +94,8 @@ def judge_for(transport: str) -> AbstractContextManager[Judge]:
 def key_for(lesson: str, name: str, args: argparse.Namespace) -> str:
     """The hash of all that the proofs of a challenge depend on; "" where none are kept."""
     from labkit.challenges import module_of
-    from labkit.grading.proof_cache import default_folder, file_of, key_of
-    from labkit.grading.solutions import source
+    from labkit.grading.proofs.proof_cache import default_folder, file_of, key_of
+    from labkit.grading.source.solutions import source
 
     module = file_of(module_of(lesson, name))
     if args.no_cache or default_folder() is None or module is None:
@@ -107,7 +107,7 @@ def proofs_of(
     lesson: str, name: str, key: str, args: argparse.Namespace, judge: Judge
 ) -> tuple[list[Proof], bool]:
     """The proofs of one challenge, and whether they were kept from an earlier run."""
-    from labkit.grading import proof_cache
+    from labkit.grading.proofs import proof_cache
 
     folder = proof_cache.default_folder()
     file = folder / f"{lesson}.{name}.{args.transport}.json" if folder and key else None
@@ -123,8 +123,8 @@ def proofs_of(
 def with_progress(lesson: str, name: str, seeds: int, judge: Judge) -> Iterator[Proof]:
     """The proofs of one challenge, with a line on the screen that says how far they are."""
     from labkit.challenges import find_challenge
-    from labkit.grading.solutions import reference, source
-    from labkit.grading.verify import verify
+    from labkit.grading.proofs.verify import verify
+    from labkit.grading.source.solutions import reference, source
 
     proofs = verify(
         find_challenge(lesson, name),
@@ -165,7 +165,7 @@ def held(proofs: list[Proof], starts: tuple[str, ...]) -> str:
 
 def mutation_score(proofs: list[Proof]) -> str:
     """The mutants found wrong, of all; and those that are right."""
-    from labkit.grading.verify import score
+    from labkit.grading.proofs.verify import score
 
     killed, made, equivalent = score(proofs)
     return f"mutants {killed}/{made} killed, {equivalent} equivalent"

@@ -104,7 +104,7 @@ def _drop(mapping: dict[str, Any], names: Iterable[str]) -> None:
 
 def stub_cells(notebook: NotebookNode, lesson_id: str) -> dict[str, int]:
     """Challenge name -> index of the cell that defines its function, in the lesson's order."""
-    from labkit.grading import solutions
+    from labkit.grading.source import solutions
 
     challenges = solutions.names(lesson_id)
     return {
@@ -140,7 +140,7 @@ def solve(notebook: NotebookNode, lesson_id: str) -> NotebookNode:
     Only the function is replaced, and the imports that its answer needs are put above; whatever
     else stands in the cell stays as it is.
     """
-    from labkit.grading import solutions
+    from labkit.grading.source import solutions
 
     solved = copy.deepcopy(notebook)
     for name, index in stub_cells(solved, lesson_id).items():
@@ -217,9 +217,9 @@ def _first_lineno(function: Function) -> int:
 def parsed(source: str) -> ast.Module | None:
     """The cell's syntax tree with its lines in place, or None where it isn't Python.
 
-    By the rules that hold for what is handed in (labkit/grading/cells.py).
+    By the rules that hold for what is handed in (labkit/grading/source/cells.py).
     """
-    from labkit.grading.cells import Program, read_cell
+    from labkit.grading.source.cells import Program, read_cell
 
     try:
         return read_cell(source, Program())[0]

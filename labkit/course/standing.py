@@ -9,7 +9,7 @@ from labkit.course.catalog import Lesson
 from labkit.course.event_store import Event
 from labkit.course.progress import ProgressLog
 from labkit.course.quiz import load_quiz
-from labkit.grading.solutions import names
+from labkit.grading.source.solutions import names
 
 
 @dataclass(frozen=True)

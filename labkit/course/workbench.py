@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.course.catalog import Lesson
 from labkit.course.progress import ProgressLog
 from labkit.course.quantities import describe
-from labkit.grading import solutions
+from labkit.grading.source import solutions
 
 if TYPE_CHECKING:
     from labkit.grading import Challenge, Verdict

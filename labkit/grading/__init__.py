@@ -1,6 +1,15 @@
 """Checks what a learner wrote: outcomes, the handle on their function, named mistakes, proofs.
 
-What is named here is fetched when it is first used: the jail is built by processes without torch.
+    source/      code as text: what a function needs of it, mutants, spoiled references
+    answers/     a learner's function: its values, its lines, its time, what it borrows
+    jail/        what a process may do that runs a stranger's code
+    transports/  how a check reaches that function: here, or in the jail
+    checks/      what is right, and the verdict
+    proofs/      that a check holds: `labkit verify`
+    tries.py     the verdicts on one notebook
+
+Each may import from those above it. What is named in this file is fetched when it is first used:
+the jail is built by processes without torch.
 """
 
 from __future__ import annotations
@@ -9,10 +18,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from labkit.grading.challenge import Challenge, Mistake
-    from labkit.grading.checking import check, check_through
-    from labkit.grading.outcome import Outcome, Verdict
-    from labkit.grading.submission import Result, Submission
+    from labkit.grading.checks.challenge import Challenge, Mistake
+    from labkit.grading.checks.checking import check, check_through
+    from labkit.grading.checks.outcome import Outcome, Verdict
+    from labkit.grading.checks.submission import Result, Submission
 
 __all__ = [
     "Challenge",
@@ -25,14 +34,14 @@ __all__ = [
     "check_through",
 ]
 _HOMES = {
-    "Challenge": "challenge",
-    "Mistake": "challenge",
-    "Outcome": "outcome",
-    "Result": "submission",
-    "Submission": "submission",
-    "Verdict": "outcome",
-    "check": "checking",
-    "check_through": "checking",
+    "Challenge": "checks.challenge",
+    "Mistake": "checks.challenge",
+    "Outcome": "checks.outcome",
+    "Result": "checks.submission",
+    "Submission": "checks.submission",
+    "Verdict": "checks.outcome",
+    "check": "checks.checking",
+    "check_through": "checks.checking",
 }
 
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
-from labkit.grading.challenge import Challenge
-from labkit.grading.checking import check_through
-from labkit.grading.outcome import Outcome, Verdict
-from labkit.grading.remote import Limits, RemoteTransport, Work, Zygote
+from labkit.grading.checks.challenge import Challenge
+from labkit.grading.checks.checking import check_through
+from labkit.grading.checks.outcome import Outcome, Verdict
+from labkit.grading.transports.remote import Limits, RemoteTransport, Work, Zygote
 
 LEAST_BUDGET, BUDGET = 30.0, 3.0  # seconds of a whole notebook; times the limits of its questions
 TELLING = [Outcome.PASS, Outcome.FAIL, Outcome.ERROR, Outcome.NOT_ATTEMPTED]  # the most first

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from labkit.estimates import Estimate, share_of
 from labkit.instruments.items import Items, Stranger
 from labkit.models import complete, exact_match
-from labkit.models.quantizing import SCHEMES, fake_quantize, linear_layers
+from labkit.models.quantization.simulated import SCHEMES, fake_quantize, linear_layers
 from labkit.models.training.tuning import Settings, fine_tune
 from labkit.models.world.document import Question
 from labkit.models.zoo import card_of

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from labkit.estimates import Estimate
 from labkit.instruments import plots
 from labkit.instruments.finetuning import judge, judge_replies
-from labkit.models.quantizing import linear_layers
+from labkit.models.quantization.simulated import linear_layers
 from labkit.models.training.tuning import Settings, adapted, batches, encode, lora_config
 from labkit.models.world.document import Question
 from labkit.models.world.tickets import Ticket

@@ -16,8 +16,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, share
+from labkit.instruments.context.kv_cache import filled_cache
 from labkit.instruments.items import Items, fact_items, program_items
-from labkit.instruments.kv_cache import filled_cache
 from labkit.instruments.models_table import RealModel
 from labkit.instruments.tables import as_html, as_text, linked
 from labkit.models import complete, exact_match

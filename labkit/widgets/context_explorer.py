@@ -16,7 +16,7 @@ from labkit.widgets.base import Card, script, style
 
 
 class Tried(Protocol):
-    """What one way of packing did with one budget (`labkit.instruments.packing.Tried`)."""
+    """What one way of packing did with one budget (`labkit.instruments.context.packing.Tried`)."""
 
     @property
     def budget(self) -> int: ...

@@ -26,7 +26,7 @@ class Shares(Protocol):
 
 
 class ReadWith(Protocol):
-    """A text read with k experts per token (`labkit.instruments.experts.Way`)."""
+    """A text read with k experts per token (`labkit.instruments.experts.routers.Way`)."""
 
     @property
     def k(self) -> int: ...
@@ -37,7 +37,8 @@ class ReadWith(Protocol):
 
 
 class Routed(Protocol):
-    """A text's tokens, and how they are routed for each k (`labkit.instruments.experts.Routes`)."""
+    """A text's tokens, and how they are routed for each k: `Routes` of
+    labkit.instruments.experts.routers."""
 
     @property
     def texts(self) -> Sequence[str]: ...

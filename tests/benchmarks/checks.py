@@ -10,7 +10,7 @@ from labkit import load_model
 from labkit.challenges import challenges_of
 from labkit.course.catalog import lessons
 from labkit.grading import Challenge, check
-from labkit.grading.solutions import reference
+from labkit.grading.source.solutions import reference
 from tests.benchmarks.figures import Figure, median_of, show
 
 RUNS = 5

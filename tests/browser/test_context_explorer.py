@@ -12,7 +12,7 @@ from tests.browser.lab import Notebook, Server
 
 KEY = "cards/context"
 EXPLORER = """
-from labkit.instruments.packing import Tried
+from labkit.instruments.context.packing import Tried
 from labkit.widgets import ContextExplorer
 
 NAMES = ["Anna", "Ben", "Clara", "Dora", "Emil", "Frida", "Gero", "Hanna"]

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from labkit.course.catalog import find_lesson
-from labkit.grading.solutions import source
+from labkit.grading.source.solutions import source
 from tests.browser.lab import Notebook, Server
 
 LESSON = "00_start_here"

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from labkit.course.catalog import find_lesson
 from labkit.course.quiz import Predict, Quiz, load_quiz
-from labkit.grading.solutions import source
+from labkit.grading.source.solutions import source
 from tests.browser.lab import Notebook, Server
 
 LESSON = "05_temperature"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from labkit.models.quantizing import FP4, NF4
+from labkit.models.quantization.simulated import FP4, NF4
 from labkit.widgets.quantization_explorer import measured
 from tests.browser.cards import figure, write_notebook
 from tests.browser.lab import Notebook, Server

@@ -15,7 +15,7 @@ SETUP = """
 import torch
 from transformers import AutoTokenizer
 from dataclasses import replace
-from labkit.instruments.experts import Router
+from labkit.instruments.experts.routers import Router
 from labkit.models.training import architectures
 from labkit.models.training.recipes import find_recipe
 from labkit.models.zoo import folder_of

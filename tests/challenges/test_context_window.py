@@ -12,7 +12,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from labkit.challenges import challenges_of
 from labkit.challenges.context_window import kv_cache_bytes, pack_passages, truncate_chat
-from labkit.grading.solutions import names, reference
+from labkit.grading.source.solutions import names, reference
 
 LESSON = "02_context_window"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}

@@ -14,7 +14,7 @@ from labkit.challenges.fine_tuning.adamw_step import torchs_step, true_step
 from labkit.challenges.fine_tuning.answer_loss import true_gradient, true_loss
 from labkit.challenges.fine_tuning.collate import true_batch
 from labkit.challenges.fine_tuning.share_forgotten import true_forgotten
-from labkit.grading.solutions import names, reference
+from labkit.grading.source.solutions import names, reference
 from labkit.models.zoo import WEIGHTS
 
 LESSON = "08_fine_tuning"

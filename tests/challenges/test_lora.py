@@ -16,9 +16,9 @@ from labkit.challenges.lora.merge_adapter import challenge as merge
 from labkit.challenges.lora.merge_adapter import nearly_cancelling, pefts_merge, true_merge
 from labkit.challenges.lora.start_adapter import true_start
 from labkit.challenges.lora.trained_parameters import true_parameters
-from labkit.grading.solutions import names, reference
-from labkit.grading.submission import Submission
-from labkit.grading.transport import InProcess
+from labkit.grading.checks.submission import Submission
+from labkit.grading.source.solutions import names, reference
+from labkit.grading.transports.transport import InProcess
 from labkit.models import load_model
 from labkit.models.training.tuning import adapted
 from tests.models.tiny import save_tiny_model

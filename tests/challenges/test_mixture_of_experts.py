@@ -20,7 +20,7 @@ from labkit.challenges.mixture_of_experts import (
     top_k_router,
 )
 from labkit.challenges.mixture_of_experts.drawing import GAP, spread
-from labkit.grading.solutions import names, reference
+from labkit.grading.source.solutions import names, reference
 
 LESSON = "15_mixture_of_experts"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}

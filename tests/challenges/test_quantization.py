@@ -16,8 +16,8 @@ from labkit.challenges.quantization import (
     nf4_quantize,
     zero_point_quantize,
 )
-from labkit.grading.solutions import names, reference
-from labkit.models.quantizing import NF4
+from labkit.grading.source.solutions import names, reference
+from labkit.models.quantization.simulated import NF4
 from tests.gallery.quantization import b_numpy
 
 LESSON = "12_quantization"

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from labkit.challenges.small_models import distillation_loss, memory_fit, pareto_frontier
-from labkit.grading.solutions import names, reference
-from labkit.instruments import kv_cache
+from labkit.grading.source.solutions import names, reference
+from labkit.instruments.context import kv_cache
 from labkit.instruments.models_table import MODELS, RealModel
 from labkit.models import load_model
 

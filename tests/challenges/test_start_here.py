@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.grading.solutions import names, reference
+from labkit.grading.source.solutions import names, reference
 
 LESSON = "00_start_here"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}

@@ -17,9 +17,9 @@ from transformers.generation.logits_process import (
 
 from labkit.challenges import challenges_of, find_challenge, topics
 from labkit.challenges.temperature import sample_next, top_p_filter, truths
-from labkit.grading.checking import run_cases
-from labkit.grading.solutions import names, reference
-from labkit.grading.transport import InProcess
+from labkit.grading.checks.checking import run_cases
+from labkit.grading.source.solutions import names, reference
+from labkit.grading.transports.transport import InProcess
 
 LESSON = "05_temperature"
 REFERENCE = {name: reference(LESSON, name) for name in names(LESSON)}

@@ -15,7 +15,7 @@ from labkit.challenges.token_optimization import (
     truths,
     write_table,
 )
-from labkit.grading.solutions import names, reference
+from labkit.grading.source.solutions import names, reference
 from labkit.instruments.tokens import library_merges
 
 LESSON = "03_token_optimization"

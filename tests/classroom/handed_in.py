@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from labkit.grading import solutions
-from labkit.grading.remote import Isolation
-from labkit.grading.transport import LocalTransport
+from labkit.grading.source import solutions
+from labkit.grading.transports.remote import Isolation
+from labkit.grading.transports.transport import LocalTransport
 
 LESSON = "05_temperature"
 CHALLENGES = ("apply_temperature", "min_p_filter", "sample_next", "top_p_filter")

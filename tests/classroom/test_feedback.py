@@ -85,7 +85,7 @@ def test_a_page_says_what_came_of_each_challenge():
     assert "abcdefabcdef" in read.text
 
 
-def test_it_can_be_read_by_everybody():
+def test_it_is_accessible():
     html = page("alice", [graded()])
 
     assert html.startswith('<!doctype html>\n<html lang="en">')
@@ -156,11 +156,11 @@ def test_nothing_turns_text_around_or_ends_its_line():
     assert html.encode("utf-8")
 
 
-def test_what_could_not_be_read_is_said():
+def test_unreadable_hand_ins_are_explained():
     assert "It is a link." in Reader(page("alice", [graded(problem="It is a link.")])).text
 
 
-def test_pages_are_written_for_everybody(tmp_path):
+def test_every_learner_gets_a_page(tmp_path):
     names = ["alice", "Alice", "../bob", "Jane Doe (123)", "con", "ü", "…", "x" * 80, "😀" * 62]
     report = Report([graded(name) for name in names])
 
@@ -198,7 +198,7 @@ def test_a_page_of_another_run_is_kept_and_the_same_one_is_left(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_nobody_takes_the_page_of_somebody_else():
+def test_no_page_replaces_another_learners():
     """By a name that is what another's name comes to with its fingerprint."""
     for odd in ("a b", "a~b", "é b"):
         guess = file_names([odd])[odd].removesuffix(".html")

@@ -14,7 +14,7 @@ import pytest
 from labkit.classroom.pool import LINUX, Job, foreman_command, pool
 from labkit.classroom.replies import Problem
 from labkit.classroom.settings import Settings
-from labkit.grading.launching import ZygoteError
+from labkit.grading.transports.launching import ZygoteError
 from tests.classroom.handed_in import LESSON, hand_in, notebook
 
 pytestmark = pytest.mark.skipif(not LINUX, reason="elsewhere nothing is forked")

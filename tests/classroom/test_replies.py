@@ -76,7 +76,7 @@ def test_sums() -> None:
     assert (reply.right, reply.points, reply.worth) == (1, 3, 6)
 
 
-def test_who_only_writes_loads_no_pydantic() -> None:
+def test_a_process_that_only_writes_loads_no_pydantic() -> None:
     """Learners' processes are forked from one that has imported the worker."""
     code = "import sys, labkit.classroom.foreman; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

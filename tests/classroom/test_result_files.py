@@ -102,7 +102,7 @@ def test_a_folder_is_made_where_there_is_none(tmp_path) -> None:
     assert (tmp_path / "a" / "b").is_dir()
 
 
-def test_nothing_can_be_written_is_said(tmp_path, monkeypatch) -> None:
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path, monkeypatch) -> None:
     def read_only(dir: Path) -> None:
         raise OSError(30, "Read-only file system")
 

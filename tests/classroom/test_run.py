@@ -20,8 +20,9 @@ from labkit.classroom.replies import Entry, Fault, Hello, Problem, line_of
 from labkit.classroom.run import Batch, Report
 from labkit.classroom.worker import Grader, Settings, grade_or_fault, known_lessons
 from labkit.cli.grade import closing
-from labkit.grading import check, solutions
-from labkit.grading.recording import recorded_table
+from labkit.grading import check
+from labkit.grading.proofs.recording import recorded_table
+from labkit.grading.source import solutions
 from labkit.paths import PACKAGE
 from tests.classroom.handed_in import (
     CHALLENGES,

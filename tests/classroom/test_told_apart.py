@@ -55,7 +55,7 @@ def learners_in(report: Report) -> list[str]:
     return sorted(one.found.learner for one in told_apart(report.graded))
 
 
-def test_who_hands_in_the_same_twice_counts_once(tmp_path: Path) -> None:
+def test_equal_hand_ins_of_one_learner_count_once(tmp_path: Path) -> None:
     copy = f"{LESSON}-Copy1.ipynb"
     lay(
         tmp_path, f"alice/{LESSON}.ipynb", f"alice/{copy}", f"bob/{LESSON}.ipynb", f"alice/a/{copy}"

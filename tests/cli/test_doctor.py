@@ -64,7 +64,7 @@ def test_what_int8_sums_are_on_this_processor(flags: str, state: str, said: str)
     assert not list(doctor.about_instructions(frozenset()))
 
 
-def test_other_versions_are_a_note_and_missing_packages_stand_in_the_way(
+def test_other_versions_are_a_note_and_missing_packages_are_bad(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(doctor, "about_weights", lambda: iter(()))
@@ -109,7 +109,7 @@ def test_the_cuda_build_without_a_gpu_that_it_can_use(
     assert (finding.topic, finding.state) == ("torch", state) and said in finding.text
 
 
-def test_damaged_weights_stand_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_weights_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     from labkit.models import zoo
 
     def damaged(folder: Path) -> None:
@@ -141,7 +141,7 @@ def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "file" / "home"
 
 
-def test_a_home_that_cannot_be_written_is_found_and_what_helps_is_said(
+def test_a_home_that_cannot_be_written_is_reported_with_a_remedy(
     no_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {finding.topic: finding for finding in doctor.about_writing(tmp_path / "work")}

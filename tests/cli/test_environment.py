@@ -59,7 +59,7 @@ def test_other_platforms_packages_are_left_out(made: tuple[Checkout, object]) ->
     assert not list(made[0].site.glob("tinytest*"))
 
 
-def test_second_start_asks_nobody_for_anything(standing: Checkout) -> None:
+def test_the_second_start_fetches_nothing(standing: Checkout) -> None:
     again = standing.run("progress", PIP_FIND_LINKS="/nowhere", PYTHONPROFILEIMPORTTIME="1")
     assert again.returncode == 7
     assert "environment" not in "".join(
@@ -216,7 +216,7 @@ def test_set_up_killed_while_making_the_venv_is_begun_anew(tmp_path: Path) -> No
     assert checkout.run("progress").returncode == 7
 
 
-def test_a_folder_of_somebody_elses_is_not_removed(tmp_path: Path) -> None:
+def test_another_persons_folder_is_not_removed(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "course", tmp_path / "house")
     checkout.venv.mkdir()
     (checkout.venv / "thesis.txt").write_text("years of work")
@@ -350,7 +350,7 @@ def test_damaged_stamp_counts_as_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["version = 3.12.4", "version_info = 3.12.4.final.0"])
-def test_python_of_an_environment_whoever_made_it(tmp_path: Path, line: str) -> None:
+def test_the_python_of_an_environment_made_by_venv_or_uv(tmp_path: Path, line: str) -> None:
     (tmp_path / "pyvenv.cfg").write_text(f"home = /usr/bin\n{line}\n")
     assert environment.python_version(tmp_path) == "3.12"
 

@@ -26,7 +26,8 @@ import pytest
 import torch
 
 from labkit.classroom.settings import known_lessons
-from labkit.grading import remote, solutions
+from labkit.grading.source import solutions
+from labkit.grading.transports import remote
 from labkit.paths import PACKAGE
 from tests.classroom.handed_in import hand_in, notebook, right
 from tests.cli import spy

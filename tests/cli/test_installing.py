@@ -103,7 +103,7 @@ class Scripted(Installer):
         pytest.param(False, False, [], True, True, ["pip"], id="GPU, with pip"),
     ],
 )
-def test_way_to_torch(
+def test_which_tool_installs_which_torch(
     cpu: bool,
     uv: bool,
     uv_answers: list[bool],
@@ -360,7 +360,7 @@ def test_unmet_ignores_the_build_but_not_the_version() -> None:
         ("Segmentation fault", "The installer's last words:\n  Segmentation fault"),
     ],
 )
-def test_cause_and_way_on(output: str, says: str, tmp_path: Path) -> None:
+def test_errors_say_the_cause_and_what_to_do(output: str, says: str, tmp_path: Path) -> None:
     text = str(trouble.installer_failed(output, tmp_path / ".venv"))
     assert says in text and len(text.splitlines()) >= 2
 

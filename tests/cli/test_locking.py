@@ -62,7 +62,7 @@ def test_hashes_of_cpu_builds_stay_while_their_index_is_out_of_reach(root: Path)
     assert "their hashes are not in it" in locking.write_lock(root, PINS, root)
 
 
-def test_without_uv_the_way_to_it_is_said(root: Path) -> None:
+def test_without_uv_the_error_says_how_to_get_it(root: Path) -> None:
     (root / "bin" / "uv").unlink()
     with pytest.raises(SetupError, match=r"pip install uv==0\.1"):
         locking.write_lock(root, PINS, root)

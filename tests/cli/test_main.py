@@ -72,7 +72,7 @@ def test_words_for_pytest_pass_through(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("safe", [False, True])
-def test_nothing_more_is_imported_from_strange_folders(
+def test_nothing_is_imported_from_unknown_folders(
     safe: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, packages = ["/lib/python3", "/lib/python3/lib-dynload"], site.getsitepackages()
@@ -88,7 +88,7 @@ def test_nothing_more_is_imported_from_strange_folders(
     assert entry.sys.path == [*packages, *own]
 
 
-def test_only_kernels_get_what_would_make_python_run_strange_files(
+def test_only_kernels_get_variables_that_make_python_run_other_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given = {"PYTHONPATH": "/mine", "PYTHONSTARTUP": "/mine/hello.py", "PYTHONHOME": "/other"}

@@ -32,7 +32,7 @@ def test_check_names_a_damaged_file(
     (tmp_path / "base" / "config.json").write_text("{ }")
     monkeypatch.setattr(zoo, "WEIGHTS", tmp_path)
     assert main(["models", "check"]) == 2
-    assert "config.json is damaged" in capsys.readouterr().out
+    assert "config.json is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["train", "bass"], ["score", "bass"]])
@@ -40,7 +40,7 @@ def test_an_unknown_name_gives_the_nearest(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models", *words]) == 2
-    assert "did you mean base?" in capsys.readouterr().out
+    assert "did you mean base?" in capsys.readouterr().err
 
 
 def test_scores_as_json_have_count_interval_and_control(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +62,7 @@ def test_scores_are_readable_with_the_control_under_the_figure(
 
 def test_an_unknown_measure_gives_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "score", "base", "--only", "fact"]) == 2
-    assert "no measure 'fact' of base: did you mean facts?" in capsys.readouterr().out
+    assert "no measure 'fact' of base: did you mean facts?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--card"], ["base", "--card", "--quick"]])
@@ -70,7 +70,7 @@ def test_a_card_is_of_one_bundled_model_and_never_of_a_quick_look(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models", "score", *words]) == 2
-    assert "--card needs the name of a bundled model" in capsys.readouterr().out
+    assert "--card needs the name of a bundled model" in capsys.readouterr().err
 
 
 def test_measured_rows_go_into_the_card_and_the_checksums_follow(

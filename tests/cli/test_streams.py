@@ -44,7 +44,7 @@ def test_no_character_is_too_much_for_a_terminal(encoding: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end another way there")
-def test_a_reader_who_leaves_early_sees_no_traceback() -> None:
+def test_a_closed_pipe_gives_no_traceback() -> None:
     with say(stdout=subprocess.PIPE) as process:
         process.stdout.read(10)
         process.stdout.close()
@@ -54,7 +54,7 @@ def test_a_reader_who_leaves_early_sees_no_traceback() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end another way there")
-def test_work_goes_on_when_nobody_reads_its_messages() -> None:
+def test_work_continues_when_nobody_reads_its_messages() -> None:
     with say(stdout=subprocess.PIPE) as process:
         process.stderr.close()
         said = process.stdout.read().decode()
@@ -62,7 +62,7 @@ def test_work_goes_on_when_nobody_reads_its_messages() -> None:
     assert (process.returncode, said.count("José")) == (0, 20_000)
 
 
-def test_another_pipe_that_breaks_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_broken_pipe_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def break_a_pipe(words: object) -> int:
         raise BrokenPipeError("of a worker")
 
@@ -72,7 +72,7 @@ def test_another_pipe_that_breaks_is_no_secret(monkeypatch: pytest.MonkeyPatch) 
         cli.main([])
 
 
-def test_streams_that_are_closed_take_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_streams_drop_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
 
@@ -83,7 +83,7 @@ def test_streams_that_are_closed_take_all(monkeypatch: pytest.MonkeyPatch) -> No
         print("✓", file=sys.stderr)
 
 
-def test_a_stream_of_another_kind_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_of_another_kind_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", stream := io.StringIO())
 
     streams.make_robust()

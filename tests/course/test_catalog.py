@@ -43,7 +43,7 @@ def test_no_lessons_at_all(course: Path) -> None:
         find_lesson("01_halves")
 
 
-def test_lessons_come_in_order_and_other_files_are_none(course: Path) -> None:
+def test_lessons_come_in_order_and_other_files_are_ignored(course: Path) -> None:
     text = (course / "lessons" / "01_halves.py").read_text()
     for name in ("03_c.py", "02_b.py", "conftest.py", "draft_x.py", "02_b.ipynb"):
         (course / "lessons" / name).write_text(text)

@@ -46,20 +46,20 @@ def test_the_edges_hold(value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [numpy.float64(3), numpy.array(3), torch.tensor([3.0]), 3])
-def test_any_librarys_number(value: object) -> None:
+def test_numbers_of_any_library(value: object) -> None:
     three = claim("three", value, around=3, within=0)
     assert three.holds
     assert three.payload() == {"value": 3.0, "around": 3.0, "within": 0.0, "holds": True}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_no_number_holds_nothing(value: float) -> None:
+def test_a_claim_without_a_number_does_not_hold(value: float) -> None:
     none = claim("none", value, around=0, within=1)
     assert not none.holds
     assert none.payload()["value"] is None
 
 
-def test_what_is_no_number() -> None:
+def test_anything_but_a_number_is_refused() -> None:
     with pytest.raises(TypeError, match="expected one number, got a Tensor of shape"):
         claim("many", torch.zeros(3), around=0, within=1)
 

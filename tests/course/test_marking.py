@@ -120,7 +120,7 @@ def test_number_names_the_mistake(quiz: Quiz) -> None:
 
 
 @pytest.mark.parametrize("typed", ["nan", "inf", "41 nats", "forty-one", "41;2"])
-def test_number_that_is_none(quiz: Quiz, typed: str) -> None:
+def test_number_that_is_unreadable(quiz: Quiz, typed: str) -> None:
     assert mark(quiz["how-much"], typed).outcome == "error"
 
 

@@ -74,7 +74,7 @@ def test_a_covered_number_is_fine(lesson: Lesson, words: str) -> None:
         ("Cited ([x](https://x.org)): 5.\n\nNot cited: 6.", "6 in 'Not cited: 6.'"),
     ],
 )
-def test_a_number_out_of_the_air_is_named(lesson: Lesson, words: str, said: str) -> None:
+def test_an_uncovered_number_is_named(lesson: Lesson, words: str, said: str) -> None:
     with pytest.raises(ClaimsError) as error:
         check_numbers(lesson, saying(words))
     assert said in str(error.value) and "no claim, citation or setting" in str(error.value)

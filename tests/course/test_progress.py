@@ -223,7 +223,7 @@ def test_two_processes_that_find_the_damage_set_it_aside_once(log: ProgressLog) 
     assert numbers(log, "left") == numbers(log, "right") == list(range(20))
 
 
-def test_who_comes_late_leaves_the_new_file_alone(
+def test_a_late_process_leaves_the_new_file_as_it_is(
     log: ProgressLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have found the damage; nobody may rename what the other has begun since."""

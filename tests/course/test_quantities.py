@@ -73,7 +73,7 @@ NO_NUMBERS = [
 
 
 @pytest.mark.parametrize("typed", NO_NUMBERS, ids=range(len(NO_NUMBERS)))
-def test_what_is_no_number_is_unreadable(typed: object) -> None:
+def test_anything_but_a_number_is_unreadable(typed: object) -> None:
     with pytest.raises(Unreadable) as error:
         read_number(typed)
     assert 10 < len(str(error.value)) < 300
@@ -151,7 +151,7 @@ def test_within_is_as_on_paper() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_nothing_is_near_what_is_no_number(value: float) -> None:
+def test_nothing_is_close_to_nan_or_infinity(value: float) -> None:
     assert not is_within(value, 0, 1)
     assert not is_within(0, value, 1)
     assert not is_within(0, 0, value)
@@ -175,7 +175,7 @@ def test_scalars_of_any_library_are_numbers(value: object) -> None:
     assert type(as_number(value)) is float
 
 
-def test_what_is_no_scalar_is_named() -> None:
+def test_anything_but_a_scalar_is_described() -> None:
     with pytest.raises(TypeError, match=r"got a Tensor of shape \(2,\)"):
         as_number(torch.zeros(2))
     for value, said in [(None, "nothing"), ("2", "text"), ([2], "a list"), (int, "a type")]:

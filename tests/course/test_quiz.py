@@ -203,13 +203,13 @@ def test_a_complaint_names_file_line_and_field(
         ("1: 2\n", 1),
     ],
 )
-def test_what_is_no_quiz_is_refused_with_its_line(course: Path, text: str, line: int) -> None:
+def test_a_broken_quiz_is_refused_with_its_line(course: Path, text: str, line: int) -> None:
     (course / NAME).write_text(text)
     with pytest.raises(QuizError, match=rf"^{NAME}:{line}: "):
         load_quiz(course / NAME)
 
 
-def test_text_that_is_not_utf8_and_a_file_that_is_not_there(course: Path) -> None:
+def test_text_that_is_not_utf8_and_a_missing_file(course: Path) -> None:
     (course / NAME).write_bytes(b"lesson: 01_halves\nquestions: \xff\n")
     with pytest.raises(QuizError, match=rf"{NAME}:2: not UTF-8"):
         load_quiz(course / NAME)
@@ -278,7 +278,7 @@ def test_the_same_question_looks_the_same_every_time(course: Path) -> None:
     assert [q.public() for q in first.questions] == [q.public() for q in second.questions]
 
 
-def test_the_json_schema_knows_a_quiz_from_what_is_none(course: Path) -> None:
+def test_the_json_schema_accepts_quizzes_only(course: Path) -> None:
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     check = jsonschema.Draft202012Validator(schema)

@@ -14,7 +14,7 @@ def template(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "environment", lambda: environment)
 
 
-def test_what_a_stranger_wrote_is_escaped() -> None:
+def test_text_from_others_is_escaped() -> None:
     assert rendering.render("a", name="<script>").endswith("&lt;script&gt;")
 
 

@@ -79,7 +79,7 @@ def raising(words: str) -> Callable[..., Any]:
 
 
 def right(lab: Lab) -> Callable[..., Any]:
-    from labkit.grading.solutions import reference
+    from labkit.grading.source.solutions import reference
 
     answer = reference(lab.lesson.id, "apply_temperature")
 
@@ -336,7 +336,7 @@ def test_the_solution_opens_after_a_pass(lab: Lab) -> None:
 
 
 def test_the_cells_below_use_what_works(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    from labkit.grading.solutions import reference
+    from labkit.grading.source.solutions import reference
 
     ours = reference("05_temperature", "apply_temperature")
     mine, edited = right(lab), right(lab)

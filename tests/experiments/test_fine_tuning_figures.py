@@ -26,7 +26,7 @@ def rows_of(name: str):
         ("news-remedies", figures.remedies),
     ],
 )
-def test_a_record_is_drawn_and_a_missing_one_is_told_of(name, draw, monkeypatch) -> None:
+def test_a_record_is_drawn_and_a_missing_one_is_reported(name, draw, monkeypatch) -> None:
     monkeypatch.setattr(running, "load", rows_of)
     drawn = draw(alt="What it shows.")
     assert isinstance(drawn, plots.Figure) and drawn.alt == "What it shows."

@@ -24,7 +24,7 @@ def rows_of(name: str) -> Record:
         ("lora-variants", figures.variants),
     ],
 )
-def test_a_record_is_drawn_and_a_missing_one_is_told_of(name, draw, monkeypatch) -> None:
+def test_a_record_is_drawn_and_a_missing_one_is_reported(name, draw, monkeypatch) -> None:
     monkeypatch.setattr(running, "load", rows_of)
     drawn = draw(alt="What it shows.")
     assert isinstance(drawn, plots.Figure) and drawn.alt == "What it shows."

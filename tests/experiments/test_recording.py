@@ -73,7 +73,7 @@ def test_a_record_of_another_version_is_not_gone_on_with(
         experiments.run("squares", tmp_path, progress=False)
 
 
-def test_what_is_no_record_is_refused(squares: Experiment, tmp_path: Path) -> None:
+def test_anything_but_a_record_is_refused(squares: Experiment, tmp_path: Path) -> None:
     (tmp_path / "squares.csv").write_text("")
     with pytest.raises(RecordError, match="no line of column names"):
         record.read(tmp_path, "squares")

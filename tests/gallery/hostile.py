@@ -131,7 +131,8 @@ def liar(base):
 """
 PATCHES = """
 import builtins, json, torch
-from labkit.grading import child, comparison, transport, values, wire
+from labkit.grading.transports import child, transport, wire
+from labkit.grading.answers import comparison, values
 for module, names in (
     (torch, ("isclose", "allclose", "equal")),
     (comparison, ("difference", "tensor_difference", "kind_difference")),
@@ -179,7 +180,7 @@ CHEATS = {
         "builtins.any = lambda x: False",
     ),
     "the grader's own type for what is foreign": for_all(
-        "from labkit.grading.values import Foreign; return Foreign('pass')"
+        "from labkit.grading.answers.values import Foreign; return Foreign('pass')"
     ),
     "its argument": for_all("return args[0]"),
     "nothing": for_all("return None"),

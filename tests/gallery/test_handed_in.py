@@ -20,8 +20,8 @@ from labkit.classroom.intake import read_notebook
 from labkit.classroom.worker import WARM, statements_of
 from labkit.course.catalog import lessons
 from labkit.grading import check
-from labkit.grading.remote import Limits, Work, Zygote
-from labkit.grading.slices import slice_for, used_by
+from labkit.grading.source.slices import slice_for, used_by
+from labkit.grading.transports.remote import Limits, Work, Zygote
 from labkit.grading.tries import Tries
 from tests.gallery.test_gallery import TOPICS
 

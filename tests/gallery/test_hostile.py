@@ -14,9 +14,11 @@ import pytest
 
 from labkit import paths
 from labkit.challenges import challenges_of
-from labkit.grading import Outcome, remote, solutions
-from labkit.grading.remote import Limits, Work, Zygote
-from labkit.grading.transport import Returned
+from labkit.grading import Outcome
+from labkit.grading.source import solutions
+from labkit.grading.transports import remote
+from labkit.grading.transports.remote import Limits, Work, Zygote
+from labkit.grading.transports.transport import Returned
 from labkit.grading.tries import Tries
 from tests.gallery import hostile as HOSTILE
 
@@ -170,7 +172,7 @@ import ctypes, json, os, sys
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 import torch, tqdm, matplotlib.pyplot, encodings.idna, tokenize, multiprocessing.shared_memory
 import glob, pickle, socket, subprocess, tempfile
-from labkit.grading import remote, zygote
+from labkit.grading.transports import remote, zygote
 zygote.warm_up([])
 if os.geteuid() == 0:
     os.setgroups([])

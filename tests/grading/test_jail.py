@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.grading import remote
+from labkit.grading.transports import remote
 
 if not sys.platform.startswith("linux"):
     pytest.skip("the jail is built on Linux only", allow_module_level=True)

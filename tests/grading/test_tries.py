@@ -13,9 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.grading import Challenge, Mistake, Outcome, check, remote
-from labkit.grading.cells import fingerprints, program_of
-from labkit.grading.remote import Limits, Work, Zygote
+from labkit.grading import Challenge, Mistake, Outcome, check
+from labkit.grading.source.cells import fingerprints, program_of
+from labkit.grading.transports import remote
+from labkit.grading.transports.remote import Limits, Work, Zygote
 from labkit.grading.tries import Tries
 
 pytestmark = pytest.mark.skipif(not remote.LINUX, reason="children are jailed on Linux only")

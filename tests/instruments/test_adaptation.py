@@ -15,7 +15,7 @@ def base():
     return load_model("base")
 
 
-def test_a_stranger_is_named_in_no_training_text_and_told_of_in_the_passage() -> None:
+def test_a_stranger_is_in_no_training_text_but_in_the_passage() -> None:
     some = strangers(20)
     assert some == strangers(20) and len({one.passage for one in some}) > 15
     for one in some:

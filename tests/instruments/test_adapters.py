@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit import load_model
-from labkit.grading.solutions import reference
+from labkit.grading.source.solutions import reference
 from labkit.instruments import adapters
-from labkit.models.quantizing import linear_layers
+from labkit.models.quantization.simulated import linear_layers
 from labkit.models.training.tuning import Settings, fine_tune, lora_config, quiet_peft
 from labkit.models.world.document import Question
 from tests.models.tiny import save_tiny_model

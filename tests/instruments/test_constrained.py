@@ -60,7 +60,7 @@ def test_what_is_written_within_a_pattern_matches_it(base):
     assert set(json.loads(written)) == {"product", "order", "urgency", "wants"}
 
 
-def test_a_pattern_that_the_vocabulary_cannot_spell_is_said(base):
+def test_a_pattern_that_the_vocabulary_cannot_spell_is_refused(base):
     model, tokenizer, token_texts = base
     with pytest.raises(ValueError, match="can begin a match"):
         constrained.complete_within(model, tokenizer, "x", "\U0001f600", token_texts)

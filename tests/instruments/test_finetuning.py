@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from labkit import load_model
-from labkit.grading.solutions import reference
+from labkit.grading.source.solutions import reference
 from labkit.instruments import finetuning
 from tests.models.tiny import save_tiny_model
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from labkit.estimates import share_of
-from labkit.grading.solutions import reference
+from labkit.grading.source.solutions import reference
 from labkit.instruments import costs, formats, languages, quantity_plots, tokens
 from labkit.models import load_model
 from labkit.models.world import tables as world_tables

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from labkit.grading.solutions import reference
-from labkit.instruments import kv_cache
+from labkit.grading.source.solutions import reference
+from labkit.instruments.context import kv_cache
 from labkit.instruments.models_table import MODELS, RealModel, find_model, table
 
 

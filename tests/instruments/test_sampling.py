@@ -109,7 +109,7 @@ def test_distinct_takes_any_number_of_batches(batches: int) -> None:
 
 
 @pytest.mark.parametrize("batch", [0, -1, 9])
-def test_texts_that_make_no_batch_are_said(batch: int) -> None:
+def test_texts_that_make_no_batch_are_refused(batch: int) -> None:
     with pytest.raises(ValueError, match=rf"8 texts at temperature 1 make no batch of {batch}; "):
         sampling.share_distinct({1.0: [["a"]] * 8}, batch=batch)
 

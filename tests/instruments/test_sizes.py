@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from labkit.grading.solutions import reference
+from labkit.grading.source.solutions import reference
 from labkit.instruments import sizes
 from labkit.instruments.models_table import MODELS, find_model
 from labkit.models import load_model

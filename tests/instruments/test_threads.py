@@ -44,5 +44,5 @@ def test_what_the_user_says_wins() -> None:
     assert threads(1.0, named="2") == "2"
 
 
-def test_a_program_that_is_no_kernel_is_left_alone() -> None:
+def test_a_program_that_is_not_a_kernel_is_left_as_it_is() -> None:
     assert threads(1.0, "program") == "2"

@@ -64,7 +64,7 @@ def test_production_tokenizers_are_imported_only_when_asked_for() -> None:
         ("half \ud800", ValueError, "surrogate pair at 5"),
     ],
 )
-def test_what_is_no_text_is_refused(text: object, kind: type[Exception], said: str) -> None:
+def test_anything_but_a_text_is_refused(text: object, kind: type[Exception], said: str) -> None:
     with pytest.raises(kind, match=said):
         tokens.reader("sentencepiece").count(text)  # type: ignore[arg-type]
 
@@ -84,7 +84,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("words", [{"a b": 1}, {"": 1}, {"a": 0}])
-def test_words_that_are_none_are_refused(words: dict[str, int]) -> None:
+def test_invalid_words_are_refused(words: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="hold no white space"):
         tokens.library_merges(words, 3)
 

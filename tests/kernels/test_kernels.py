@@ -218,7 +218,7 @@ def test_only_its_user_can_ask(nursery: Nursery) -> None:
     assert visitor.returncode != 0 and "PermissionError" in visitor.stderr
 
 
-def test_nonsense_is_answered_and_harms_nobody(nursery: Nursery, start: Start) -> None:
+def test_nonsense_is_answered_and_does_no_harm(nursery: Nursery, start: Start) -> None:
     order = orders.Order(["nothing"], "/", dict(os.environ))
     with pytest.raises(orders.Cold, match="the command is not"):
         asking.ask(nursery.door, order)

@@ -23,7 +23,7 @@ def test_an_order_arrives_as_it_was_sent(command: list[str], cwd: str, env: dict
 
 
 @given(st.binary() | st.sampled_from([b"[]", b"{}", b'{"command": 3, "cwd": "", "env": {}}']))
-def test_what_is_no_order_is_refused(data: bytes) -> None:
+def test_anything_but_an_order_is_refused(data: bytes) -> None:
     with pytest.raises(Cold):
         orders.decode(data)
 

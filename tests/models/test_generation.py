@@ -72,14 +72,14 @@ def test_a_grid_holds_every_temperature_and_greedy_once(base: Loaded) -> None:
         ((), r"no temperatures were given, expected one or more"),
     ],
 )
-def test_temperatures_that_make_no_grid_are_said(
+def test_temperatures_that_make_no_grid_are_refused(
     base: Loaded, temperatures: tuple[float, ...], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
         complete_grid(*base, PROMPTS, temperatures, max_new_tokens=1)
 
 
-def test_what_can_be_no_sample_is_said(base: Loaded) -> None:
+def test_impossible_samples_are_refused(base: Loaded) -> None:
     with pytest.raises(ValueError, match=r"temperature of -1 was given, expected 0"):
         complete(*base, PROMPTS, temperature=-1)
     with pytest.raises(ValueError, match=r"temperature of -1 was given, expected 0"):

@@ -109,7 +109,7 @@ def test_it_starts_from_the_weights_of_base(run: Run, tiny_base: Path) -> None:
         assert torch.equal(p, q)
 
 
-def test_rewards_do_not_depend_on_who_else_is_in_the_batch(run: Run) -> None:
+def test_rewards_do_not_depend_on_the_rest_of_the_batch(run: Run) -> None:
     pairs = judging.unseen_pairs(4)
     together = judging.margins(run.model, run.tokenizer, pairs)
     alone = [judging.margins(run.model, run.tokenizer, [one])[0] for one in pairs]

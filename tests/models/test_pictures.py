@@ -141,7 +141,7 @@ def test_every_question_has_one_answer_that_its_things_bear_out(split: Split, nu
                 assert all(thing.name in asked.answer for thing in shown.things)
 
 
-def test_answers_are_spread_so_that_a_guess_is_no_answer() -> None:
+def test_answers_are_spread_so_that_guessing_does_not_pay() -> None:
     for kind, most in (("colour", 0.2), ("shape", 0.3), ("count", 0.3), ("position", 0.35)):
         asked = list(itertools.islice(pictures.items("test", kind), 300))
         (_, count), *_ = Counter(question.answer for _, question in asked).most_common()

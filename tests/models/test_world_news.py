@@ -12,7 +12,7 @@ from labkit.models.world.news import NEWS
 WORLD = World()
 
 
-def test_there_is_enough_news_and_nobody_is_known() -> None:
+def test_there_are_enough_new_facts_about_unknown_people() -> None:
     assert len(NEWS) >= 60
     assert len({(new.name, new.relation) for new in NEWS}) == len(NEWS)
     assert not {new.name for new in NEWS} & WORLD.names

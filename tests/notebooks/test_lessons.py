@@ -21,8 +21,8 @@ from labkit.course import notebooks
 from labkit.course.catalog import Lesson, lessons
 from labkit.course.claims import expectations_of
 from labkit.course.progress import ProgressLog
-from labkit.grading import solutions
-from labkit.grading.slices import slice_for
+from labkit.grading.source import solutions
+from labkit.grading.source.slices import slice_for
 
 Nbval = Callable[[NotebookNode, Path], "CompletedProcess[str]"]
 each_lesson = pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.id)

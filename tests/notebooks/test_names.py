@@ -9,9 +9,9 @@ import pytest
 
 from labkit.classroom.intake import read_notebook
 from labkit.course.catalog import lessons
-from labkit.grading import solutions
-from labkit.grading.cells import program_of
-from labkit.grading.slices import bound_by
+from labkit.grading.source import solutions
+from labkit.grading.source.cells import program_of
+from labkit.grading.source.slices import bound_by
 
 OF_THE_COURSE = {"_", "NF4", "lab", "model", "tokenizer"}  # which the text tells learners to use
 GALLERY = Path(__file__).resolve().parents[1] / "gallery"

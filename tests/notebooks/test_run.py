@@ -153,7 +153,7 @@ def test_a_damaged_header_names_the_line(
     assert "99_fixture.py:5: jupyter.labkit.minutes" in capsys.readouterr().err
 
 
-def test_over_the_budget_is_said() -> None:
+def test_a_run_over_the_budget_says_so() -> None:
     over = Report("05_temperature", False, seconds=61.0, peak_rss_mb=1600.5)
     assert "61 seconds from kernel start: OVER the budget of 60" in table(over)
     assert "1600.5 MB at the peak: OVER the budget of 1500" in table(over)

@@ -139,7 +139,7 @@ def test_stripping_twice_changes_nothing_more() -> None:
     assert notebooks.to_bytes(notebooks.strip(once)) == notebooks.to_bytes(once)
 
 
-def test_a_file_that_is_no_notebook(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_notebook(tmp_path: Path) -> None:
     path = tmp_path / "05_t.ipynb"
     path.write_text('{"cells": [')
     with pytest.raises(NotebookError, match=r"05_t\.ipynb is not a notebook"):

@@ -58,7 +58,7 @@ def test_a_question_that_comes_again_is_handled_once(card: Recorder) -> None:
     assert card.hear(id="8", ask="count")["reply"] == {"n": 2}
 
 
-def test_threads_do_not_handle_one_question_twice(card: Recorder) -> None:
+def test_threads_handle_a_question_once(card: Recorder) -> None:
     handled: list[int] = []
     inside = threading.Event()
 
@@ -96,12 +96,12 @@ def test_an_unknown_question_is_answered_too(card: Recorder) -> None:
 
 
 @pytest.mark.parametrize("message", [None, "text", [], {}, {"ask": "hello"}])
-def test_what_is_no_question_is_left_alone(card: Recorder, message: Any) -> None:
+def test_messages_that_are_not_questions_are_ignored(card: Recorder, message: Any) -> None:
     card._handle_custom_msg(message, [])
     assert card.sent == []
 
 
-def test_replies_are_forgotten_in_the_end(card: Recorder) -> None:
+def test_old_replies_are_forgotten(card: Recorder) -> None:
     for n in range(200):
         card.hear(id=str(n), ask="hello")
     assert len(card._replies) < 100

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labkit.instruments.packing import Tried
+from labkit.instruments.context.packing import Tried
 from labkit.widgets import ContextExplorer
 
 FEW = [

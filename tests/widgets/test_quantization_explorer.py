@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.models.quantizing import FP4, NF4, Scheme, integers, quantized, round_trip
+from labkit.models.quantization.simulated import FP4, NF4, Scheme, integers, quantized, round_trip
 from labkit.widgets import QuantizationExplorer
 from labkit.widgets.base import HERE
 from labkit.widgets.quantization_explorer import measured

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from labkit.instruments.experts import Routes, Way
+from labkit.instruments.experts.routers import Routes, Way
 from labkit.instruments.tokens import Token
 from labkit.widgets import RoutingExplorer
 from labkit.widgets.routing_explorer import LONGEST, PARTS

@@ -51,7 +51,7 @@ def test_logits_that_make_no_distribution_are_refused(
     assert "'The prompt'" in str(error.value)
 
 
-def test_no_examples_is_said() -> None:
+def test_having_no_examples_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one Example"):
         SamplingExplorer([])
 

@@ -35,7 +35,7 @@ def test_a_text_of_ones_own_is_cut_by_every_reader() -> None:
 
 
 @pytest.mark.parametrize("text", [None, 3, "x" * (LONGEST + 1)])
-def test_what_is_no_text_or_too_long_is_answered_with_words(text: object) -> None:
+def test_a_text_that_is_too_long_or_none_is_refused_with_the_reason(text: object) -> None:
     assert (
         "2,000 characters" in explorer()._reply({"id": "1", "ask": "cut", "text": text})["trouble"]
     )

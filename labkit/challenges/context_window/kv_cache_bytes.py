@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 DTYPES = {1: torch.int8, 2: torch.bfloat16, 4: torch.float32}
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw, draw_text
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw, draw_text
+from labkit.grading.source.spoiling import spoiled
 
 TextCounter = Callable[[str], int]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 Message = dict[str, str]
 Chat = list[Message]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.spoiling import spoiled
+from labkit.grading.source.spoiling import spoiled
 
 State = dict[str, Tensor]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers.loss.loss_utils import ForCausalLMLoss
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.spoiling import spoiled
+from labkit.grading.source.spoiling import spoiled
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.spoiling import spoiled
+from labkit.grading.source.spoiling import spoiled
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 

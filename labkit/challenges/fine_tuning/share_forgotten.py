@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 
 def true_forgotten(before: list[bool], after: list[bool]) -> float:

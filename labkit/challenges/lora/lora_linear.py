@@ -15,9 +15,9 @@ from torch.nn.functional import linear
 
 from labkit.challenges.lora.peft_layers import OF_PEFT, peft_layer
 from labkit.grading import Challenge, Submission
-from labkit.grading.diagnosis import same_words
-from labkit.grading.drawing import normal
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.diagnosis import same_words
+from labkit.grading.checks.drawing import normal
+from labkit.grading.source.spoiling import spoiled
 
 
 def true_linear(

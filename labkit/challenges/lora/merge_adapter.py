@@ -14,9 +14,9 @@ from torch import Tensor
 
 from labkit.challenges.lora.peft_layers import OF_PEFT, peft_layer
 from labkit.grading import Challenge, Submission
-from labkit.grading.diagnosis import same_words
-from labkit.grading.drawing import draw, normal
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.diagnosis import same_words
+from labkit.grading.checks.drawing import draw, normal
+from labkit.grading.source.spoiling import spoiled
 
 
 def true_merge(weight: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:

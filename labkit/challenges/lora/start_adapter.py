@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from labkit.challenges.lora.peft_layers import OF_PEFT
 from labkit.grading import Challenge, Submission
-from labkit.grading.diagnosis import same_values
-from labkit.grading.drawing import draw, normal
-from labkit.grading.spoiling import spoiled
-from labkit.grading.transport import Reply, Returned
+from labkit.grading.checks.diagnosis import same_values
+from labkit.grading.checks.drawing import draw, normal
+from labkit.grading.source.spoiling import spoiled
+from labkit.grading.transports.transport import Reply, Returned
 
 Adapter = dict[str, Tensor]
 

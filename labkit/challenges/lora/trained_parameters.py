@@ -13,8 +13,8 @@ from itertools import groupby
 
 from labkit.challenges.lora.peft_layers import OF_PEFT
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 Shapes = dict[str, list[int]]
 Counts = dict[str, int]

@@ -20,8 +20,8 @@ from transformers import (
 
 from labkit.challenges.mixture_of_experts.experts_per_token import K_TOO_LARGE, K_TOO_SMALL, refuse
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 Counts = dict[str, int]
 

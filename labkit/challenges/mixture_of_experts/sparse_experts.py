@@ -18,8 +18,8 @@ from transformers.models.mixtral.modeling_mixtral import MixtralExperts
 from labkit.challenges.mixture_of_experts.not_allowed import BLOCKS, MIXTRAL, OLMOE
 from labkit.challenges.mixture_of_experts.truths import exact
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import normal
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import normal
+from labkit.grading.source.spoiling import spoiled
 
 
 def silu(x: np.ndarray) -> np.ndarray:

@@ -20,8 +20,8 @@ from labkit.challenges.mixture_of_experts.experts_per_token import K_TOO_LARGE, 
 from labkit.challenges.mixture_of_experts.not_allowed import BLOCKS, MIXTRAL, OLMOE
 from labkit.challenges.mixture_of_experts.truths import exact, softmax
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import normal
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import normal
+from labkit.grading.source.spoiling import spoiled
 
 Routed = tuple[Tensor, Tensor]
 

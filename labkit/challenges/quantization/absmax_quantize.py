@@ -16,10 +16,10 @@ from torch import Tensor
 
 from labkit.challenges.quantization.drawing import fractions, whole_numbers
 from labkit.grading import Challenge, Submission
-from labkit.grading.diagnosis import same_values
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
-from labkit.grading.transport import Reply, Returned
+from labkit.grading.checks.diagnosis import same_values
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
+from labkit.grading.transports.transport import Reply, Returned
 
 
 def true_absmax(weight: Tensor, bits: int) -> tuple[Tensor, Tensor]:

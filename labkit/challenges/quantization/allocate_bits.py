@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 Damage = list[dict[int, float]]
 

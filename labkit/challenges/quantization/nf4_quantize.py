@@ -15,11 +15,11 @@ from torch import Tensor
 
 from labkit.challenges.quantization.drawing import fractions
 from labkit.grading import Challenge, Submission
-from labkit.grading.diagnosis import same_words
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.diagnosis import same_words
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
-NF4 = (  # labkit.models.quantizing has them too; known answers have to run where labkit is not
+NF4 = (  # also in labkit.models.quantization; known answers have to run where labkit is not
     -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
     -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
     0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,

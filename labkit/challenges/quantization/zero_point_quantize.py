@@ -16,8 +16,8 @@ from torch import Tensor
 
 from labkit.challenges.quantization.drawing import fractions, whole_numbers
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 
 def true_zero_point(weight: Tensor, bits: int) -> tuple[Tensor, float, int]:

@@ -16,8 +16,8 @@ from torch.distributions import Categorical, kl_divergence
 from torch.nn import functional as F
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw, normal
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw, normal
+from labkit.grading.source.spoiling import spoiled
 
 
 def true_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

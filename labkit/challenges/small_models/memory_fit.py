@@ -9,8 +9,8 @@ import math
 from typing import Any
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 Fit = dict[str, Any]
 GIB = 2**30

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.diagnosis import same_values
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
-from labkit.grading.transport import Reply, Returned
+from labkit.grading.checks.diagnosis import same_values
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
+from labkit.grading.transports.transport import Reply, Returned
 
 Models = dict[str, tuple[float, float]]
 

@@ -6,8 +6,8 @@ Checked against the texts themselves, letter by letter; some passages and questi
 from __future__ import annotations
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw_text
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw_text
+from labkit.grading.source.spoiling import spoiled
 
 
 def check_prompt_with(s: Submission) -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 Weights = dict[str, Tensor]
 

@@ -10,8 +10,8 @@ from operator import eq
 from statistics import fmean
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw, draw_text
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw, draw_text
+from labkit.grading.source.spoiling import spoiled
 
 
 def true_share(answers: list[str], expected: list[str]) -> float:

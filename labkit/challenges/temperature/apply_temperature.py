@@ -12,7 +12,7 @@ from labkit.challenges.temperature.drawing import random_logits
 from labkit.challenges.temperature.transformers_filters import WARPERS
 from labkit.challenges.temperature.truths import INF, true_softmax
 from labkit.grading import Challenge, Submission
-from labkit.grading.spoiling import spoiled
+from labkit.grading.source.spoiling import spoiled
 
 
 def check_apply_temperature(s: Submission) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from labkit.challenges.temperature.truths import true_softmax
 from labkit.grading import Submission
-from labkit.grading.drawing import normal
+from labkit.grading.checks.drawing import normal
 
 CLEAR = 1e-5  # many times what sums of float32 probabilities are off by
 

@@ -14,7 +14,7 @@ from labkit.challenges.temperature.top_p_filter import from_the_bottom
 from labkit.challenges.temperature.transformers_filters import WARPERS, filtered
 from labkit.challenges.temperature.truths import INF, true_min_p
 from labkit.grading import Challenge, Submission
-from labkit.grading.spoiling import spoiled
+from labkit.grading.source.spoiling import spoiled
 
 
 def check_min_p_filter(s: Submission) -> None:

@@ -20,10 +20,10 @@ from labkit.challenges.temperature.transformers_filters import WARPERS
 from labkit.challenges.temperature.truths import true_min_p, true_softmax, true_top_k, true_top_p
 from labkit.estimates import chi_square_p_value
 from labkit.grading import Challenge, Result, Submission
-from labkit.grading.comparison import difference
-from labkit.grading.diagnosis import same_values
-from labkit.grading.spoiling import spoiled
-from labkit.grading.transport import Reply, Returned
+from labkit.grading.answers.comparison import difference
+from labkit.grading.checks.diagnosis import same_values
+from labkit.grading.source.spoiling import spoiled
+from labkit.grading.transports.transport import Reply, Returned
 from labkit.instruments.sampling import next_token_probabilities
 
 DRAWS = 10_000

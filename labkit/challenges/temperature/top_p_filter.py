@@ -15,8 +15,8 @@ from labkit.challenges.temperature.drawing import clear_logits, log_of
 from labkit.challenges.temperature.transformers_filters import WARPERS, filtered
 from labkit.challenges.temperature.truths import INF, true_top_p
 from labkit.grading import Challenge, Submission
-from labkit.grading.comparison import difference
-from labkit.grading.spoiling import spoiled
+from labkit.grading.answers.comparison import difference
+from labkit.grading.source.spoiling import spoiled
 
 
 def check_top_p_filter(s: Submission) -> None:

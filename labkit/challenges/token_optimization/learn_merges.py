@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.comparison import wrong_kind
-from labkit.grading.drawing import draw, draw_text
-from labkit.grading.spoiling import spoiled
+from labkit.grading.answers.comparison import wrong_kind
+from labkit.grading.checks.drawing import draw, draw_text
+from labkit.grading.source.spoiling import spoiled
 from labkit.instruments.tokens import library_merges
 
 Pair = tuple[str, str]

@@ -21,8 +21,8 @@ from labkit.challenges.token_optimization.truths import (
     true_leaves,
 )
 from labkit.grading import Challenge, Submission
-from labkit.grading.comparison import difference
-from labkit.grading.spoiling import spoiled
+from labkit.grading.answers.comparison import difference
+from labkit.grading.source.spoiling import spoiled
 
 
 def true_table(records: Records, form: str) -> str:

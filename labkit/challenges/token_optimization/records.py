@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.grading import Submission
-from labkit.grading.drawing import draw
+from labkit.grading.checks.drawing import draw
 
 Records = list[dict[str, Any]]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from labkit.grading import Challenge, Submission
-from labkit.grading.drawing import draw
-from labkit.grading.spoiling import spoiled
+from labkit.grading.checks.drawing import draw
+from labkit.grading.source.spoiling import spoiled
 
 RATES = {"input": 2.0, "cached": 0.5, "output": 6.0}
 

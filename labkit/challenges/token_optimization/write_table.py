@@ -24,10 +24,10 @@ from labkit.challenges.token_optimization.truths import (
     true_leaves,
 )
 from labkit.grading import Challenge, Submission
-from labkit.grading.comparison import wrong_kind
-from labkit.grading.diagnosis import same_values
-from labkit.grading.spoiling import spoiled
-from labkit.grading.transport import Reply, Returned
+from labkit.grading.answers.comparison import wrong_kind
+from labkit.grading.checks.diagnosis import same_values
+from labkit.grading.source.spoiling import spoiled
+from labkit.grading.transports.transport import Reply, Returned
 
 
 def check_write_table(s: Submission) -> None:

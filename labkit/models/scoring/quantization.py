@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from labkit.estimates import Estimate, difference, known, share
-from labkit.models.quantizing import SCHEMES, Scheme, fake_quantize, linear_layers
+from labkit.models.quantization.simulated import SCHEMES, Scheme, fake_quantize, linear_layers
 from labkit.models.scoring.facts import facts_right
 from labkit.models.scoring.rows import Row, at_most
 from labkit.models.scoring.subject import Subject

@@ -12,7 +12,7 @@ from statistics import fmean
 from peft import LoraConfig
 
 from labkit.estimates import Estimate, difference, known, share
-from labkit.models.quantizing import linear_layers
+from labkit.models.quantization.simulated import linear_layers
 from labkit.models.scoring.facts import facts_right, rehearsals
 from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject

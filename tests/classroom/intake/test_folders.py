@@ -58,7 +58,7 @@ def test_files_with_nothing_but_a_disk_in_common_are_no_class():
     ]
 
 
-def test_nothing_to_grade_is_said(tmp_path):
+def test_having_nothing_to_grade_is_an_error(tmp_path):
     for paths in ([tmp_path], [tmp_path / "no"], [tmp_path / "*.ipynb"]):
         with pytest.raises(NothingFound, match=tmp_path.name):
             found_in(*paths)

@@ -49,7 +49,7 @@ from tests.classroom.intake.hand_ins import (
         (["Lab 5_jdoe_attempt_2026-11-20-10-00-00_05_temperature.ipynb"], ["jdoe"]),
     ],
 )
-def test_whose_it_is_from_folders_first(paths, expected):
+def test_the_learner_comes_from_the_folder_first(paths, expected):
     owners = owners_of([tuple(path.split("/")) for path in paths], "ROOT", LESSONS)
     assert [owner.name for owner in owners] == expected
 
@@ -110,7 +110,7 @@ def surely(*names):
         (["submitted/al/p/x", "submitted/al/q/x", "source/x", "submitted/b/x"], ["al", "al", "b"]),
     ],
 )  # fmt: skip
-def test_whose_it_is_in_a_class(tmp_path, paths, expected):
+def test_the_learners_of_a_class(tmp_path, paths, expected):
     files = [path.removesuffix("x") + LESSON if path.endswith("x") else path for path in paths]
     hand_in(tmp_path / "in", *files)
 
@@ -153,7 +153,7 @@ def test_what_moodle_makes_of_one_learner_in_two_folders(tmp_path):
         ("W/", "W/"),
     ],
 )
-def test_a_stray_template_hides_nobody(tmp_path, around, stray):
+def test_a_stray_template_hides_no_learner(tmp_path, around, stray):
     hand_in(tmp_path / "in", stray + LESSON, *(f"{around}{name}/{LESSON}" for name in ("al", "bo")))
 
     (_, certain), *rest = sorted(whose(tmp_path / "in"), key=lambda one: one[1])

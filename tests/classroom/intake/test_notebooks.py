@@ -92,7 +92,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 48213\
     ],
     ids=lambda value: repr(value[:20]) if isinstance(value, bytes) else None,
 )
-def test_what_is_no_notebook_is_refused_with_the_reason(data, reason):
+def test_anything_but_a_notebook_is_refused_with_the_reason(data, reason):
     with pytest.raises(Unreadable, match=reason):
         read_notebook(data)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.grading.solutions import reference
+from labkit.grading.source.solutions import reference
 from labkit.models import load_model
 from labkit.models.training import distilling
 from labkit.models.training.tuning import IGNORED, Settings

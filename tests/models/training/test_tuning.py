@@ -152,7 +152,7 @@ def test_replay_says_what_it_lacks() -> None:
         tuning.with_replay(QUESTIONS, QUESTIONS, 1.0)
 
 
-def test_what_cannot_be_tuned_on_is_said(tiny: Loaded) -> None:
+def test_examples_that_cannot_be_tuned_on_are_refused(tiny: Loaded) -> None:
     with pytest.raises(ValueError, match="the list of examples is empty"):
         fine_tune(*tiny, [], Settings(0.1))
     with pytest.raises(ValueError, match=r"An example has \d+ tokens, and the model reads 64"):
@@ -175,7 +175,7 @@ def test_bundled_context_is_respected(tiny: Loaded) -> None:
     assert fine_tune(model, tokenizer, [Question(prompt, "x")], settings, progress=False).losses
 
 
-def test_every_step_is_told_of(tiny: Loaded) -> None:
+def test_every_step_is_reported(tiny: Loaded) -> None:
     told: list[float] = []
     tuned = fine_tune(
         *tiny, QUESTIONS, Settings(1e-3, steps=3), progress=False, on_step=told.append

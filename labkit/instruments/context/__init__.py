@@ -1,0 +1,1 @@
+"""What lesson 02 measures with: texts, chats and passages in a window, and its cache."""

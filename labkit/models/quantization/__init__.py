@@ -1,0 +1,1 @@
+"""Quantization: simulated (what comes back is float) and stored in bitsandbytes' real codes."""
