@@ -26,7 +26,7 @@ import torch
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-for _ in range(3):
+for _ in range(20):  # until the heap has room for what is alive at once
     torch.ones(10_000_000) + 1
 before = faults()
 for _ in range(20):
