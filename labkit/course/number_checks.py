@@ -2,8 +2,8 @@
 
 Looked through are the Markdown, the alternative texts and what the quiz says to an answer; code,
 formulas, headings and list numbers are not prose. A number is covered where it stands in a sentence
-that a claim rests on, in a paragraph with a link (those are in lessons/sources.yaml), or where the
-cells work with it: "240 questions" beside `fact_items(240)`.
+that a claim rests on, in a paragraph that links or names a work of lessons/sources.yaml, or where
+the cells work with it: "240 questions" beside `fact_items(240)`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from labkit.course.catalog import Lesson
 from labkit.course.claims import ClaimsError, expectations_of
 from labkit.course.notebooks import code_nodes
 from labkit.course.quiz import load_quiz
+from labkit.course.sources import load_sources
 from labkit.course.yaml_source import shown_path
 
 if TYPE_CHECKING:
@@ -34,11 +35,13 @@ NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 def check_numbers(lesson: Lesson, notebook: NotebookNode) -> None:
     """ClaimsError with each number that nothing covers, and where it stands."""
     settings = numbers_of_cells(notebook)
+    works = [work for work in load_sources().values() if lesson.id in work.taken]
     claims = expectations_of(lesson).claims.values()
     claimed = set(numbers_in(" ".join(claim.sentence or "" for claim in claims)))
     found = [
         f"{shown_path(lesson.path)}: {number} in {around!r} is no claim, citation or setting"
         for text in prose_of(lesson, notebook)
+        if not any(work.is_named_in(" ".join(text.split())) for work in works)
         for number, around in uncovered(text, claimed, settings)
     ]
     if found:

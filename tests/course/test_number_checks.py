@@ -20,6 +20,12 @@ CLAIMS = """claims:
 figures:
   curve: It falls to 90 %.
 """
+SOURCES = """sources:
+  he-2025: {title: T, authors: He et al. (Lab), year: 2025, id: a,
+    taken: {99_fixture: &fact {where: p, says: x, checked: true}}}
+  liu-2024: {title: T, authors: Liu, year: 2024, id: b, taken: {99_fixture: *fact}}
+  hu-2021: {title: T, authors: Hu et al., year: 2021, id: c, taken: {98_other: *fact}}
+"""
 QUIZ = """lesson: 99_fixture
 questions:
   - id: how-many
@@ -37,11 +43,13 @@ CODE = '# %%\nitems = fact_items(240)\nprint("top-k 20", 2, 3)\n'
 @pytest.fixture
 def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lesson:
     monkeypatch.setattr("labkit.paths.course_root", lambda: tmp_path)
-    for folder, name, text in (
-        ("lessons", "99_fixture.claims.yaml", CLAIMS), ("quizzes", "99_fixture.yaml", QUIZ)
-    ):  # fmt: skip
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / name).write_text(text, encoding="utf-8")
+    for name, text in {
+        "lessons/99_fixture.claims.yaml": CLAIMS,
+        "lessons/sources.yaml": SOURCES,
+        "quizzes/99_fixture.yaml": QUIZ,
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     path = tmp_path / "lessons" / "99_fixture.py"
     return Lesson("99_fixture", "99", "fixture", "Fixture", 5, (), "A small one.", (), path)
 
@@ -57,6 +65,7 @@ def saying(words: str) -> NotebookNode:
         "Of 1,000 answers 90 % are right.",
         "We ask 240 questions, and keep 20 tokens.",
         "They found 47 of 80 ([He 2025](https://example.org/he)).",
+        "47 of 80 (He et\nal., table 3), or 41 (Liu 2024).",
         "`temperature=0.7` and $p = 0.35$, with 95 % intervals:\n\n1. First.\n2. Second.",
         "Qwen3 and layer3.",
         "## Here and at 7 B\n\nNothing.",
@@ -71,6 +80,8 @@ def test_a_covered_number_is_fine(lesson: Lesson, words: str) -> None:
     [
         ("It takes 17 steps.", "99_fixture.py: 17 in 'It takes 17 steps.'"),
         ("Up to 0.35 of it.", "0.35 in"),
+        ("Liu says 44.", "44 in"),
+        ("In another lesson 45 (Hu et al. 2021).", "45 in"),
         ("Cited ([x](https://x.org)): 5.\n\nNot cited: 6.", "6 in 'Not cited: 6.'"),
     ],
 )

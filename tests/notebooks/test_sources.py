@@ -8,42 +8,16 @@ from pathlib import Path
 import pytest
 
 from labkit.course.catalog import Lesson, lessons
-from labkit.course.yaml_source import Part, Prose, YamlSource, read_text
-from labkit.paths import PACKAGE, lessons_dir
+from labkit.course.sources import Source, load_sources
+from labkit.course.yaml_source import read_text
+from labkit.paths import PACKAGE
 
 LINK = re.compile(r"https?://[^\s)>\"'`\]]+")
 
 
-class Taken(Part):
-    """A fact that a lesson takes from a work; `checked` says whether its text was looked up."""
-
-    where: Prose
-    says: Prose
-    checked: bool
-    linked: bool = True
-
-
-class Source(Part):
-    """A work: a paper, a repository at a commit, a page at a date."""
-
-    title: Prose
-    authors: Prose
-    year: int
-    id: Prose
-    url: Prose | None = None
-    taken: dict[str, Taken]
-
-
-class Sources(Part):
-    """lessons/sources.yaml."""
-
-    sources: dict[str, Source]
-
-
 @pytest.fixture(scope="module")
 def sources() -> dict[str, Source]:
-    path = lessons_dir() / "sources.yaml"
-    return YamlSource(read_text(path), path).validate(Sources).sources
+    return load_sources()
 
 
 def links_of(lesson: Lesson) -> set[str]:
