@@ -65,7 +65,7 @@ def over_examples(alt: str) -> Figure:
     return Figure.of(drawing, alt, _table(rows))
 
 
-def others(alt: str) -> Figure:
+def over_ways(alt: str) -> Figure:
     """Held-out loss after `FEW` texts, for each way of teaching."""
     drawing, axes = drawn()
     ways = by_way()

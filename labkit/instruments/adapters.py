@@ -95,7 +95,7 @@ def injected(model: PreTrainedModel, targets: Sequence[str], rank: int, alpha: f
 
 
 @torch.no_grad()
-def stirred(model: PreTrainedModel, size: float = 0.02, seed: int = 0) -> PreTrainedModel:
+def with_random_b(model: PreTrainedModel, size: float = 0.02, seed: int = 0) -> PreTrainedModel:
     """A copy whose matrices B hold random numbers, as if it had been trained."""
     pupil, draws = copy.deepcopy(model), torch.Generator().manual_seed(seed)
     for layer in own_layers(pupil).values():
@@ -126,7 +126,7 @@ def layers_apart(model: PreTrainedModel, ours: PreTrainedModel, seed: int = 0) -
     for name, layer in own_layers(ours).items():
         x = torch.randn(8, layer.frozen.in_features, generator=draws).to(layer.frozen.weight)
         expected = theirs.get_submodule(name)(x)
-        found.append(furthest(layer(x), expected) / float(expected.abs().max()))
+        found.append(largest_difference(layer(x), expected) / float(expected.abs().max()))
     return max(found)
 
 
@@ -156,7 +156,7 @@ def log_probabilities(
 
 
 @torch.no_grad()
-def furthest(ours: Tensor, theirs: Tensor) -> float:
+def largest_difference(ours: Tensor, theirs: Tensor) -> float:
     """The largest difference between two numbers of one place."""
     return float((ours - theirs).abs().max())
 
@@ -165,7 +165,9 @@ def furthest(ours: Tensor, theirs: Tensor) -> float:
 def weights_apart(ours: PreTrainedModel, theirs: PreTrainedModel) -> float:
     """The largest difference between two models' linear layers, of the same names."""
     layers = linear_layers(theirs)
-    return max(furthest(m.weight, layers[n].weight) for n, m in linear_layers(ours).items())
+    return max(
+        largest_difference(m.weight, layers[n].weight) for n, m in linear_layers(ours).items()
+    )
 
 
 # ------------------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ def shapes_of(model: nn.Module) -> Shapes:
     return {name: list(weight.shape) for name, weight in model.named_parameters()}
 
 
-def pefts_parameters(model: PreTrainedModel, targets: Sequence[str], rank: int) -> dict[str, int]:
+def parameters_in_peft(model: PreTrainedModel, targets: Sequence[str], rank: int) -> dict[str, int]:
     """What peft would train, under the names that the layers have in the model itself."""
     inside = injected(model, targets, rank, alpha=1).get_base_model()
     trained = {n: w.numel() for n, w in inside.named_parameters() if w.requires_grad}
@@ -229,7 +231,7 @@ def energy_within(values: Mapping[str, Tensor], rank: int) -> float:
 
 
 def rank_for(values: Mapping[str, Tensor], energy: float) -> float:
-    """The rank that holds so much of the squared size of a matrix, in the mean over layers."""
+    """The rank that holds so much of the squared size of a matrix, on average over layers."""
     needed = []
     for v in values.values():
         grown = (v.double() ** 2).cumsum(0)

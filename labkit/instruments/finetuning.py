@@ -243,7 +243,7 @@ def _global_draws_kept() -> Iterator[None]:
     np.random.set_state(numpy)
 
 
-def furthest_apart(ours: Weights, theirs: Weights) -> float:
+def largest_difference(ours: Weights, theirs: Weights) -> float:
     """The largest difference between two numbers of the same place.
 
     Raises ValueError where the names differ.

@@ -7,8 +7,7 @@ work on the machine then disturbs them least. They are a matter of the machine; 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +19,7 @@ from labkit.instruments.context.kv_cache import filled_cache
 from labkit.instruments.items import Items, fact_items, program_items
 from labkit.instruments.models_table import RealModel
 from labkit.instruments.tables import as_html, as_text, linked
+from labkit.instruments.threads import one_thread
 from labkit.models import complete, exact_match
 from labkit.models.scoring.reading import with_rivals
 from labkit.models.scoring.specialist import sums
@@ -142,17 +142,6 @@ def _quickest(goes: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
             go()
             found[name].append(1000 * (time.process_time() - started))
     return {name: min(taken[1:]) for name, taken in found.items()}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """torch computes in one thread; as it was afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # ---- the edge ----------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
-"""As many threads for torch as processors are free when a kernel begins."""
+"""Threads of torch: as many as processors are free when a kernel begins, and one for timing."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -24,6 +26,17 @@ def share_processors(load: Load) -> None:
 def threads_of_torch() -> int:
     """As many as torch takes by itself: one for each core."""
     return torch.get_num_threads()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread, and afterwards on as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_kernel() -> bool:

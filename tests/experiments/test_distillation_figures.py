@@ -25,7 +25,7 @@ def test_the_ways_have_their_names() -> None:
     assert ways["base"].value == pytest.approx(figures.by_examples()["teacher"][40].value)
 
 
-@pytest.mark.parametrize("draw", [figures.over_examples, figures.others])
+@pytest.mark.parametrize("draw", [figures.over_examples, figures.over_ways])
 def test_drawn_with_words_and_numbers(draw) -> None:
     drawn = draw(alt="What it shows.")
     assert isinstance(drawn, plots.Figure) and drawn.alt == "What it shows."

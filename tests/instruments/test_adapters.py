@@ -48,7 +48,7 @@ def test_a_fresh_adapter_changes_nothing(tiny: Loaded, own: PreTrainedModel) -> 
     fresh = adapters.injected(tiny[0], TARGETS, 3, 6)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(said(tiny[0], tiny), said(fresh, tiny))
-    assert adapters.furthest(said(tiny[0], tiny), said(own, tiny)) < 1e-5
+    assert adapters.largest_difference(said(tiny[0], tiny), said(own, tiny)) < 1e-5
     assert list(adapters.own_layers(own)) == [n for n in linear_layers(tiny[0]) if n[-6:] in {
         target[-6:] for target in TARGETS
     }]  # fmt: skip
@@ -57,24 +57,24 @@ def test_a_fresh_adapter_changes_nothing(tiny: Loaded, own: PreTrainedModel) -> 
 
 
 def test_ours_is_pefts_and_so_is_what_is_merged(tiny: Loaded, own: PreTrainedModel) -> None:
-    moved = adapters.stirred(own, size=0.5)
-    assert adapters.furthest(said(own, tiny), said(moved, tiny)) > 0.01
+    moved = adapters.with_random_b(own, size=0.5)
+    assert adapters.largest_difference(said(own, tiny), said(moved, tiny)) > 0.01
     theirs = adapters.in_peft(tiny[0], moved)
-    assert adapters.furthest(said(moved, tiny), said(theirs, tiny)) < 1e-5
+    assert adapters.largest_difference(said(moved, tiny), said(theirs, tiny)) < 1e-5
     assert adapters.layers_apart(tiny[0], moved) < 1e-5
     merged = adapters.merged_by(reference("09_lora", "merge_adapter"), moved)
     assert not adapters.own_layers(merged) and adapters.own_layers(moved)
-    assert adapters.furthest(said(merged, tiny), said(moved, tiny)) < 1e-5
+    assert adapters.largest_difference(said(merged, tiny), said(moved, tiny)) < 1e-5
     assert adapters.weights_apart(merged, theirs.merge_and_unload()) < 1e-6
     assert adapters.weights_apart(tiny[0], merged) > 1e-3
     wrong = adapters.merged_by(lambda weight, a, b, alpha: weight + b @ a, moved)
-    assert adapters.furthest(said(wrong, tiny), said(moved, tiny)) > 1e-3
+    assert adapters.largest_difference(said(wrong, tiny), said(moved, tiny)) > 1e-3
 
 
 def test_counts_are_pefts(tiny: Loaded) -> None:
     count = reference("09_lora", "trained_parameters")
     shapes = adapters.shapes_of(tiny[0])
-    assert count(shapes, TARGETS, 2) == adapters.pefts_parameters(tiny[0], TARGETS, 2)
+    assert count(shapes, TARGETS, 2) == adapters.parameters_in_peft(tiny[0], TARGETS, 2)
     both = ["q_proj", "v_proj"]
     assert sum(count(adapters.GPT3, both, 1).values()) == 4_718_592  # as in the LoRA paper
     assert sum(count(adapters.GPT3, both, 4).values()) == 18_874_368
@@ -132,7 +132,7 @@ def test_two_adapters_on_one_base(tiny: Loaded, tmp_path: Path) -> None:
         served.load_adapter(tmp_path / "polite", adapter_name="polite")
     one = said(served, tiny)
     served.set_adapter("polite")
-    assert adapters.furthest(one, said(served, tiny)) > 1e-4
+    assert adapters.largest_difference(one, said(served, tiny)) > 1e-4
     assert adapters.seconds_to_swap(served, ["polite", "json"], times=3) > 0
     with served.disable_adapter():
         assert torch.equal(said(served, tiny), said(model, tiny))

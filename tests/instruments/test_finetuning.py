@@ -50,11 +50,11 @@ def test_a_step_is_the_librarys(tiny, batch) -> None:
     ours = finetuning.own_step(model, batch, loss, step, 1e-2, 0.1)
     theirs = finetuning.library_step(model, batch, 1e-2, 0.1)
     assert ours[0] == pytest.approx(theirs[0], abs=1e-5)
-    assert finetuning.furthest_apart(ours[1], theirs[1]) < 1e-5
-    assert finetuning.furthest_apart(ours[1], before) > 5e-3
+    assert finetuning.largest_difference(ours[1], theirs[1]) < 1e-5
+    assert finetuning.largest_difference(ours[1], before) > 5e-3
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
     with pytest.raises(ValueError, match="different weights"):
-        finetuning.furthest_apart(ours[1], {})
+        finetuning.largest_difference(ours[1], {})
 
 
 def test_the_librarys_seed_does_not_stay(tiny, batch) -> None:

@@ -43,7 +43,7 @@ from tests.models.tiny import save_tiny_model
 
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 any_time = settings(deadline=None, max_examples=30)
-LEAST = Effort(items=3, timed=1, steps=1, rates=1, examples=4)
+LEAST = Effort(items=3, timed=1, steps=1, tunings=1, examples=4)
 
 
 # ---- rows ----------------------------------------------------------------------------------------

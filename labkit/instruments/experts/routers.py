@@ -209,7 +209,7 @@ def loss_by_k(model: MixtralForCausalLM, texts: Mapping[str, Batch]) -> dict[int
 
 
 def busy(chosen: Tensor, tokens: int, draws: int = 400, seed: int = 0) -> float:
-    """How many different experts a batch of so many tokens needs, in the mean over batches drawn
+    """How many different experts a batch of so many tokens needs, on average over batches drawn
     from `chosen` (all tokens, k).
 
     Raises ValueError where more tokens are asked for than there are.
@@ -292,7 +292,7 @@ def mixed(texts: Mapping[str, Batch]) -> dict[str, Batch]:
 # Words or topics
 
 
-def foretold(chosen: Tensor, ids: Tensor) -> float:
+def share_predicted(chosen: Tensor, ids: Tensor) -> float:
     """How often a token's first expert is the one that the same token mostly had elsewhere.
 
     chosen (tokens,) and ids (tokens,) int64; the first half is learned from, the second asked.

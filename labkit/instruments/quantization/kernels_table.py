@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from labkit.instruments.tables import as_html, as_text
+from labkit.instruments.threads import one_thread
 from labkit.models.quantization.stored import Kind, load_quantized, quantized_layers, stored_bits
 
 Forward = Callable[[Tensor], Tensor]  # ids (1, tokens) → logits (1, tokens, vocab)
@@ -63,17 +64,6 @@ def milliseconds(stored: Stored, ids: Tensor, repeats: int = 9) -> float:
             stored.forward(ids)
             taken.append(1e3 * (time.process_time() - started))
     return sorted(taken[2:])[repeats // 2]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """torch computes on one thread, and afterwards on as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

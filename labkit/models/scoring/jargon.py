@@ -56,13 +56,13 @@ def jargon(subject: Subject) -> list[Row]:
 
 def adapted(subject: Subject) -> Tuned:
     """The subject after all weights were tuned on the trade, at the best of the rates."""
-    rates = RATES[: subject.effort.rates]
+    rates = subject.effort.tried(RATES)
     return best_rate(
-        rates, lambda rate: schooled(subject, rate), lambda tuned: -unseen_loss(subject, tuned)
+        rates, lambda rate: tuned_twice(subject, rate), lambda tuned: -unseen_loss(subject, tuned)
     )[1]
 
 
-def schooled(subject: Subject, rate: float) -> Tuned:
+def tuned_twice(subject: Subject, rate: float) -> Tuned:
     """A copy that has read the trade's texts, and then learned to answer about its terms.
 
     In one go the texts' many tokens drown those of the answers; some texts are read again with

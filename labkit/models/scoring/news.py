@@ -69,7 +69,7 @@ def tuned_at(
     """A tuning for each rate, the one that learned most first."""
     found = [
         learned(subject, name, examples, Settings(rate, steps=subject.effort.steps, lora=lora))
-        for rate in rates[: subject.effort.rates]
+        for rate in subject.effort.tried(rates)
     ]
     return sorted(found, key=lambda one: -sum(one.chosen_by))
 

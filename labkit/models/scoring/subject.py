@@ -20,12 +20,16 @@ class Effort:
     items: int = 300  # behind a figure
     timed: int = 40  # texts written against the clock, in each domain
     steps: int = 400  # of a tuning: a minute on two cores
-    rates: int = 3  # learning rates tried on the validation split
+    tunings: int = 3  # learning rates tried on the validation split
     examples: int = 400  # to tune on
+
+    def tried(self, rates: Sequence[float]) -> Sequence[float]:
+        """The first learning rates, as many as are tried."""
+        return rates[: self.tunings]
 
 
 FULL = Effort()
-QUICK = Effort(items=16, timed=2, steps=4, rates=1, examples=32)
+QUICK = Effort(items=16, timed=2, steps=4, tunings=1, examples=32)
 
 
 @dataclass(frozen=True)

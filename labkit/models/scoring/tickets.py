@@ -94,7 +94,7 @@ def tuned_best(
     """The outcome at the rate that writes the most exact answers to the validation tickets."""
     settings = (
         Settings(rate, steps=subject.effort.steps, lora=lora)
-        for rate in rates[: subject.effort.rates]
+        for rate in subject.effort.tried(rates)
     )
     trials = [trial(subject, examples, some) for some in settings]
     trials.sort(key=lambda t: (sum(t.exact), -t.loss), reverse=True)

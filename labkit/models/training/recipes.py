@@ -24,7 +24,7 @@ class Recipe:
     a step on (none where a step draws its own pictures or sheets), and `short_rows` the length of a
     row until a step (more rows, as many tokens, and less time than at full length).
     `context_weights` are the loss weights, by kind, of what is no answer, since texts about names
-    drawn at random can't be foretold. `mimetic` starts from `mimetic.mimetic_` and uses Muon;
+    drawn at random can't be predicted. `mimetic` starts from `mimetic.mimetic_` and uses Muon;
     `muon` uses it after the usual start.
     `architecture` is one of `architectures.BUILDERS`; `starts_from` is the bundled model that lends
     its tokenizer (and to a reward model its weights).

@@ -237,7 +237,9 @@ def test_a_mixed_batch_has_a_row_of_every_domain(texts: dict[str, Batch]) -> Non
 
 @any_time
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=8, max_size=60))
-def test_foretold_is_the_majority_of_the_first_half(pairs: list[tuple[int, int]]) -> None:
+def test_a_tokens_first_half_predicts_its_second(
+    pairs: list[tuple[int, int]],
+) -> None:
     ids, chosen = (torch.tensor(column) for column in zip(*pairs, strict=True))
     seen, rest = pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]
     asked = [(i, e) for i, e in rest if any(i == j for j, _ in seen)]
@@ -247,7 +249,7 @@ def test_foretold_is_the_majority_of_the_first_half(pairs: list[tuple[int, int]]
     for i, expert in asked:
         votes = Counter(e for j, e in seen if i == j)
         hits += expert == min(e for e, n in votes.items() if n == max(votes.values()))
-    assert routers.foretold(chosen, ids) == pytest.approx(hits / len(asked))
+    assert routers.share_predicted(chosen, ids) == pytest.approx(hits / len(asked))
 
 
 def test_costs_are_counted(model: MixtralForCausalLM) -> None:

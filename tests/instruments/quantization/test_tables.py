@@ -15,6 +15,7 @@ from labkit.instruments import tables
 from labkit.instruments.quantization import bench as q
 from labkit.instruments.quantization import bitsandbytes_layers as library
 from labkit.instruments.quantization import kernels_table, memory_table, plots
+from labkit.instruments.threads import one_thread
 from labkit.models.quantization.simulated import integers, linear_layers, normal_float, quantized
 from labkit.models.quantization.stored import load_quantized, quantized_layers
 
@@ -125,7 +126,7 @@ def test_the_table_has_a_row_for_each_way_and_ratios_to_the_first(
 
 def test_threads_are_as_before_after_timing() -> None:
     before = torch.get_num_threads()
-    with kernels_table.one_thread():
+    with one_thread():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
 
