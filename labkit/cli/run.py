@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from labkit.course.catalog import Lesson
 
-BUDGET_SECONDS = 60.0
-TRAINING_SECONDS = 120.0
-TRAINING_LESSONS = {"08", "09", "10", "11"}
 BUDGET_MB = 1500.0
 NOT_ATTEMPTED = "not attempted"
 
@@ -43,6 +40,7 @@ class Report:
     cells: list[dict[str, float]] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
     claims: list[dict[str, Any]] = field(default_factory=list)
+    budget_seconds: int = 60
     error: str | None = None
     first_lines: dict[int, str] = field(default_factory=dict)
     cpu_seconds: dict[int, float] = field(default_factory=dict)
@@ -133,7 +131,9 @@ def run(lesson: Lesson, *, solved: bool = False, warm: bool = False) -> Report:
     if solved:
         notebook = notebooks.solve(notebook, lesson.id)
     outcomes = dict.fromkeys(names(lesson.id), NOT_ATTEMPTED)
-    report = Report(lesson.id, solved, outcomes=outcomes, warm=warm)
+    report = Report(
+        lesson.id, solved, outcomes=outcomes, budget_seconds=lesson.budget_seconds, warm=warm
+    )
     report.first_lines = {i: first_line(cell.source) for i, cell in enumerate(notebook.cells)}
     with tempfile.TemporaryDirectory(prefix="labkit-run-", ignore_cleanup_errors=True) as folder:
         measure(report, notebook, Path(folder))
@@ -206,17 +206,12 @@ def cell_line(report: Report, cell: Mapping[str, float]) -> str:
     return f"  {index:>4}  {cell['seconds']:8.3f} s  {used}  {report.first_lines[index]}"
 
 
-def budget_seconds(lesson_id: str) -> float:
-    """What a lesson may take; the ones that train a model may take twice as long."""
-    return TRAINING_SECONDS if lesson_id[:2] in TRAINING_LESSONS else BUDGET_SECONDS
-
-
 def budget_lines(report: Report) -> list[str]:
     """Seconds and memory against what a lesson may take on two cores."""
     if report.warm:
         return ["  a warm kernel: for seconds and memory of the lesson leave out --warm"]
     pairs = [
-        ("seconds from kernel start", report.seconds, budget_seconds(report.lesson)),
+        ("seconds from kernel start", report.seconds, report.budget_seconds),
         ("MB at the peak", report.peak_rss_mb, BUDGET_MB),
     ]
     lines = [

@@ -9,6 +9,7 @@ A lesson's text opens with a YAML block in comments, the way jupytext writes it,
     #     title: Temperature and sampling
     #     minutes: 40
     #     models: [base]
+    #     budget_seconds: 60    # of a run on two idle cores; 60 where it is left out
     #     summary: What temperature, top-k, top-p and min-p do to a distribution.
     # ---
 """
@@ -38,6 +39,7 @@ class Metadata(Part):
 
     title: Prose
     minutes: Annotated[int, Field(gt=0)]
+    budget_seconds: Annotated[int, Field(gt=0)] = 60
     models: tuple[Prose, ...] = ()
     summary: Prose
     concepts: tuple[Prose, ...] = ()
@@ -57,7 +59,11 @@ class Header(BaseModel):
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson: `05_temperature` is its id, `05` its number, `temperature` its topic."""
+    """One lesson: `05_temperature` is its id, `05` its number, `temperature` its topic.
+
+    minutes         of a learner, for the core path
+    budget_seconds  that a run of all cells may take on two idle cores
+    """
 
     id: str
     number: str
@@ -68,6 +74,7 @@ class Lesson:
     summary: str
     concepts: tuple[str, ...]
     path: Path
+    budget_seconds: int = 60
 
     @property
     def notebook(self) -> Path:
@@ -126,6 +133,7 @@ def read_lesson(path: Path) -> Lesson:
         summary=about.summary,
         concepts=about.concepts,
         path=path,
+        budget_seconds=about.budget_seconds,
     )
 
 

@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from labkit import paths
-from labkit.cli.run import BUDGET_MB, budget_seconds
-from labkit.course.catalog import lessons
+from labkit.cli.run import BUDGET_MB
+from labkit.course.catalog import find_lesson, lessons
 from tests.benchmarks.figures import Figure, show
 
 
@@ -37,7 +37,7 @@ def figures(found: dict[str, Any]) -> list[Figure]:
     name = f"{found['lesson']}, {'solved' if found['solved'] else 'untouched'}"
     slowest = max(found["cells"], key=lambda cell: cell["seconds"])
     return [
-        Figure(name, found["seconds"], "s", budget_seconds(found["lesson"])),
+        Figure(name, found["seconds"], "s", find_lesson(found["lesson"]).budget_seconds),
         Figure(f"{name}: peak memory", found["peak_rss_mb"], "MB", BUDGET_MB),
         Figure(f"{name}: slowest cell ({slowest['index']})", slowest["seconds"], "s"),
     ]
