@@ -201,11 +201,11 @@ plots.bars(
 
 # %%
 model_weights = adaptation.weights_of(model)
-lab.claim("weights changed by a prompt", my_changed(model_weights, adaptation.weights_of(model)))
-lab.claim(
-    "weights changed by rounding to 8 bits",
-    my_changed(model_weights, adaptation.weights_of(rounded_model)),
-)
+for way_tried, model_and_prompts in four_ways.items():
+    weights_changed = my_changed(model_weights, adaptation.weights_of(model_and_prompts[0]))
+    print(f"{way_tried:24} {weights_changed:6.1%} of the weights changed")
+
+# %%
 lab.claim(
     "changed, of the weights that were rounded",
     my_changed(adaptation.rounded_weights(model), adaptation.rounded_weights(rounded_model)),
@@ -213,13 +213,6 @@ lab.claim(
 lab.claim(
     "region still known after rounding to 8 bits",
     ways_scored["rounded to 8 bits"]["the region"].value,
-)
-lab.claim(
-    "weights changed by training", my_changed(model_weights, adaptation.weights_of(trained_model))
-)
-lab.claim(
-    "strangers known after training on them",
-    ways_scored["trained on the strangers"]["strangers"].value,
 )
 lab.claim(
     "region still known after training on strangers",
@@ -281,8 +274,8 @@ lab.claim(
 lab.ask("ninety-eight")
 
 # %% [markdown]
-# That someone else has paid for the 98 % is what makes *AI engineering* a field of its own beside
-# *ML engineering*.
+# That someone else has paid for pre-training is what makes *AI engineering* a field of its own
+# beside *ML engineering*.
 
 # %%
 lab.ask("ai-or-ml-engineering")
