@@ -12,27 +12,20 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from itertools import count
 from pathlib import Path
 
-from labkit.classroom.replies import Fault, Mark, Marked
+from markupsafe import Markup, escape
+
+from labkit.classroom.replies import Fault, Marked
 from labkit.classroom.result_files import write_result
 from labkit.classroom.run import Graded, Report, told_apart
 from labkit.course.cards import OUTCOMES
 from labkit.course.catalog import find_lesson
+from labkit.course.rendering import render
 from labkit.grading import fingerprints
 from labkit.grading.plain_text import plain_line, plain_lines, without_places
 
-STYLE = """\
-:root { color-scheme: light dark }
-body { margin: 2rem auto; max-width: 46rem; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif }
-section { margin: 1rem 0; padding: .1rem 1rem; border-left: .3rem solid #7d8590 }
-section.good { border-color: #1a7f37 } section.bad { border-color: #b3261e }
-h3 { font-size: 1.05rem; margin: .6rem 0 .2rem } p, ul { margin: .4rem 0 }
-pre { overflow-x: auto; padding: .5rem .7rem; border: 1px solid #7d8590 }
-:is(code, pre) { font-family: ui-monospace, monospace; font-size: .92em }
-"""
 CODE = re.compile(r"`([^`\n]+)`")
 # What Windows takes for a device.
 RESERVED = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[\d¹²³])(?:\..*)?", re.IGNORECASE)
@@ -95,27 +88,26 @@ def shortened(name: str) -> str:
 
 
 def page(learner: str, work: Sequence[Graded]) -> str:
-    """The whole page of one learner."""
-    name = escape(plain_line(learner))
-    lessons = sorted(work, key=lambda one: (one.lesson, one.found.where))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Feedback for {name}: AI Model Engineering</title><style>{STYLE}</style></head>"
-        f"<body><main><h1>Feedback for <bdi>{name}</bdi></h1>\n"
-        f"{''.join(map(lesson_part, lessons))}"
-        "</main></body></html>\n"
+    """The whole page of one learner: lesson by lesson, in the order of the challenges."""
+    return render(
+        "feedback.html",
+        name=plain_line(learner),
+        work=sorted(work, key=lambda one: (one.lesson, one.found.where)),
+        outcomes=OUTCOMES,
+        heading=heading,
+        problem_of=problem_of,
+        sum_of=sum_of,
+        plain_line=plain_line,
+        prose=prose,
+        text=text,
     )
 
 
-def lesson_part(one: Graded) -> str:
-    """A lesson: the sum, then each challenge in the lesson's order."""
-    head = f"<h2>{escape(heading(one.lesson))}</h2>\n"
-    if not isinstance(one.reply, Marked):
-        said = FAULT if isinstance(one.reply, Fault) else one.problem
-        return f"{head}<p>{prose(said)}</p>\n"
-    parts = [f"<p>{sum_of(one.reply)}</p>\n", *map(challenge_part, one.reply.marks)]
-    return "".join([head, *parts, notes_part(one.reply.notes), signature(one)])
+def problem_of(one: Graded) -> str:
+    """Why a notebook has no marks; nothing where it has."""
+    if isinstance(one.reply, Marked):
+        return ""
+    return FAULT if isinstance(one.reply, Fault) else one.problem
 
 
 def heading(lesson: str) -> str:
@@ -133,39 +125,11 @@ def sum_of(reply: Marked) -> str:
     return f"{right}: {reply.points} of {reply.worth} points."
 
 
-def challenge_part(mark: Mark) -> str:
-    """One challenge: its outcome in words, the message, the learner's line, the failing call."""
-    tone, sign, words = OUTCOMES[mark.outcome]
-    points = f"{mark.points} of {mark.worth} points"
-    blocks = filter(None, (mark.line, mark.case))
-    shown = "".join(f'<pre tabindex="0">{text(block)}</pre>' for block in blocks)
-    return (
-        f'<section class="{tone}"><h3><span aria-hidden="true">{sign} </span>'
-        f"{text(mark.title)} (<code>{escape(mark.challenge)}</code>): "
-        f"{escape(words)}, {points}</h3><p>{prose(mark.message)}</p>{shown}"
-        "</section>\n"
-    )
-
-
-def notes_part(notes: Sequence[str]) -> str:
-    """What was left out of the notebook when it was run, and what went wrong there."""
-    if not notes:
-        return ""
-    items = "".join(f"<li>{prose(note)}</li>" for note in notes)
-    return f"<h3>About your notebook</h3><ul>{items}</ul>\n"
-
-
-def signature(one: Graded) -> str:
-    """Which notebook this is about: the first digits of its fingerprint, and its own name."""
-    file = escape(plain_line(one.found.file))
-    return f"<p>Notebook <code>{one.submission[:12]}</code>, <bdi>{file}</bdi></p>\n"
-
-
-def prose(words: str) -> str:
+def prose(words: str) -> Markup:
     """Text with `code` in it and no other Markdown, since a learner's own words may be in it."""
-    return CODE.sub(r"<code>\1</code>", text(words)).replace("\n", "<br>")
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text(words)))).replace("\n", "<br>"))
 
 
 def text(words: str) -> str:
-    """Words of anybody's as HTML: nothing in them acts, and they tell no place of this machine."""
-    return escape(plain_lines(without_places(words)))
+    """Words of anybody's, to be escaped: they tell no place of this machine."""
+    return plain_lines(without_places(words))

@@ -31,7 +31,7 @@ from labkit.classroom.replies import (
     start_from,
 )
 from labkit.classroom.settings import Settings
-from labkit.grading.transports.launching import ZygoteError, clean_environment, python
+from labkit.grading.transports.launching import ZygoteError, public_environment, python
 
 LINUX = sys.platform.startswith("linux")
 PATIENCE = 600.0  # seconds for one submission; every question has a limit of its own far below
@@ -140,7 +140,7 @@ class Worker:
 def begin_fresh(settings: Settings) -> Worker:
     """A worker from nothing; it says hello once it is ready."""
     process = subprocess.Popen(
-        command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment()
+        command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=public_environment()
     )
     assert process.stdin and process.stdout
     return Worker(process, process.stdout, process.stdin)  # type: ignore[arg-type]
@@ -161,7 +161,7 @@ class Foreman:
         self.process = subprocess.Popen(
             foreman_command(settings, theirs),
             stdin=subprocess.PIPE,
-            env=clean_environment(),
+            env=public_environment(),
             pass_fds=[end for ends in theirs for end in ends],
             start_new_session=True,  # Ctrl-C is for the process that asks
         )

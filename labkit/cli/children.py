@@ -30,7 +30,7 @@ class Children:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=clean_environment(),
+            env=environment_of_installers(),
             pass_fds=self.handles,
         )
 
@@ -43,7 +43,7 @@ class Children:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=clean_environment(),
+            env=environment_of_installers(),
             pass_fds=self.handles,
         )
         lines: queue.Queue[str | None] = queue.Queue()
@@ -60,7 +60,7 @@ class Children:
         return child.wait(), "\n".join(filter(None, output))
 
 
-def clean_environment() -> dict[str, str]:
+def environment_of_installers() -> dict[str, str]:
     """The caller's environment, less what would send packages elsewhere or keep no bytecode."""
     unwanted = {
         *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"),

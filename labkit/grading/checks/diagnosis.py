@@ -23,10 +23,8 @@ def same_values(left: Reply, right: Reply) -> bool:
         return left.kinds[0] == right.kinds[0]
     if not (isinstance(left, Returned) and isinstance(right, Returned)):
         return False
-    return (
-        difference(left.value, right.value, rtol=1e-3, atol=1e-6) is None
-        and difference(left.arguments, right.arguments) is None
-    )
+    pairs = (left.value, right.value), (left.arguments, right.arguments)
+    return all(difference(*pair, rtol=1e-3, atol=1e-6) is None for pair in pairs)
 
 
 def same_words(left: Reply, right: Reply) -> bool:

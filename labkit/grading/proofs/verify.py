@@ -5,7 +5,7 @@ mistake fails under its own name and no other, which is the whole confusion matr
 passes (cheats.py), nor a table of what the reference has answered for other seeds (recording.py):
 marks are given under a secret one. Every mutant of the reference is found wrong (mutants.py), but
 those that the challenge registers as equivalent: they must survive, and have a reason. A challenge
-knows five mistakes at least, and has a hint for each.
+knows five mistakes at least and has a hint for each; one that is the reference spoiled still answers.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.grading.answers.untouched import STUBS
-from labkit.grading.checks.challenge import Challenge
-from labkit.grading.checks.checking import check
+from labkit.grading.checks.challenge import Challenge, Mistake
+from labkit.grading.checks.checking import check, imitate
 from labkit.grading.checks.outcome import Outcome, Verdict
 from labkit.grading.proofs.cheats import CHEATS
 from labkit.grading.proofs.recording import recorded_table
 from labkit.grading.source.mutants import Mutant, mutants
+from labkit.grading.transports.transport import Returned
 
 SEEDS = range(5)
 LEAST_MISTAKES = 5
@@ -83,6 +84,7 @@ def verify(
     """
     seeds = list(seeds)
     yield from prove_words(challenge)
+    yield from (prove_spoiled(challenge, m, seeds[0]) for m in challenge.mistakes if m.source)
     for answer in answers(challenge, reference, source):
         yield from (prove(challenge, answer, seed, judge) for seed in seeds)
     quick = replace(challenge, mistakes=challenge.mistakes[:1])  # nobody asks for the mistake below
@@ -155,6 +157,15 @@ def prove_words(challenge: Challenge) -> Iterator[Proof]:
     got = enough if count >= LEAST_MISTAKES else str(count)
     text = "What else do people get wrong? Look through answers that were handed in."
     yield Proof(challenge.name, "known mistakes", 0, enough, got, text, 0.0)
+
+
+def prove_spoiled(challenge: Challenge, mistake: Mistake, seed: int) -> Proof:
+    """A spoiled reference still answers something: one that crashes everywhere is no mistake that
+    people hand in, but a change that broke the code."""
+    replies = [case.reply for case in imitate(challenge, mistake, seed)]
+    answers = any(isinstance(reply, Returned) for reply in replies)
+    got, said = ("answers", "") if answers else ("answers nothing", str(replies[0]))
+    return Proof(challenge.name, f"spoiled: {mistake.name}", seed, "answers", got, said, 0.0)
 
 
 def prove_text(challenge: Challenge, what: str, text: str, least: int = 6) -> Proof:

@@ -69,7 +69,7 @@ class FreshZygote:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=clean_environment(),
+            env=public_environment(),
             start_new_session=True,
         )
 
@@ -98,6 +98,6 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-P", "-c", f"{found}; {code}"]
 
 
-def clean_environment() -> dict[str, str]:
+def public_environment() -> dict[str, str]:
     """What a new interpreter gets to know of this process's environment: nothing secret."""
     return {name: os.environ[name] for name in PUBLIC if name in os.environ} | GRADING

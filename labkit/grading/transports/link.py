@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from labkit.grading.transports.child import PATIENCE
-from labkit.grading.transports.launching import clean_environment, python
+from labkit.grading.transports.launching import public_environment, python
 from labkit.grading.transports.wire import Body, Channel, Late
 
 ENTER_SECONDS = 20.0  # for a child, until it stands in the jail
@@ -113,7 +113,7 @@ class ColdLink(Link):
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=clean_environment(),
+            env=public_environment(),
         )
         assert self.process.stdin is not None
         if windows:

@@ -32,7 +32,7 @@ from labkit.grading.transports.launching import (
     FreshZygote,
     ZygoteError,
     can_fork,
-    clean_environment,
+    public_environment,
     python,
 )
 from labkit.grading.transports.link import (
@@ -123,7 +123,7 @@ def probe_isolation() -> Isolation:
     )
     if not LINUX:
         return not_linux()
-    env = clean_environment()
+    env = public_environment()
     try:
         done = subprocess.run(python(code), capture_output=True, env=env, timeout=START_SECONDS)
         return isolation_from(json.loads(done.stdout))

@@ -8,11 +8,13 @@ import json
 import pytest
 import torch
 
+from labkit.challenges import find_challenge
 from labkit.cli import verify as command
 from labkit.grading import Challenge, Mistake, Outcome, check
 from labkit.grading.proofs import proof_cache
 from labkit.grading.proofs.cheats import CHEATS
-from labkit.grading.proofs.verify import score, verify
+from labkit.grading.proofs.verify import prove_spoiled, score, verify
+from labkit.grading.source.spoiling import spoiled
 
 
 def double(x):
@@ -98,6 +100,15 @@ def test_a_mistake_without_a_hint_is_found():
     mistakes = [*challenge().mistakes[:4], wordless]
 
     assert broken(challenge(mistakes=mistakes)) == {"hint of added": "empty"}
+
+
+def test_a_spoiled_reference_that_only_crashes_is_found():
+    made = find_challenge("05_temperature", "apply_temperature")
+    for new, holds in (("temperature < None", False), ("temperature < -2", True)):
+        wrong = spoiled("temperature < 0", new).of("temperature", "apply_temperature")
+        proof = prove_spoiled(made, Mistake("below", wrong, "Never below 0.", "0 or more."), seed=0)
+
+        assert proof.holds == holds and ("TypeError" in proof.message) != holds
 
 
 def test_an_empty_hint_is_found():
