@@ -105,9 +105,9 @@ def check_names(lesson: Lesson, notebook: NotebookNode) -> None:
         raise NotebookError(f"{lesson.claims.name} lacks what cells name: {sorted(unknown)}")
     check_used(lesson, expectations.claims, drawn)
     check_rests(lesson, markdown_in(notebook))
-    if (needed := core_minutes(notebook)) is not None:  # a lesson of the new anatomy
+    check_numbers(lesson, notebook)
+    if (needed := core_minutes(notebook)) is not None:  # a lesson with a part for further reading
         check_minutes(lesson, needed)
-        check_numbers(lesson, notebook)
 
 
 def claimed_in(lesson: Lesson, work: Path) -> set[str]:

@@ -26,7 +26,8 @@ def check_used(lesson: Lesson, claims: Iterable[str], figures: Iterable[str]) ->
 
 
 def check_rests(lesson: Lesson, text: str) -> None:
-    """Refuse a sentence that stands nowhere, and a question that the quiz lacks.
+    """Refuse a claim that nothing rests on or whose tolerance has no reason, a sentence that stands
+    nowhere, and a question that the quiz lacks.
 
     text  the lesson's Markdown; alternative texts and questions are looked through as well
     """
@@ -36,6 +37,10 @@ def check_rests(lesson: Lesson, text: str) -> None:
     said, known = in_one_line(" ".join([text, *figures, questions])), question_ids(lesson)
     wrong: dict[Place, str] = {}
     for name, claim in expectations.claims.items():
+        if not (claim.sentence or claim.question):
+            wrong["claims", name] = "which sentence rests on it, or which question does it answer?"
+        elif not claim.tolerance:
+            wrong["claims", name] = "tolerance: why does it hold on other machines?"
         if claim.sentence and in_one_line(claim.sentence) not in said:
             wrong["claims", name, "sentence"] = "stands nowhere in text, figures or quiz"
         if claim.question and claim.question not in known:

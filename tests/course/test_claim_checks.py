@@ -17,6 +17,7 @@ CLAIMS = """claims:
     sentence: Facts are
       right.
     question: how-many
+    tolerance: counted
 figures:
   curve: It falls.
 """
@@ -42,7 +43,7 @@ def test_what_no_cell_uses_is_named(lesson: Lesson) -> None:
     check_used(lesson, ["facts right"], ["curve"])
     with pytest.raises(ClaimsError, match=r"yaml:2: claims\.facts right: no cell claims it"):
         check_used(lesson, [], ["curve"])
-    with pytest.raises(ClaimsError, match=r"yaml:9: figures\.curve: no cell draws it"):
+    with pytest.raises(ClaimsError, match=r"yaml:10: figures\.curve: no cell draws it"):
         check_used(lesson, ["facts right"], [])
 
 
@@ -59,6 +60,19 @@ def test_a_sentence_stands_in_text_figures_or_quiz(lesson: Lesson) -> None:
 def test_a_question_is_in_the_quiz(lesson: Lesson) -> None:
     lesson.claims.write_text(CLAIMS.replace("how-many", "how-much"))
     with pytest.raises(ClaimsError, match="question: not in the quiz; did you mean how-many"):
+        check_rests(lesson, "Facts are right.")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("    sentence: Facts are\n      right.\n    question: how-many\n", "which sentence rests"),
+        ("    tolerance: counted\n", "why does it hold on other machines"),
+    ],
+)
+def test_a_claim_is_there_for_something(lesson: Lesson, lines: str, said: str) -> None:
+    lesson.claims.write_text(CLAIMS.replace(lines, ""))
+    with pytest.raises(ClaimsError, match=rf"yaml:2: claims\.facts right: .*{said}"):
         check_rests(lesson, "Facts are right.")
 
 

@@ -5,7 +5,7 @@ mistake fails under its own name and no other, which is the whole confusion matr
 passes (cheats.py), nor a table of what the reference has answered for other seeds (recording.py):
 marks are given under a secret one. Every mutant of the reference is found wrong (mutants.py), but
 those that the challenge registers as equivalent: they must survive, and have a reason. A challenge
-knows five mistakes at least and has a hint for each; one that is the reference spoiled still answers.
+knows five mistakes at least, with a hint for each; a spoiled reference is one if it still answers.
 """
 
 from __future__ import annotations
