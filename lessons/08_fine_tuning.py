@@ -462,7 +462,7 @@ lab.claim("facts forgotten while learning tickets", by_tickets)
 
 # %% [markdown]
 # Next to nothing: tickets and facts do not get into each other's way, as long as the learning rate
-# is moderate. Harder is what is *alike*. So teach the model **news**: facts about newcomers to the
+# is moderate. Harder is what is *alike*. So teach the model **new facts**, about newcomers to the
 # region, in the same words as the old facts. It reads statements and some forms of the questions,
 # and is asked in a form that the tuning has left out.
 
@@ -470,34 +470,39 @@ lab.claim("facts forgotten while learning tickets", by_tickets)
 lab.ask("facts-lost")
 
 # %%
-news_settings = Settings(learning_rate=1e-3, steps=150)
-news_questions = finetuning.news_examples()
-on_news = fine_tune(model, tokenizer, news_questions, news_settings, progress=False).model
-news_and_replay = finetuning.news_with_replay(model, tokenizer, replayed=0.3)
-with_replay = fine_tune(model, tokenizer, news_and_replay, news_settings, progress=False).model
+new_fact_settings = Settings(learning_rate=1e-3, steps=150)
+new_fact_questions = finetuning.new_fact_examples()
+on_new_facts = fine_tune(
+    model, tokenizer, new_fact_questions, new_fact_settings, progress=False
+).model
+new_facts_and_replay = finetuning.new_facts_with_replay(model, tokenizer, replayed=0.3)
+with_replay = fine_tune(
+    model, tokenizer, new_facts_and_replay, new_fact_settings, progress=False
+).model
 
 # %%
-news_outcomes = {
-    name: finetuning.news_and_facts(some_model, tokenizer)
+new_fact_outcomes = {
+    name: finetuning.new_and_old_facts(some_model, tokenizer)
     for name, some_model in {
-        "before": model, "tuned on news": on_news, "with 30 % replay": with_replay,
+        "before": model, "tuned on new facts": on_new_facts, "with 30 % replay": with_replay,
     }.items()
 }  # fmt: skip
 plots.bars(
-    {name: outcome.bars() for name, outcome in news_outcomes.items()},
+    {name: outcome.bars() for name, outcome in new_fact_outcomes.items()},
     y_label="share right",
     alt=lab.alt("learned-and-kept"),
 )
 
 # %%
-lost_by_news = forgotten_of(known_before, news_outcomes["tuned on news"].facts)
-lost_with_replay = forgotten_of(known_before, news_outcomes["with 30 % replay"].facts)
-lab.compare("facts-lost", 100 * lost_by_news)
-news_with, news_without = (
-    news_outcomes[name].share_of_news for name in ("with 30 % replay", "tuned on news")
+lost_by_new_facts = forgotten_of(known_before, new_fact_outcomes["tuned on new facts"].facts)
+lost_with_replay = forgotten_of(known_before, new_fact_outcomes["with 30 % replay"].facts)
+lab.compare("facts-lost", 100 * lost_by_new_facts)
+learned_with, learned_without = (
+    new_fact_outcomes[name].share_of_new_facts
+    for name in ("with 30 % replay", "tuned on new facts")
 )
-lab.claim("news right, with replay - without", news_with - news_without)
-lab.claim("facts forgotten, tuned", lost_by_news)
+lab.claim("new facts right, with replay - without", learned_with - learned_without)
+lab.claim("facts forgotten, tuned", lost_by_new_facts)
 lab.claim("facts forgotten, replay", lost_with_replay)
 
 # %% [markdown]
@@ -519,10 +524,10 @@ figures.remedies(
 
 # %%
 remedy_records = figures.recorded_remedies()
-for remedy_name, (learned_news, kept_facts) in remedy_records.items():
-    print(f"{remedy_name:7} news {learned_news:4.0%}   facts {kept_facts:4.0%}")
-lab.claim("recorded: news learned, replay", remedy_records["replay"][0])
-lab.claim("recorded: news learned, pull", remedy_records["pull"][0])
+for remedy_name, (learned_facts, kept_facts) in remedy_records.items():
+    print(f"{remedy_name:7} new facts {learned_facts:4.0%}   facts {kept_facts:4.0%}")
+lab.claim("recorded: new facts learned, replay", remedy_records["replay"][0])
+lab.claim("recorded: new facts learned, pull", remedy_records["pull"][0])
 kept_by_lora = remedy_records["LoRA"][1] - remedy_records["full"][1]
 lab.claim("recorded: facts kept, LoRA - full", kept_by_lora)
 
@@ -533,7 +538,7 @@ lab.claim("recorded: facts kept, LoRA - full", kept_by_lora)
 # and here it forgets only a little less. Whichever you take, **measure what was known before**; the
 # training loss does not show it.
 #
-# And if the news change every week? Then do not train them in at all: put them into the prompt.
+# And if they change every week? Then do not train them in at all: put them into the prompt.
 # Tuning is for behaviour that stays.
 
 # %%

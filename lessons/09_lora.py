@@ -196,8 +196,8 @@ for rank_tried in (1, 4):
 # their weights need none of their own. Here are the matrix products of one pass forward and back:
 
 # %%
-news_batch = adapters.batches_of(finetuning.news_examples(), tokenizer, steps=1)[0]
-step_flops = {rank: adapters.flops_of_step(model, news_batch, rank) for rank in (0, 2, 16)}
+new_fact_batch = adapters.batches_of(finetuning.new_fact_examples(), tokenizer, steps=1)[0]
+step_flops = {rank: adapters.flops_of_step(model, new_fact_batch, rank) for rank in (0, 2, 16)}
 lab.claim("FLOPs of a step, rank 2 / full", step_flops[2] / step_flops[0])
 lab.claim("FLOPs of a step, rank 16 / full", step_flops[16] / step_flops[0])
 
@@ -215,7 +215,7 @@ lab.ask("what-is-saved")
 # %% [markdown]
 # ## Does it learn as much? Does it forget less?
 #
-# The news of lesson 08: facts about newcomers, asked for in a form that the tuning has not shown;
+# The new facts of lesson 08, about newcomers, asked for in a form that the tuning has not shown;
 # and the old facts, of which the model knew nearly all. Full fine-tuning, and an adapter of rank 16
 # beside every linear layer, which is 8 % of the weights. Adapters take a higher learning rate:
 # about ten times that of full fine-tuning in both studies above, fifteen times it here.
@@ -226,18 +226,24 @@ lab.ask("news-by-lora")
 # %%
 from peft import LoraConfig, PeftModel
 
-news_questions = finetuning.news_examples()
-fully_tuned = fine_tune(model, tokenizer, news_questions, Settings(2e-4, steps=300), progress=False)
+new_fact_questions = finetuning.new_fact_examples()
+fully_tuned = fine_tune(
+    model, tokenizer, new_fact_questions, Settings(2e-4, steps=300), progress=False
+)
 
 # %%
 wide_config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
 tuned_adapter = fine_tune(
-    model, tokenizer, news_questions, Settings(3e-3, steps=300, lora=wide_config), progress=False
+    model,
+    tokenizer,
+    new_fact_questions,
+    Settings(3e-3, steps=300, lora=wide_config),
+    progress=False,
 )
 
 # %%
-news_outcomes = {
-    name: finetuning.news_and_facts(one, tokenizer)
+new_fact_outcomes = {
+    name: finetuning.new_and_old_facts(one, tokenizer)
     for name, one in {
         "before": model,
         "full": fully_tuned.model,
@@ -245,21 +251,21 @@ news_outcomes = {
     }.items()
 }
 plots.bars(
-    {name: outcome.bars() for name, outcome in news_outcomes.items()},
+    {name: outcome.bars() for name, outcome in new_fact_outcomes.items()},
     y_label="share right",
     alt=lab.alt("learned-and-kept"),
 )
 
 # %%
-by_full, by_lora = news_outcomes["full"], news_outcomes["LoRA, rank 16"]
-lab.compare("news-by-lora", 100 * by_lora.share_of_news)
+by_full, by_lora = new_fact_outcomes["full"], new_fact_outcomes["LoRA, rank 16"]
+lab.compare("news-by-lora", 100 * by_lora.share_of_new_facts)
 lab.claim(
     "share of the weights, rank 16 everywhere", tuned_adapter.trainable / model.num_parameters()
 )
-lab.claim("news learned, full", by_full.share_of_news)
-lab.claim("news learned, LoRA", by_lora.share_of_news)
+lab.claim("new facts learned, full", by_full.share_of_new_facts)
+lab.claim("new facts learned, LoRA", by_lora.share_of_new_facts)
 lab.claim("facts kept, LoRA - full", by_lora.share_of_facts - by_full.share_of_facts)
-lab.claim("questions behind a share of news", len(by_full.news))
+lab.claim("questions behind a share of new facts", len(by_full.new_facts))
 
 # %% [markdown]
 # An adapter of 8 % of the weights has learned as much as all of them, within the intervals, and has
@@ -271,7 +277,7 @@ lab.claim("questions behind a share of news", len(by_full.news))
 # So draw what is learned and what is kept against each other: a curve for each rank, a point for
 # each number of steps (150, 300, and 600 for ranks 1 and 16), and full fine-tuning at two learning
 # rates. Better is up and to the right. (Recorded, with one seed for the adapters; 76 questions
-# stand behind each share of news and 150 behind each of facts.)
+# stand behind each share of new facts and 150 behind each of facts.)
 
 # %%
 figures.plane(
@@ -284,7 +290,7 @@ by_rates = [list(recorded_curves[name].values()) for name in ("full, 0.0005", "f
 kept_by_full = max(figures.kept_at(path, three_fifths) for path in by_rates)
 kept_by_16 = figures.kept_at(list(recorded_curves["rank 16"].values()), three_fifths)
 learned_8, kept_8 = remedies()["LoRA"]  # lesson 08: rank 8 at 5e-3, three seeds
-lab.claim("rank 2, 300 steps: news learned", recorded_curves["rank 2"][300][0])
+lab.claim("rank 2, 300 steps: new facts learned", recorded_curves["rank 2"][300][0])
 lab.claim("rank 16, 600 steps: facts kept", recorded_curves["rank 16"][600][1])
 lab.claim("facts kept at 60 % learned, rank 16 - full", kept_by_16 - kept_by_full)
 full_at_8 = max(figures.kept_at(path, learned_8) for path in by_rates)
@@ -304,10 +310,10 @@ lab.claim("facts kept where rank 8 at 5e-3 is, it - full", kept_8 - full_at_8)
 # fine-tuning with the same care.
 #
 # The lower ranks learn less in as many steps: rank 2, one per cent of the weights, a tenth of the
-# news where full fine-tuning learns half. That says nothing about one per cent: alpha was twice the
-# rank, so the lower ranks had a smaller alpha as well, and "Alpha and rank" below takes the two
-# apart. In GPT-3 4.7 million numbers, 0.003 % of the weights, got 73.4 % right on WikiSQL and
-# 91.7 % on MultiNLI; full fine-tuning got 73.8 and 89.5 (Hu et al., table 4).
+# new facts where full fine-tuning learns half. That says nothing about one per cent: alpha was
+# twice the rank, so the lower ranks had a smaller alpha as well, and "Alpha and rank" below takes
+# the two apart. In GPT-3 4.7 million numbers, 0.003 % of the weights, got 73.4 % right on WikiSQL
+# and 91.7 % on MultiNLI; full fine-tuning got 73.8 and 89.5 (Hu et al., table 4).
 
 # %%
 lab.ask("read-the-plane")
@@ -340,18 +346,18 @@ lab.claim("held by rank 16, shuffled", adapters.energy_within(noise_spectra, 16)
 # %% [markdown]
 # A few dozen ranks of 256 for nine tenths; the same numbers in random places would need far more.
 # So the update has a structure, and no very low rank. But size is not use. Cut the linear layers'
-# update to a rank, leave everything else as it was tuned, and ask for the news. And the other way
-# round: the linear layers alone, in full, on the base's embeddings:
+# update to a rank, leave everything else as it was tuned, and ask for the new facts. And the other
+# way round: the linear layers alone, in full, on the base's embeddings:
 
 # %%
 cut_outcomes = {
-    rank: finetuning.news_and_facts(adapters.cut_to(model, fully_tuned.model, rank), tokenizer)
+    rank: finetuning.new_and_old_facts(adapters.cut_to(model, fully_tuned.model, rank), tokenizer)
     for rank in (0, 1, 4, 16, 64)
 }
 plots.shares(
     {
         label: {rank: outcome.bars()[label] for rank, outcome in cut_outcomes.items()}
-        for label in ("news", "old facts")
+        for label in ("new facts", "old facts")
     },
     x_label="rank that the full update is cut to",
     y_label="share right",
@@ -359,18 +365,18 @@ plots.shares(
 )
 
 # %%
-layers_alone = finetuning.news_and_facts(
+layers_alone = finetuning.new_and_old_facts(
     adapters.linear_layers_only(model, fully_tuned.model), tokenizer
 )
-gained_by_16 = cut_outcomes[16].share_of_news - cut_outcomes[0].share_of_news
-lab.claim("news, cut to rank 16 - to rank 0", gained_by_16)
-lab.claim("news, linear layers alone", layers_alone.share_of_news)
+gained_by_16 = cut_outcomes[16].share_of_new_facts - cut_outcomes[0].share_of_new_facts
+lab.claim("new facts, cut to rank 16 - to rank 0", gained_by_16)
+lab.claim("new facts, linear layers alone", layers_alone.share_of_new_facts)
 
 # %% [markdown]
 # Two surprises. Neither part works alone: what full fine-tuning has learned lies in the embeddings
 # *and* in the linear layers, and an adapter beside the layers has to do without the first. And rank
-# 16, two thirds of the update's squared size, gives hardly more news than no update of these layers
-# at all: the many small directions carry what was learned.
+# 16, two thirds of the update's squared size, gives hardly more new facts than no update of these
+# layers at all: the many small directions carry what was learned.
 #
 # So this update is **not** of low rank in any sense that counts; those of Llama 2 on code took 10
 # to 100 times the rank of a usual adapter for their 90 % (Biderman et al., section 4.6). Still, our
@@ -429,7 +435,7 @@ lab.claim(
 #
 # The adapter's answer is scaled by $\alpha / r$. So a new rank with the old alpha changes two
 # things at once: how many directions the adapter has, and the scale of each of them. In the next
-# figure all have one learning rate and 300 steps on the news (recorded, one seed):
+# figure all have one learning rate and 300 steps on the new facts (recorded, one seed):
 
 # %%
 lab.ask("double-the-rank")
@@ -445,14 +451,14 @@ figures.variants(
 
 # %%
 found_variants = figures.recorded_variants()
-news_of = {name: learned for name, (learned, _) in found_variants.items()}
+learned_of = {name: learned for name, (learned, _) in found_variants.items()}
 kept_of = {name: kept for name, (_, kept) in found_variants.items()}
-alpha_gain = news_of["rank 6, alpha 24"] - news_of["rank 6, alpha 6"]
-wider_gain = news_of["rank 12, alpha 12"] - news_of["rank 3, alpha 12"]
-lab.claim("news, rank 6, alpha 24 - alpha 6", alpha_gain)
-lab.claim("news, alpha 12, rank 12 - rank 3", wider_gain)
-against_plane = news_of["rank 3, alpha 12"] - recorded_curves["rank 4"][300][0]
-lab.claim("news, rank 3 at alpha 12 - rank 4 at alpha 8", against_plane)
+alpha_gain = learned_of["rank 6, alpha 24"] - learned_of["rank 6, alpha 6"]
+wider_gain = learned_of["rank 12, alpha 12"] - learned_of["rank 3, alpha 12"]
+lab.claim("new facts, rank 6, alpha 24 - alpha 6", alpha_gain)
+lab.claim("new facts, alpha 12, rank 12 - rank 3", wider_gain)
+against_plane = learned_of["rank 3, alpha 12"] - recorded_curves["rank 4"][300][0]
+lab.claim("new facts, rank 3 at alpha 12 - rank 4 at alpha 8", against_plane)
 
 # %% [markdown]
 # Compare what differs in one thing. At rank 6, a larger alpha learns far more, and forgets more. At
@@ -487,11 +493,11 @@ figures.variants(
 
 # %%
 kept_by_mlp = kept_of["MLP, rank 10"] - kept_of["q and v, rank 30"]
-news_by_mlp = news_of["MLP, rank 10"] - news_of["q and v, rank 30"]
+gained_by_mlp = learned_of["MLP, rank 10"] - learned_of["q and v, rank 30"]
 lab.claim("facts kept, MLP - q and v", kept_by_mlp)
-lab.claim("news, MLP - q and v", news_by_mlp)
-dora_gain = news_of["DoRA, rank 6"] - news_of["rank 6, alpha 12"]
-lab.claim("news, DoRA - LoRA", dora_gain)
+lab.claim("new facts, MLP - q and v", gained_by_mlp)
+dora_gain = learned_of["DoRA, rank 6"] - learned_of["rank 6, alpha 12"]
+lab.claim("new facts, DoRA - LoRA", dora_gain)
 
 # %% [markdown]
 # One seed each, and 76 questions: differences below ten points mean little, and DoRA's is one of
@@ -678,7 +684,7 @@ lab.ask("mean-of-means")
 #   arithmetic. How many seconds that is depends on the kernels.
 # - Alpha sets the scale of an adapter, the rank how many directions share it. Try several learning
 #   rates at each rank before you compare ranks.
-# - Does it learn as much? On our news, 8 % of the weights did. Measure it for your task: the
+# - Does it learn as much? On our new facts, 8 % of the weights did. Measure it for your task: the
 #   spectrum of a full update does not tell, and ours learned form long before content.
 # - Does it forget less? Compare where both have learned as much, and with a full fine-tuning whose
 #   learning rate was chosen with the same care.

@@ -1,7 +1,7 @@
 """Lessons on tuning: how many examples, which learning rate, and what keeps old knowledge.
 
-Each point tunes a fresh copy of `base` and asks it what no tuning has seen: test tickets, or news
-in a form of the question that was left out; and facts of the region, closed book.
+Each point tunes a fresh copy of `base` and asks it what no tuning has seen: test tickets, or new
+facts in a form of the question that was left out; and facts of the region, closed book.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from labkit.experiments.experiment import Experiment, grid
 from labkit.models import load_model
 from labkit.models.scoring import Subject
 from labkit.models.scoring.facts import facts_right, rehearsals
-from labkit.models.scoring.news import lessons
+from labkit.models.scoring.new_facts import lessons
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import REPLAY, written
 from labkit.models.training.tuning import (
@@ -27,7 +27,7 @@ from labkit.models.training.tuning import (
 )
 from labkit.models.world import tickets as world_tickets
 from labkit.models.world.document import plain
-from labkit.models.world.news import NEWS
+from labkit.models.world.new_facts import NEW_FACTS
 
 ITEMS = 150  # behind each share
 PULL = 30.0  # how strongly weights are drawn back to where they started
@@ -83,8 +83,8 @@ def tune_on_labels(on: str, steps: int, seed: int) -> dict[str, float]:
     }
 
 
-def tune_on_news(method: str, seed: int) -> dict[str, float]:
-    """Tuning on news by one of `REMEDIES`: news learned, and facts still known."""
+def tune_on_new_facts(method: str, seed: int) -> dict[str, float]:
+    """Tuning on new facts by one of `REMEDIES`: new facts learned, and facts still known."""
     base, settings = subject(), REMEDIES[method]
     shown: Sequence[Example] = lessons()
     if method == "replay":
@@ -92,7 +92,7 @@ def tune_on_news(method: str, seed: int) -> dict[str, float]:
     tuned = fine_tune(base.model, base.tokenizer, shown, settings.with_seed(seed), progress=False)
     after = base.with_model(tuned.model)
     return {
-        "news": fmean(after.right([new.question() for new in NEWS])),
+        "new_facts": fmean(after.right([new.question() for new in NEW_FACTS])),
         "facts": fmean(facts_right(after)),
         "trained_share": tuned.trainable_share,
     }
@@ -133,12 +133,12 @@ EXPERIMENTS = (
         within={figure: ROOM[figure] for figure in ("valid", "exact", "training_loss", "facts")},
     ),
     Experiment(
-        "news-remedies",
+        "new-facts-remedies",
         "what keeps old facts while new ones are learned: replay, a pull to the start, LoRA",
         grid(method=tuple(REMEDIES), seed=(0, 1, 2)),
-        tune_on_news,
+        tune_on_new_facts,
         minutes=7,
         repeated={"method": "full", "seed": 0},
-        within={"news": 0.12, "facts": 0.12, "trained_share": 1e-6},
+        within={"new_facts": 0.12, "facts": 0.12, "trained_share": 1e-6},
     ),
 )

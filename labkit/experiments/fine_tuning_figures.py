@@ -97,12 +97,12 @@ def labels_compared(alt: str) -> Drawn:
 
 
 def remedies(alt: str) -> Drawn:
-    """News learned and facts kept, for each remedy."""
-    return drawn_from("news-remedies", lambda record: plots.bars(
+    """New facts learned and facts kept, for each remedy."""
+    return drawn_from("new-facts-remedies", lambda record: plots.bars(
         {
             str(method): {
                 label: mean_of_few(label, _floats(record.column(column, method=method)))
-                for label, column in (("news learned", "news"), ("facts kept", "facts"))
+                for label, column in (("new facts learned", "new_facts"), ("facts kept", "facts"))
             }
             for method in dict.fromkeys(record.column("method"))
         },
@@ -112,10 +112,10 @@ def remedies(alt: str) -> Drawn:
 
 
 def recorded_remedies() -> dict[str, tuple[float, float]]:
-    """News learned and facts kept by each remedy, means over the recorded seeds."""
-    record = running.load("news-remedies")
+    """New facts learned and facts kept by each remedy, means over the recorded seeds."""
+    record = running.load("new-facts-remedies")
     return {
-        str(method): (record.mean("news", method=method), record.mean("facts", method=method))
+        str(method): (record.mean("new_facts", method=method), record.mean("facts", method=method))
         for method in dict.fromkeys(record.column("method"))
     }
 

@@ -1,7 +1,7 @@
 """Lesson 09: how much an adapter learns and forgets, by its rank, its scale and where it stands.
 
-News show both sides, and a tuning on them takes seconds; tickets show what a small adapter can't
-do. Rank 0 is full fine-tuning.
+New facts show both sides, and a tuning on them takes seconds; tickets show what a small adapter
+can't do. Rank 0 is full fine-tuning.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from labkit.experiments.experiment import Experiment, grid
 from labkit.models import load_model
 from labkit.models.scoring import Subject
 from labkit.models.scoring.facts import facts_right
-from labkit.models.scoring.news import lessons
+from labkit.models.scoring.new_facts import lessons
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import written
 from labkit.models.training.tuning import Settings, Tuned, fine_tune
 from labkit.models.world import tickets as world_tickets
-from labkit.models.world.news import NEWS
+from labkit.models.world.new_facts import NEW_FACTS
 
 ITEMS = 150  # behind each share of tickets and of facts
 RATE = 3e-3  # of adapters; from 5e-3 on, those of high rank become unstable
@@ -60,13 +60,13 @@ def config(**changed: Any) -> LoraConfig:
     return LoraConfig(**{"target_modules": "all-linear", "task_type": "CAUSAL_LM", **changed})
 
 
-def tuned_on_news(settings: Settings) -> dict[str, float]:
-    """News learned, in a form of the question that was left out, and facts still known."""
+def tuned_on_new_facts(settings: Settings) -> dict[str, float]:
+    """New facts learned, in a form of the question that was left out, and facts still known."""
     base = subject()
     tuned = fine_tune(base.model, base.tokenizer, lessons(), settings, progress=False)
     after = base.with_model(tuned.model)
     return {
-        "news": fmean(after.right([new.question() for new in NEWS])),
+        "new_facts": fmean(after.right([new.question() for new in NEW_FACTS])),
         "facts": fmean(facts_right(after)),
         "trained": tuned.trainable,
         "trained_share": share_of_base(tuned),
@@ -79,13 +79,14 @@ def share_of_base(tuned: Tuned) -> float:
 
 
 def plane(rank: int, learning_rate: float, steps: int, seed: int) -> dict[str, float]:
-    """Tuning on news with an adapter of this rank, or of all weights."""
-    return tuned_on_news(Settings(learning_rate, steps=steps, lora=adapter(rank), seed=seed))
+    """Tuning on new facts with an adapter of this rank, or of all weights."""
+    return tuned_on_new_facts(Settings(learning_rate, steps=steps, lora=adapter(rank), seed=seed))
 
 
 def variant(variant: str, seed: int) -> dict[str, float]:
-    """Tuning on news, 300 steps at one learning rate, with one of `VARIANTS`."""
-    return tuned_on_news(Settings(RATE, steps=300, lora=config(**VARIANTS[variant]), seed=seed))
+    """Tuning on new facts, 300 steps at one learning rate, with one of `VARIANTS`."""
+    lora = config(**VARIANTS[variant])
+    return tuned_on_new_facts(Settings(RATE, steps=300, lora=lora, seed=seed))
 
 
 def on_tickets(rank: int, learning_rate: float, steps: int, seed: int) -> dict[str, float]:
@@ -104,7 +105,7 @@ def on_tickets(rank: int, learning_rate: float, steps: int, seed: int) -> dict[s
     }
 
 
-ROOM = {"news": 0.12, "facts": 0.12, "trained": 0.5, "trained_share": 1e-6}
+ROOM = {"new_facts": 0.12, "facts": 0.12, "trained": 0.5, "trained_share": 1e-6}
 EXPERIMENTS = (
     Experiment(
         "lora-plane",

@@ -13,12 +13,12 @@ from labkit.experiments.lora import ITEMS, VARIANTS
 from labkit.experiments.record import Record
 from labkit.instruments import plots
 
-Place = tuple[float, float]  # share of news learned, share of facts kept
-TASKS = {"news": "news learned", "facts": "facts kept"}
+Place = tuple[float, float]  # share of new facts learned, share of facts kept
+TASKS = {"new_facts": "new facts learned", "facts": "facts kept"}
 
 
 def plane(alt: str) -> Drawn:
-    """Facts kept against news learned: a curve for each rank, a point for each number of steps."""
+    """Old facts kept against new ones learned: a curve for each rank, a point for each length."""
     return drawn_from("lora-plane", lambda record: _plane(paths(record), alt))
 
 
@@ -27,7 +27,7 @@ def paths(record: Record) -> dict[str, dict[int, Place]]:
     found: dict[str, dict[int, Place]] = {}
     for row in record.rows:
         where = {name: row[name] for name in ("rank", "learning_rate", "steps")}
-        place = record.mean("news", **where), record.mean("facts", **where)
+        place = record.mean("new_facts", **where), record.mean("facts", **where)
         found.setdefault(_name(row["rank"], row["learning_rate"]), {})[int(row["steps"])] = place
     return {name: dict(sorted(by_steps.items())) for name, by_steps in found.items()}
 
@@ -40,15 +40,15 @@ def _plane(found: dict[str, dict[int, Place]], alt: str) -> plots.Figure:
     drawing, axes = plots.drawn(height=4.0)
     looks = zip(("#000000", "#777777", *plots.COLOURS), (*"*p", *plots.MARKERS), strict=True)
     for (name, by_steps), (colour, marker) in zip(found.items(), looks, strict=False):
-        news, facts = zip(*by_steps.values(), strict=True)
+        new_facts, facts = zip(*by_steps.values(), strict=True)
         axes.plot(
-            news, facts, color=colour, marker=marker, ms=6, label=name,
+            new_facts, facts, color=colour, marker=marker, ms=6, label=name,
             ls="--" if name.startswith("full") else "-",
         )  # fmt: skip
-    axes.set(xlabel="news learned", ylabel="facts kept", xlim=(0, 1), ylim=(0.5, 1.03))
+    axes.set(xlabel="new facts learned", ylabel="facts kept", xlim=(0, 1), ylim=(0.5, 1.03))
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     rows = [(n, steps, *both) for n, by in found.items() for steps, both in by.items()]
-    columns = ("tuning", "steps", "news learned", "facts kept")
+    columns = ("tuning", "steps", "new facts learned", "facts kept")
     return plots.Figure.of(drawing, alt, dict(zip(columns, zip(*rows, strict=True), strict=True)))
 
 
@@ -80,7 +80,7 @@ def tickets(alt: str) -> Drawn:
 
 
 def variants(alt: str, names: Sequence[str] = tuple(VARIANTS)) -> Drawn:
-    """News learned and facts kept by some variants: a dot for each seed."""
+    """New facts learned and facts kept by some variants: a dot for each seed."""
 
     def figure(record: Record) -> plots.Figure:
         drawing, axes = plots.drawn(height=1.2 + 0.33 * len(names))
@@ -114,10 +114,10 @@ def recorded_paths() -> dict[str, dict[int, Place]]:
 
 
 def recorded_variants() -> dict[str, Place]:
-    """News learned and facts kept by each variant, means over the recorded seeds."""
+    """New facts learned and facts kept by each variant, means over the recorded seeds."""
     record = running.load("lora-variants")
     return {
-        name: (record.mean("news", variant=name), record.mean("facts", variant=name))
+        name: (record.mean("new_facts", variant=name), record.mean("facts", variant=name))
         for name in VARIANTS
     }
 

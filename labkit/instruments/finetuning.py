@@ -21,14 +21,14 @@ from labkit.estimates import Estimate, share
 from labkit.models import complete
 from labkit.models.scoring import Subject
 from labkit.models.scoring.facts import facts_right, rehearsals
-from labkit.models.scoring.news import lessons
+from labkit.models.scoring.new_facts import lessons
 from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import REPLAY, written
 from labkit.models.training.tuning import Example, with_replay
 from labkit.models.world import replies
 from labkit.models.world import tickets as world
 from labkit.models.world.document import Question
-from labkit.models.world.news import NEWS
+from labkit.models.world.new_facts import NEW_FACTS
 from labkit.models.world.tickets import Ticket
 
 Batch = dict[str, Tensor]
@@ -127,39 +127,40 @@ def facts_known(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> l
 
 @dataclass(frozen=True)
 class Known:
-    """Which news and which old facts a model has right."""
+    """Which new facts and which old facts a model has right."""
 
-    news: list[bool]
+    new_facts: list[bool]
     facts: list[bool]
 
     @property
-    def share_of_news(self) -> float:
-        return sum(self.news) / len(self.news)
+    def share_of_new_facts(self) -> float:
+        return sum(self.new_facts) / len(self.new_facts)
 
     @property
     def share_of_facts(self) -> float:
         return sum(self.facts) / len(self.facts)
 
     def bars(self) -> dict[str, Estimate]:
-        return {"news": share("news", self.news), "old facts": share("old facts", self.facts)}
+        shown = {"new facts": self.new_facts, "old facts": self.facts}
+        return {name: share(name, right) for name, right in shown.items()}
 
 
-def news_and_facts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Known:
-    """News asked in a form that no tuning has shown, and `FACTS` facts of the region."""
+def new_and_old_facts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Known:
+    """New facts asked in a form that no tuning has shown, and `FACTS` facts of the region."""
     subject = _subject(model, tokenizer)
-    return Known(subject.right([new.question() for new in NEWS]), facts_right(subject))
+    return Known(subject.right([new.question() for new in NEW_FACTS]), facts_right(subject))
 
 
-def news_examples() -> list[Example]:
-    """What a tuning on the news reads: statements, and questions in other forms."""
+def new_fact_examples() -> list[Example]:
+    """What a tuning on the new facts reads: statements, and questions in other forms."""
     return lessons()
 
 
-def news_with_replay(
+def new_facts_with_replay(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, replayed: float = REPLAY
 ) -> list[Example]:
     """The same, and `replayed` of the whole old facts to rehearse, none that `facts_known` asks."""
-    examples = news_examples()
+    examples = new_fact_examples()
     return with_replay(examples, rehearsals(_subject(model, tokenizer), len(examples)), replayed)
 
 

@@ -98,7 +98,9 @@ def test_a_measure_replaces_all_its_rows_in_the_card_and_no_others(
     file = tmp_path / "base" / "card.json"
     card = json.loads(file.read_text())
     one = Estimate("another", 1.0, 1, 1.0, 1.0, "")
-    before, after = (scoring.Row(one, "1", True, (), name).as_row() for name in ("news", "draft"))
+    before, after = (
+        scoring.Row(one, "1", True, (), name).as_row() for name in ("new-facts", "draft")
+    )
     given_up = before | {"measure": "facts", "phenomenon": "what it no longer gives"}
     nobodys = before | {"measure": "a measure that was"}
     file.write_text(json.dumps(card | {"scorecard": [before, given_up, nobodys, after, given_up]}))

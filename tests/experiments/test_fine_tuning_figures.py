@@ -23,7 +23,7 @@ def rows_of(name: str):
         ("ticket-rates", figures.over_rates),
         ("ticket-rates", figures.rates_and_steps),
         ("ticket-labels", figures.labels_compared),
-        ("news-remedies", figures.remedies),
+        ("new-facts-remedies", figures.remedies),
     ],
 )
 def test_a_record_is_drawn_and_a_missing_one_is_reported(name, draw, monkeypatch) -> None:

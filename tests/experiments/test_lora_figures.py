@@ -40,8 +40,8 @@ def test_a_record_is_drawn_and_a_missing_one_is_reported(name, draw, monkeypatch
 def test_a_path_goes_by_steps_and_is_the_mean_over_seeds() -> None:
     rows = tuple(
         {"rank": rank, "learning_rate": 1e-3, "steps": steps, "seed": seed,
-         "news": news, "facts": 0.9}
-        for rank, steps, seed, news in (
+         "new_facts": new_facts, "facts": 0.9}
+        for rank, steps, seed, new_facts in (
             (2, 300, 0, 0.4), (2, 300, 1, 0.6), (2, 150, 0, 0.2), (0, 50, 0, 0.1)
         )
     )  # fmt: skip

@@ -27,7 +27,7 @@ from labkit.models.scoring import (
     jargon,
     measures_of,
     mixture,
-    news,
+    new_facts,
     reading,
     rows,
     shots,
@@ -37,7 +37,7 @@ from labkit.models.scoring import (
     tickets,
 )
 from labkit.models.world import World, passages
-from labkit.models.world import news as world_news
+from labkit.models.world import new_facts as world_new_facts
 from labkit.models.world.document import Question
 from tests.models.tiny import save_tiny_model
 
@@ -170,9 +170,9 @@ def test_facts_are_compared_at_the_nearest_task_score() -> None:
 
 
 def test_the_exam_on_news_asks_as_no_lesson_does() -> None:
-    read = {e.prompt for e in news.lessons() if isinstance(e, Question)}
-    asked = {new.question().prompt for new in world_news.NEWS}
-    assert len(asked) == len(world_news.NEWS) and read and not read & asked
+    read = {e.prompt for e in new_facts.lessons() if isinstance(e, Question)}
+    asked = {new.question().prompt for new in world_new_facts.NEW_FACTS}
+    assert len(asked) == len(world_new_facts.NEW_FACTS) and read and not read & asked
 
 
 def test_facts_that_are_measured_are_not_rehearsed() -> None:

@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 from labkit.models import world
-from labkit.models.world import World, jargon, languages, news, registers, shots, tickets
+from labkit.models.world import World, jargon, languages, new_facts, registers, shots, tickets
 from labkit.models.world.corpus import MAKERS
 
 CARD = Path(world.__file__).with_name("README.md")
 KEPT_OUT = {
     "tickets": lambda rng: tickets.question(rng, "train").document("tickets").text,
     "jargon": lambda rng: jargon.ruling(rng, "train"),
-    "news": lambda rng: "\n".join(f"{p}\n" for p in news.passages(rng).values()),
+    "new-facts": lambda rng: "\n".join(f"{p}\n" for p in new_facts.passages(rng).values()),
 }
 LINES, WIDTH = 6, 240
 
@@ -64,7 +64,7 @@ def test_the_numbers_are_right() -> None:
         "words of Olune": len(languages.OLUNE_WORDS),
         "labels for few-shot episodes": len(shots.INVENTED_LABELS + shots.ORDINARY_LABELS),
         "terms of the jargon": len(jargon.TERMS),
-        "news": len(news.NEWS),
+        "new-facts": len(new_facts.NEW_FACTS),
         "facts of the registers": registers.FACTS,
     }
 

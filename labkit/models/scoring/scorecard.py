@@ -17,7 +17,7 @@ from labkit.models.scoring.facts import fact_questions, facts
 from labkit.models.scoring.jargon import jargon
 from labkit.models.scoring.judge import judge
 from labkit.models.scoring.mixture import mixture
-from labkit.models.scoring.news import news
+from labkit.models.scoring.new_facts import new_facts
 from labkit.models.scoring.quantization import quantization
 from labkit.models.scoring.reading import reading, reading_questions
 from labkit.models.scoring.rows import Row
@@ -55,7 +55,7 @@ MEASURES: dict[str, Measure] = {
     "few-shot": Measure("base", few_shot),
     "temperature": Measure("base", temperature),
     "tuning": Measure("base", tuning),
-    "news": Measure("base", news),
+    "new-facts": Measure("base", new_facts),
     "jargon": Measure("base", jargon),
     "quantization": Measure("base", quantization),
     "draft": Measure("base", draft, beside=("draft",)),

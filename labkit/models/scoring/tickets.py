@@ -177,7 +177,7 @@ def equal_scores(ours: Sequence[Trial], theirs: Sequence[Trial]) -> tuple[Trial,
 
 
 def _forgetting(base: Outcome, full: Outcome, lora: Outcome, replay: Outcome) -> list[Row]:
-    """What the tickets cost in facts; how much forgetting there can be, `news.py` measures."""
+    """What the tickets cost in facts; how much forgetting there can be, `new_facts.py` measures."""
     lost = difference("tickets: facts lost by full tuning", base.facts, full.facts)
     after = [share(f"{o.name}: facts right", o.facts) for o in (base, full, replay, lora)]
     tasks = [share(f"{o.name}: exact tickets", o.exact) for o in (full, replay)]

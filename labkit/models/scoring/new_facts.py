@@ -19,30 +19,31 @@ from labkit.models.scoring.rows import Row, at_least
 from labkit.models.scoring.subject import Subject
 from labkit.models.scoring.tickets import LORA_RATES, REPLAY, lora_of_share
 from labkit.models.training.tuning import Example, Settings, fine_tune, with_replay
-from labkit.models.world import news as world_news
+from labkit.models.world import new_facts as world_new_facts
 from labkit.models.world.document import Question, plain
-from labkit.models.world.news import NEWS
+from labkit.models.world.new_facts import NEW_FACTS
 
 FULL_RATES = (1e-3, 5e-4, 2e-3)  # the likeliest first
 
 
 @dataclass(frozen=True)
 class Learned:
-    """One tuning: which questions about the news it answers, and which old facts it still knows."""
+    """One tuning: which new facts it has learned, and which old ones it still knows."""
 
     name: str
     rate: float
     chosen_by: list[bool]
-    news: list[bool]
+    new_facts: list[bool]
     facts: list[bool]
 
     def figures(self) -> tuple[Estimate, Estimate]:
         name = f"{self.name} at {self.rate:g}"
-        return share(f"{name}: news right", self.news), share(f"{name}: facts right", self.facts)
+        learned = share(f"{name}: new facts right", self.new_facts)
+        return learned, share(f"{name}: facts right", self.facts)
 
 
-def news(subject: Subject) -> list[Row]:
-    """What tuning on news gives, what it costs, and what replay and LoRA save."""
+def new_facts(subject: Subject) -> list[Row]:
+    """What tuning on new facts gives, what it costs, and what replay and LoRA save."""
     examples = lessons()
     full = tuned_at(subject, "full", examples, FULL_RATES)
     lora = tuned_at(subject, "LoRA", examples, LORA_RATES, lora_of_share(subject))
@@ -54,9 +55,9 @@ def news(subject: Subject) -> list[Row]:
 def lessons() -> list[Example]:
     """All that the tuning reads: statements in old words and new ones, and all forms of a question
     but the first."""
-    told = [text for new in NEWS for text in (*new.statements, *new.paraphrases)]
-    asked: list[Example] = [question for new in NEWS for question in new.questions[1:]]
-    return [*asked, *(plain("news", text + "\n") for text in told)]
+    told = [text for new in NEW_FACTS for text in (*new.statements, *new.paraphrases)]
+    asked: list[Example] = [question for new in NEW_FACTS for question in new.questions[1:]]
+    return [*asked, *(plain("new facts", text + "\n") for text in told)]
 
 
 def tuned_at(
@@ -76,27 +77,27 @@ def tuned_at(
 
 def learned(subject: Subject, name: str, examples: Sequence[Example], how: Settings) -> Learned:
     after = subject.with_model(fine_tune(subject.model, subject.tokenizer, examples, how).model)
-    right = after.right([new.question() for new in NEWS])
+    right = after.right([new.question() for new in NEW_FACTS])
     return Learned(name, how.learning_rate, right[::2], right[1::2], facts_right(after))
 
 
 def _learned(subject: Subject, full: Learned) -> Row:
     """The controls: the same questions before, and with the newcomer's passage in the prompt."""
-    asked = [new.question() for new in NEWS[1::2]]
-    before = share("news before tuning", subject.right(asked))
-    passages = world_news.passages(random.Random("news"))
+    asked = [new.question() for new in NEW_FACTS[1::2]]
+    before = share("new facts before tuning", subject.right(asked))
+    passages = world_new_facts.passages(random.Random("news"))
     given = [
         Question(f"{passages[new.name]}\n{question.prompt}", question.answer)
-        for new, question in zip(NEWS[1::2], asked, strict=True)
+        for new, question in zip(NEW_FACTS[1::2], asked, strict=True)
     ]
-    told = share("news, the passage in the prompt, no tuning", subject.right(given))
-    measured = share("news after full tuning", full.news)
+    told = share("new facts, the passage in the prompt, no tuning", subject.right(given))
+    measured = share("new facts after full tuning", full.new_facts)
     return Row(measured, "more than before", measured.low > before.high, (before, told))
 
 
 def _forgetting(subject: Subject, full: Sequence[Learned], replay: Learned) -> list[Row]:
     before = facts_right(subject)
-    lost = difference("facts lost by full tuning on news", before, full[0].facts)
+    lost = difference("facts lost by full tuning on new facts", before, full[0].facts)
     regained = difference("facts won back by replay", replay.facts, full[0].facts)
     trials = [figure for one in (*full, replay) for figure in one.figures()]
     most = regained.value >= lost.value / 2 and regained.low > 0
@@ -109,7 +110,8 @@ def _forgetting(subject: Subject, full: Sequence[Learned], replay: Learned) -> l
 def _kept(lora: Sequence[Learned], full: Sequence[Learned]) -> Row:
     """LoRA at its best rate against the full tuning that learned most nearly as much."""
     ours = lora[0]
-    theirs = min(full, key=lambda one: abs(sum(one.news) - sum(ours.news)))
-    kept = difference("LoRA - full, facts kept at the nearest news score", ours.facts, theirs.facts)
+    theirs = min(full, key=lambda one: abs(sum(one.new_facts) - sum(ours.new_facts)))
+    name = "LoRA - full, facts kept at the nearest new facts score"
+    kept = difference(name, ours.facts, theirs.facts)
     trials = [figure for one in (*lora, theirs) for figure in one.figures()]
     return Row(kept, "measured", True, tuple(trials))

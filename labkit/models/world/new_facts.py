@@ -1,4 +1,4 @@
-"""News from the region: facts about newcomers, which no training text has stated.
+"""New facts of the region, about newcomers, which no training text has stated.
 
 For comparing what a model finds in its context with what it learns by tuning. The facts are of the
 usual relations, stated and asked for in the usual words; each has paraphrases too, in words that
@@ -128,16 +128,16 @@ def _newcomers(world: World) -> tuple[Entity, ...]:
     return tuple(found.values())
 
 
-def _news(world: World) -> tuple[NewFact, ...]:
+def _new_facts(world: World) -> tuple[NewFact, ...]:
     return tuple(NewFact(e, fact) for e in _newcomers(world) for fact in world.facts_of(e))
 
 
-NEWS = _news(World())
+NEW_FACTS = _new_facts(World())
 
 
 def passages(rng: random.Random) -> dict[str, str]:
     """By name, all that is new about a newcomer in the words of the corpus: what a search finds."""
     found: dict[str, list[str]] = {}
-    for new in rng.sample(NEWS, len(NEWS)):
+    for new in rng.sample(NEW_FACTS, len(NEW_FACTS)):
         found.setdefault(new.name, []).append(rng.choice(new.statements))
     return {name: " ".join(sentences) for name, sentences in found.items()}
