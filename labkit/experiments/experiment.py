@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ Point = Mapping[str, Value]
 class Experiment:
     """Measured point by point: `measure(**point)` gives the figures of one point by name.
 
-    `minutes` is what all points take on two idle cores. `repeated` is a point that is cheap enough
-    to be measured again by the suite, and `within` how far each figure may then be off on another
-    machine, in the figure's own unit.
+    `minutes` is what all points take on two idle cores. `cheap` takes seconds, so that the suite
+    measures it again: a point of the grid, or one of fewer steps and items that no figure draws.
+    `within` is how far each figure may then be off on another machine, in the figure's own unit.
     """
 
     name: str
@@ -24,12 +25,12 @@ class Experiment:
     points: tuple[Point, ...]
     measure: Callable[..., Mapping[str, float]]
     minutes: float
-    repeated: Point
+    cheap: Point
     within: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if self.repeated not in self.points:
-            raise ValueError(f"{self.name}: {dict(self.repeated)} is no point of the grid")
+        for point in (*self.points, self.cheap):
+            inspect.signature(self.measure).bind(**point)
 
     @property
     def figures(self) -> tuple[str, ...]:

@@ -46,8 +46,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @lru_cache(maxsize=1)
-def subject() -> Subject:
-    return Subject(*load_model("base"), Effort(items=ITEMS))
+def subject(items: int) -> Subject:
+    return Subject(*load_model("base"), Effort(items=items))
 
 
 def adapter(rank: int) -> LoraConfig | None:
@@ -60,48 +60,53 @@ def config(**changed: Any) -> LoraConfig:
     return LoraConfig(**{"target_modules": "all-linear", "task_type": "CAUSAL_LM", **changed})
 
 
-def tuned_on_new_facts(settings: Settings) -> dict[str, float]:
+def tuned_on_new_facts(settings: Settings, items: int) -> dict[str, float]:
     """New facts learned, in a form of the question that was left out, and facts still known."""
-    base = subject()
+    base = subject(items)
     tuned = fine_tune(base.model, base.tokenizer, lessons(), settings, progress=False)
     after = base.with_model(tuned.model)
     return {
         "new_facts": fmean(after.right([new.question() for new in NEW_FACTS])),
         "facts": fmean(facts_right(after)),
         "trained": tuned.trainable,
-        "trained_share": share_of_base(tuned),
+        "trained_share": share_of(tuned, base),
     }
 
 
-def share_of_base(tuned: Tuned) -> float:
+def share_of(tuned: Tuned, base: Subject) -> float:
     """What is trained over what the model has without an adapter."""
-    return tuned.trainable / subject().model.num_parameters()
+    return tuned.trainable / base.model.num_parameters()
 
 
-def plane(rank: int, learning_rate: float, steps: int, seed: int) -> dict[str, float]:
+def plane(
+    rank: int, learning_rate: float, steps: int, seed: int, items: int = ITEMS
+) -> dict[str, float]:
     """Tuning on new facts with an adapter of this rank, or of all weights."""
-    return tuned_on_new_facts(Settings(learning_rate, steps=steps, lora=adapter(rank), seed=seed))
+    settings = Settings(learning_rate, steps=steps, lora=adapter(rank), seed=seed)
+    return tuned_on_new_facts(settings, items)
 
 
-def variant(variant: str, seed: int) -> dict[str, float]:
-    """Tuning on new facts, 300 steps at one learning rate, with one of `VARIANTS`."""
+def variant(variant: str, seed: int, steps: int = 300, items: int = ITEMS) -> dict[str, float]:
+    """Tuning on new facts at one learning rate, with one of `VARIANTS`."""
     lora = config(**VARIANTS[variant])
-    return tuned_on_new_facts(Settings(RATE, steps=300, lora=lora, seed=seed))
+    return tuned_on_new_facts(Settings(RATE, steps=steps, lora=lora, seed=seed), items)
 
 
-def on_tickets(rank: int, learning_rate: float, steps: int, seed: int) -> dict[str, float]:
+def on_tickets(
+    rank: int, learning_rate: float, steps: int, seed: int, items: int = ITEMS
+) -> dict[str, float]:
     """Tuning on 400 tickets: JSON on the test split, and facts still known."""
-    base = subject()
+    base = subject(items)
     shown = [ticket.question() for ticket in world_tickets.examples(400, "train", 0)]
     settings = Settings(learning_rate, steps=steps, lora=adapter(rank), seed=seed)
     tuned = fine_tune(base.model, base.tokenizer, shown, settings, progress=False)
     after = base.with_model(tuned.model)
-    valid, exact, _ = written(after, world_tickets.examples(ITEMS, "test", 0))
+    valid, exact, _ = written(after, world_tickets.examples(items, "test", 0))
     return {
         "valid": fmean(valid),
         "exact": fmean(exact),
         "facts": fmean(facts_right(after)),
-        "trained_share": share_of_base(tuned),
+        "trained_share": share_of(tuned, base),
     }
 
 
@@ -119,7 +124,7 @@ EXPERIMENTS = (
         ),
         plane,
         minutes=5,
-        repeated={"rank": 0, "learning_rate": 5e-4, "steps": 100, "seed": 0},
+        cheap={"rank": 4, "learning_rate": RATE, "steps": 30, "seed": 0, "items": 20},
         within=ROOM,
     ),
     Experiment(
@@ -128,7 +133,7 @@ EXPERIMENTS = (
         grid(variant=tuple(VARIANTS), seed=(0,)),
         variant,
         minutes=4,
-        repeated={"variant": "q and v, rank 30", "seed": 0},
+        cheap={"variant": "DoRA, rank 6", "seed": 0, "steps": 30, "items": 20},
         within=ROOM,
     ),
     Experiment(
@@ -141,7 +146,7 @@ EXPERIMENTS = (
         ),
         on_tickets,
         minutes=7,
-        repeated={"rank": 0, "learning_rate": 1e-3, "steps": 240, "seed": 0},
+        cheap={"rank": 8, "learning_rate": RATE, "steps": 30, "seed": 0, "items": 20},
         within={"valid": 0.15, "exact": 0.15, "facts": 0.1, "trained_share": 1e-6},
     ),
 )

@@ -1,4 +1,4 @@
-"""Experiments in use: loaded as they ship, run anew point by point, or one point repeated."""
+"""Experiments in use: loaded as they ship, run anew point by point, or one repeated."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from labkit.models.training.checkpoints import machine
 from labkit.models.zoo import WEIGHTS, available_models, sha256_of
 
 RECORDS = Path(__file__).with_name("records")
+CHEAP = "cheap point"  # its place in a record's provenance
 LIBRARIES = ("torch", "transformers", "peft")
 
 
@@ -52,7 +53,7 @@ def run(name: str, folder: Path | None = None, progress: bool = True) -> Record:
     for point in tqdm(left, desc=name, unit="point", disable=not progress):
         record.append(file, measured(experiment, point))
     rows = tuple(_in_order(experiment, record.read_rows(file)))
-    found = Record(rows, provenance(experiment, rows))
+    found = Record(rows, provenance(experiment, rows) | _cheap_point(experiment))
     record.write(folder, name, found)
     return found
 
@@ -85,7 +86,7 @@ def _begun(experiment: Experiment, file: Path) -> list[Row]:
 
 
 def _row_of(rows: list[Row], point: Point) -> Row | None:
-    return next((row for row in rows if all(row[name] == v for name, v in point.items())), None)
+    return next((row for row in rows if all(row.get(k) == v for k, v in point.items())), None)
 
 
 def _in_order(experiment: Experiment, rows: list[Row]) -> Iterator[Row]:
@@ -107,6 +108,13 @@ def provenance(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def _cheap_point(experiment: Experiment) -> dict[str, Row]:
+    """What the cheap point measures, where it is none of the rows."""
+    if experiment.cheap in experiment.points:
+        return {}
+    return {CHEAP: measured(experiment, experiment.cheap)}
+
+
 @dataclass(frozen=True)
 class Repeat:
     """A point that was measured again: what the record says, what came now, what is too far off."""
@@ -123,9 +131,11 @@ class Repeat:
 def repeat(name: str) -> Repeat:
     """Measure the experiment's cheap point again and compare it with the record that ships."""
     experiment = find(name)
-    recorded = _row_of(list(load(name).rows), experiment.repeated)
+    found = load(name)
+    rows = [*found.rows, *filter(None, [found.provenance.get(CHEAP)])]
+    recorded = _row_of(rows, experiment.cheap)
     if recorded is None:
-        raise record.RecordError(f"The record of {name!r} lacks {dict(experiment.repeated)}.")
-    now = measured(experiment, experiment.repeated)
+        raise record.RecordError(f"The record of {name!r} lacks {dict(experiment.cheap)}.")
+    now = measured(experiment, experiment.cheap)
     apart = {f: abs(float(now[f]) - float(recorded[f])) for f in experiment.figures}
     return Repeat(recorded, now, {f: d for f, d in apart.items() if d > experiment.within[f]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def test_a_point_measured_again_is_held_to_the_record(squares: Experiment) -> No
     assert main(["experiments", "check", "squares"]) == 1
 
 
+def test_a_cheap_point_beside_the_grid_is_recorded_too(
+    squares: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheaper = dataclasses.replace(squares, cheap={"x": 0.5, "seed": 0})
+    monkeypatch.setitem(registry.EXPERIMENTS, "squares", cheaper)
+    CALLS.extend([0, 0, 0])
+    found = experiments.run("squares", running.RECORDS, progress=False)
+    assert found.column("x") == [1, 2, 3]
+    assert found.provenance["cheap point"]["square"] == 0.25
+    assert experiments.repeat("squares").holds
+    record.write(running.RECORDS, "squares", Record(found.rows, {}))
+    with pytest.raises(RecordError, match="record of 'squares' lacks"):
+        experiments.repeat("squares")
+
+
 def test_a_record_of_another_version_is_not_gone_on_with(
     squares: Experiment, tmp_path: Path
 ) -> None:
@@ -88,8 +104,8 @@ def test_unknown_names_are_answered_with_near_ones(capsys: pytest.CaptureFixture
     assert "did you mean ticket-examples?" in capsys.readouterr().err
     with pytest.raises(LookupError, match="did you mean exact"):
         Record(({"exact": 1.0, "seed": 0},)).column("exat")
-    with pytest.raises(ValueError, match="no point of the grid"):
-        Experiment("x", "", grid(x=(1,)), square, 1, {"x": 2}, {"square": 0})
+    with pytest.raises(TypeError, match="missing a required argument: 'seed'"):
+        Experiment("x", "", grid(x=(1,), seed=(0,)), square, 1, {"x": 2}, {"square": 0})
 
 
 cells = st.one_of(st.integers(-9, 9), st.floats(-9, 9), st.sampled_from(["LoRA", "a,b", 'q"q']))

@@ -10,8 +10,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -258,9 +259,16 @@ def run_owner(tmp_path: Path, code: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for sockets: their addresses may not be long."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_the_owners_end_is_the_end_of_all(tmp_path: Path, how: signal.Signals) -> None:
-    owner = run_owner(tmp_path, OWNER)
+def test_the_owners_end_is_the_end_of_all(short_path: Path, how: signal.Signals) -> None:
+    owner = run_owner(short_path, OWNER)
     assert owner.stdout is not None
     folder, pids = json.loads(owner.stdout.readline())
     assert all(map(alive, pids)) and len(set(pids)) == 4

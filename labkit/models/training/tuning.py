@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -46,10 +46,6 @@ class Settings:
     lora: LoraConfig | None = None
     pull: float = 0.0
     seed: int = 0
-
-    def with_seed(self, seed: int) -> Settings:
-        """The same with other batches (and, for LoRA, another start)."""
-        return replace(self, seed=seed)
 
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up to the rate, then linear decay to zero."""
