@@ -71,6 +71,26 @@ def test_words_for_pytest_pass_through(monkeypatch: pytest.MonkeyPatch) -> None:
     assert called == [[*pytest_as_called, "-k", "quiz", "--co", "tests/course"]]
 
 
+@pytest.mark.parametrize(
+    ("words", "cores", "two"),
+    [
+        ([], 2, True),
+        (["-v", "-m", "not slow"], 4, True),
+        ([], 1, False),
+        (["-n", "0"], 2, False),
+        (["-n4"], 2, False),
+        (["--pdb"], 2, False),
+        (["tests/course"], 2, False),
+        (["-x", "tests/test_house.py::test_x"], 2, False),
+    ],
+)
+def test_the_whole_suite_has_two_workers(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], cores: int, two: bool
+) -> None:
+    monkeypatch.setattr(test_command, "processors", lambda: list(range(cores)))
+    assert test_command.workers(words) == (test_command.TWO_WORKERS if two else ())
+
+
 @pytest.mark.parametrize("safe", [False, True])
 def test_nothing_is_imported_from_unknown_folders(
     safe: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
