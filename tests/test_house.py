@@ -97,6 +97,30 @@ def imported_by(name: str, file: Path, names: set[str]) -> set[str]:
     return (found & names) - own
 
 
+def test_the_figure_of_rooms_is_drawn_from_the_imports() -> None:
+    """CONTRIBUTING.md draws who imports whom, less what follows from the other arrows."""
+    rooms = {file.parts[len(ROOT.parts) + 1] for file in modules()}
+    rooms = {room for room in rooms if (ROOT / "labkit" / room).is_dir()}
+    graph: dict[str, set[str]] = {room: set() for room in rooms}
+    for file in modules():
+        if (room := file.parts[len(ROOT.parts) + 1]) in rooms:
+            names = {name.split(".")[1] for name in imports_of(file) if name.startswith("labkit.")}
+            graph[room] |= names & rooms - {room}
+    arrows = [f"  {a} --> {b}" for a in sorted(graph) for b in sorted(direct(graph, a))]
+    figure = "\n".join(["```mermaid", "flowchart TD", *arrows, "```"])
+
+    assert figure in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), figure
+
+
+def direct(graph: dict[str, set[str]], room: str) -> set[str]:
+    """What a room imports, but for what another of its imports leads to."""
+    return graph[room] - set[str]().union(*(reached(graph, other) for other in graph[room]))
+
+
+def reached(graph: dict[str, set[str]], room: str) -> set[str]:
+    return graph[room].union(*(reached(graph, other) for other in graph[room]))
+
+
 def test_rooms_of_grading_import_down_only() -> None:
     for number, room in enumerate(ROOMS):
         above = tuple(f"labkit.grading.{name}" for name in ROOMS[number + 1 :])
