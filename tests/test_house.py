@@ -40,7 +40,8 @@ MAY_IMPORT = {
     | {"models", "experiments"},
 }
 ROOMS = ("source", "answers", "jail", "transports", "checks", "proofs")  # grading's, lowest first
-AT_THE_BOTTOM = {"estimates", "forking", "paths", "sharing", "variables", "whole_files", "__init__"}
+AT_THE_BOTTOM = {"__init__", "estimates", "fetched", "forking", "paths", "sharing", "variables"}
+AT_THE_BOTTOM |= {"whole_files"}
 HEAVY = {"torch", "transformers", "numpy", "matplotlib", "IPython", "ipywidgets", "anywidget"}
 MEGABYTE = 1 << 20
 

@@ -73,8 +73,9 @@ def environment_of_installers() -> dict[str, str]:
 
 def _pump(child: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
     assert child.stdout is not None
-    for line in child.stdout:
-        lines.put(line.rstrip() or " ")
+    with child.stdout as stdout:
+        for line in stdout:
+            lines.put(line.rstrip() or " ")
     lines.put(None)
 
 

@@ -162,6 +162,7 @@ def how_to_get(lacking: list[str]) -> str:
 
 def about_weights() -> Iterator[Finding]:
     """Each bundled model's files against their checksums."""
+    from labkit import fetched
     from labkit.models import zoo
 
     names = zoo.available_models()
@@ -174,6 +175,9 @@ def about_weights() -> Iterator[Finding]:
             yield Finding(f"model {name}", "bad", str(error))
         else:
             yield Finding(f"model {name}", "ok", "every file has its checksum")
+    for name, model in fetched.MODELS.items():
+        where = str(model.folder) if model.is_there else f"not fetched ({model.command})"
+        yield Finding(f"model {name}", "ok" if model.is_there else "note", where)
 
 
 def about_folders() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The bundled models: list, check their files, score, or train one again from its recipe."""
+"""The bundled models: list, check, score, train again from the recipe; and a real one to fetch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from labkit.fetched import Fetched
     from labkit.models.scoring import Row
     from labkit.models.training.run import Run
 
@@ -30,34 +31,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument(
         "--publish", action="store_true", help="put the result among the bundled weights"
     )
+    fetch = actions.add_parser("fetch", help="fetch a model that others made, once")
+    fetch.add_argument("name", help="smollm2")
+    remove = actions.add_parser("remove", help="remove a fetched model from this machine")
+    remove.add_argument("name", help="smollm2")
 
 
 def main(args: argparse.Namespace) -> int:
+    from labkit.cli.fetching import FetchError
     from labkit.models.training.checkpoints import CheckpointError
     from labkit.models.zoo import ModelUnavailable
 
     try:
-        return {"list": _list, "check": _check, "score": _score, "train": _train}[args.action](args)
-    except (LookupError, ModelUnavailable, CheckpointError) as error:
+        return ACTIONS[args.action](args)
+    except (LookupError, ModelUnavailable, CheckpointError, FetchError) as error:
         print(error.args[0], file=sys.stderr)
         return 2
 
 
 def _list(args: argparse.Namespace) -> int:
+    from labkit.fetched import MODELS
     from labkit.models.zoo import WEIGHTS, available_models
 
     for name in available_models():
         card = json.loads((WEIGHTS / name / "card.json").read_text())
         print(f"{name:<12} {card['parameters'] / 1e6:6.2f} M parameters  {card['summary']}")
+    for name, model in MODELS.items():
+        there = "fetched" if model.is_there else f"{model.command}, {model.download} MB"
+        print(f"{name:<12} {model.summary} ({there})")
     return 0
 
 
 def _check(args: argparse.Namespace) -> int:
+    from labkit.fetched import MODELS
     from labkit.models.zoo import WEIGHTS, available_models, verify_files
 
     for name in available_models():
         verify_files(WEIGHTS / name)
         print(f"{name}: every file is as it was shipped")
+    for name, model in MODELS.items():
+        if model.is_there:
+            verify_files(model.folder)
+            print(f"{name}: every file is as it was fetched")
     return 0
 
 
@@ -127,3 +142,40 @@ def _trained(args: argparse.Namespace) -> Run:
     if recipe.name in moe_family.FAMILY:
         folder = moe_family.folder_of_seed(args.runs, recipe.name, recipe.seed)
     return pretrain(recipe, folder, args.device)
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    from labkit.cli.fetching import fetch
+    from labkit.cli.screen import Screen
+
+    fetch(_fetched(args.name), Screen())
+    print(f'load_model("{args.name}") has it; a whole lesson: LABKIT_MODEL={args.name}')
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    from labkit.cli.fetching import remove
+    from labkit.cli.screen import megabytes
+
+    print(f"{megabytes(remove(_fetched(args.name)))} are free again.")
+    return 0
+
+
+def _fetched(name: str) -> Fetched:
+    """A model that can be fetched; LookupError with those that can."""
+    from labkit.fetched import MODELS
+    from labkit.paths import nearest
+
+    if name not in MODELS:
+        raise LookupError(f"There is no model {name!r} to fetch: {nearest(name, MODELS)}")
+    return MODELS[name]
+
+
+ACTIONS = {
+    "list": _list,
+    "check": _check,
+    "score": _score,
+    "train": _train,
+    "fetch": _fetch,
+    "remove": _remove,
+}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from labkit import paths
+from labkit import fetched, paths
 from labkit.course.catalog import Lesson, lessons
 from labkit.course.field import Entry, field_map
 from labkit.course.progress import ProgressLog
@@ -52,6 +52,7 @@ def home_page(log: ProgressLog, files: Files) -> str:
         last=last,
         next=next_entry(entries, last),
         fetches=fetches(entries),
+        real=[model for model in fetched.MODELS.values() if not model.is_there],
         work=log.path.parent,
     )
 
@@ -96,7 +97,9 @@ def missing_models(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_here(model: str) -> bool:
-    """True if a model's files are here: bundled, a folder, or in the cache of the hub."""
+    """True if a model's files are here: bundled, fetched, a folder, or in the cache of the hub."""
+    if model in fetched.MODELS:
+        return fetched.MODELS[model].is_there
     if (Path(model).expanduser() / "config.json").is_file():
         return True
     if "/" in model:
@@ -118,7 +121,10 @@ def fetches(entries: Iterable[Entry]) -> list[tuple[str, str]]:
 
 
 def fetch_command(model: str) -> str:
-    """The command that fetches a model: from the hub, or with labkit, which has it bundled."""
+    """The command that fetches a model: from the hub, by labkit, or with labkit, which has it
+    bundled."""
+    if model in fetched.MODELS:
+        return fetched.MODELS[model].command
     if "/" in model:
         return f"hf download {model}"
     if paths.in_checkout():

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from labkit.fetched import MODELS
+
 Value = int | float | str
 Point = Mapping[str, Value]
 
@@ -18,6 +20,7 @@ class Experiment:
     `minutes` is what all points take on two idle cores. `cheap` takes seconds, so that the suite
     measures it again: a point of the grid, or one of fewer steps and items that no figure draws.
     `within` is how far each figure may then be off on another machine, in the figure's own unit.
+    `model` is the fetched model that it needs, if any (`labkit models fetch`).
     """
 
     name: str
@@ -27,10 +30,16 @@ class Experiment:
     minutes: float
     cheap: Point
     within: Mapping[str, float]
+    model: str | None = None
 
     def __post_init__(self) -> None:
         for point in (*self.points, self.cheap):
             inspect.signature(self.measure).bind(**point)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether the model that it needs is on this machine."""
+        return self.model is None or MODELS[self.model].is_there
 
     @property
     def figures(self) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from labkit.experiments import distillation, fine_tuning, lora
+from labkit.experiments import distillation, fine_tuning, lora, real
 from labkit.experiments.experiment import Experiment
 from labkit.paths import nearest
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
-    for lesson in (fine_tuning, lora, distillation)
+    for lesson in (fine_tuning, lora, distillation, real)
     for experiment in lesson.EXPERIMENTS
 }
 

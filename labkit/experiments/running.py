@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
 from labkit import paths
@@ -17,7 +18,7 @@ from labkit.experiments.experiment import Experiment, Point
 from labkit.experiments.record import Record, Row
 from labkit.experiments.registry import find
 from labkit.models.training.checkpoints import machine
-from labkit.models.zoo import WEIGHTS, available_models, sha256_of
+from labkit.models.zoo import available_models, folder_of, sha256_of
 
 RECORDS = Path(__file__).with_name("records")
 CHEAP = "cheap point"  # its place in a record's provenance
@@ -100,10 +101,11 @@ def provenance(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Any]:
         "experiment": experiment.name,
         "seconds": round(sum(float(row["seconds"]) for row in rows), 1),
         "machine": machine(),
+        "threads": torch.get_num_threads(),
         "versions": {library: version(library) for library in LIBRARIES},
         "models": {
-            name: (sha256_of(WEIGHTS / name / "model.safetensors") or "")[:16]
-            for name in available_models()
+            name: (sha256_of(folder_of(name) / "model.safetensors") or "")[:16]
+            for name in ([experiment.model] if experiment.model else available_models())
         },
     }
 

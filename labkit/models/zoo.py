@@ -1,4 +1,4 @@
-"""Models by name: bundled (offline, checksummed), a folder, or a hub model by the same call."""
+"""Models by name: bundled (offline, checksummed), fetched, a folder, or a hub model by one call."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -24,6 +25,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from labkit import fetched
 from labkit.paths import nearest
 from labkit.whole_files import write_whole
 
@@ -63,9 +65,10 @@ def load_model(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal language model in eval mode and its tokenizer.
 
-    `name` is a bundled model (`available_models()`), a folder in transformers' layout, or a hub
-    name such as `HuggingFaceTB/SmolLM2-135M-Instruct`. `$LABKIT_MODEL` takes the place of `base`,
-    and `$LABKIT_DEVICE` of the default device: a whole lesson runs on another model unchanged.
+    `name` is a bundled model (`available_models()`), `smollm2`, which `labkit models fetch` brings,
+    a folder in transformers' layout, or a hub name such as `HuggingFaceTB/SmolLM2-135M-Instruct`.
+    `$LABKIT_MODEL` takes the place of `base`, and `$LABKIT_DEVICE` of the default device: a whole
+    lesson runs on another model unchanged.
     Weights are float32 on a CPU and bfloat16 on a GPU unless `dtype` says otherwise.
 
     Raises LookupError for an unknown name and ModelUnavailable when the files can't be had.
@@ -123,22 +126,39 @@ def is_hub_name(name: str) -> bool:
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a bundled model, or the folder that `name` is."""
+    """The folder of a bundled or a fetched model, or the folder that `name` is."""
     if name in available_models():
         return WEIGHTS / name
+    if name in fetched.MODELS:
+        return fetched_folder(fetched.MODELS[name])
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return folder
     if "/" in name or os.sep in name:
         raise LookupError(f"There is no model in the folder {name!r}: it holds no config.json.")
-    raise LookupError(f"There is no model {name!r}: {nearest(name, available_models())}")
+    known = [*available_models(), *fetched.MODELS]
+    raise LookupError(f"There is no model {name!r}: {nearest(name, known)}")
+
+
+def fetched_folder(model: fetched.Fetched) -> Path:
+    """The folder of a fetched model; ModelUnavailable with the command where it is not there."""
+    if model.is_there:
+        return model.folder
+    older = f" (what lies in {model.folder} is of another version)" if model.card() else ""
+    raise ModelUnavailable(
+        f"{model.name} is not on this machine{older}. To fetch it, {model.download} MB:\n"
+        f"  {model.command}\nWithout a network take a bundled model, as load_model('base')."
+    )
 
 
 def card_of(name: str) -> dict[str, Any]:
-    """The card of a bundled model: its recipe, its training, its scores.
+    """The card of a bundled model, with its recipe, training and scores; of a fetched one, with
+    its origin.
 
     Raises LookupError for a name that has none.
     """
+    if name in fetched.MODELS:
+        return dict(json.loads((folder_of(name) / "card.json").read_text("utf-8")))
     file = WEIGHTS / name / "card.json"
     if not file.is_file():
         raise LookupError(f"There is no card of {name!r}: {nearest(name, available_models())}")
@@ -146,17 +166,38 @@ def card_of(name: str) -> dict[str, Any]:
 
 
 def verify_files(folder: Path) -> None:
-    """Compares the files of a bundled model with their checksums; ModelUnavailable names the first
-    that differs."""
+    """Compares the files of a bundled or fetched model with their checksums; ModelUnavailable names
+    the first that differs."""
     for file, expected in json.loads((folder / CHECKSUMS).read_text()).items():
         found = sha256_of(folder / file)
         if found != expected:
             raise ModelUnavailable(
                 f"The model file {folder / file} is {'damaged' if found else 'missing'}.\n"
                 f"  expected sha256 {expected}\n  found    sha256 {found or '- no such file'}\n"
-                f"To restore it: `git checkout -- {file}` in that folder of a clone, or "
-                f"`pip install --force-reinstall --no-deps labkit`."
+                f"To restore it: {how_to_restore(folder, file)}"
             )
+
+
+def require_memory(model: fetched.Fetched) -> None:
+    """ModelUnavailable where less memory is free than a fetched model takes, before the system
+    begins to swap."""
+    free = psutil.virtual_memory().available / 1e6
+    if free < model.memory:
+        raise ModelUnavailable(
+            f"{model.name} takes {model.memory} MB of memory, and {free:.0f} MB are free.\n"
+            "Shut down other kernels and programs, or take a bundled model: load_model('base')."
+        )
+
+
+def how_to_restore(folder: Path, file: str) -> str:
+    """What brings a damaged file back."""
+    for model in fetched.MODELS.values():
+        if folder == model.folder:
+            return f"`python3 -m labkit models remove {model.name}`, then `{model.command}`."
+    return (
+        f"`git checkout -- {file}` in that folder of a clone, or "
+        "`pip install --force-reinstall --no-deps labkit`."
+    )
 
 
 def sha256_of(file: Path) -> str | None:
@@ -177,6 +218,8 @@ def _from_folder(name: str, kind: Kind, dtype: torch.dtype) -> tuple[PreTrainedM
     folder = folder_of(name)
     if (folder / CHECKSUMS).is_file():
         verify_files(folder)
+    if name in fetched.MODELS:
+        require_memory(fetched.MODELS[name])
     if kind != (found := kind_of(folder)):
         raise LookupError(
             f"The model {name!r} is not for {kind.loader}: use `{found.loader}({name!r})`."

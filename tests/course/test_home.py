@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from labkit import fetched
 from labkit.course import home
 from labkit.course.catalog import Lesson, find_lesson, lessons
 from labkit.course.field import Entry
@@ -122,6 +124,22 @@ def test_a_model_without_all_its_files_is_missing(
     assert is_here("base")
     (tmp_path / "base" / "checksums.json").write_text("{")
     assert not is_here("base")
+
+
+def test_the_page_offers_the_real_model_until_it_is_there(
+    log: ProgressLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
+    command = "<code>python3 -m labkit models fetch smollm2</code>"
+    assert command in page_of(log) and "needs a fetch" not in page_of(log)
+    monkeypatch.setenv("LABKIT_MODEL", "smollm2")
+    assert "needs a fetch: smollm2" in page_of(log)
+    folder = fetched.MODELS["smollm2"].folder
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text(json.dumps({"made": fetched.MADE}))
+    assert command in page_of(log)  # not whole: its checksums come last
+    (folder / "checksums.json").write_text("{}")
+    assert command not in page_of(log) and "needs a fetch" not in page_of(log)
 
 
 def test_the_page_names_what_needs_a_fetch_and_how(

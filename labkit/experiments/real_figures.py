@@ -1,0 +1,58 @@
+"""The records of a real model as figures, and their points measured again where it is there."""
+
+from __future__ import annotations
+
+from labkit.estimates import Estimate
+from labkit.experiments.fine_tuning_figures import Drawn, drawn_from
+from labkit.experiments.real import COUNTRIES, MODEL, SAMPLES
+from labkit.experiments.record import Record, Row
+from labkit.experiments.registry import find
+from labkit.experiments.running import load, repeat
+from labkit.fetched import MODELS
+from labkit.instruments import plots
+
+
+def capitals(alt: str) -> Drawn:
+    """Capitals named against temperature, with and without min-p, and how many answers differ."""
+    return drawn_from("real-capitals", lambda record: plots.curves(
+        {
+            "capitals right": right(record, 0.0),
+            "right, min-p 0.1": right(record, 0.1),
+            f"different of {SAMPLES}": {
+                float(row["temperature"]): Estimate("different", float(row["different"]), COUNTRIES,
+                                                    *[float(row["different"])] * 2)
+                for row in record.where(min_p=0.0)
+            },
+        },
+        y_label="share",
+        alt=alt,
+    ))  # fmt: skip
+
+
+def right(record: Record, min_p: float) -> dict[float, Estimate]:
+    """Temperature → the share of capitals named; at 0 a cut of the tail changes nothing."""
+    rows = [*record.where(temperature=0.0), *record.where(min_p=min_p)]
+    return {float(row["temperature"]): share_named(row) for row in rows}
+
+
+def share_named(row: Row) -> Estimate:
+    value, low, high = (float(row[name]) for name in ("right", "low", "high"))
+    return Estimate("right", value, COUNTRIES, low, high)
+
+
+def right_at(temperature: float, min_p: float = 0.0) -> float:
+    """The recorded share of capitals named."""
+    return load("real-capitals").mean("right", temperature=temperature, min_p=min_p)
+
+
+def measured_again(name: str) -> str:
+    """A cheap point of a record beside what was recorded; how to fetch the model where it lacks."""
+    if not find(name).can_run:
+        model = MODELS[MODEL]
+        return f"{MODEL} is not on this machine ({model.download} MB). To fetch it: {model.command}"
+    found = repeat(name)
+    figures = [
+        f"{figure:14} {found.recorded[figure]:8}   {found.now[figure]:8}"
+        for figure in find(name).figures
+    ]
+    return "\n".join([f"{'':14} recorded   now ({found.now['seconds']} s)", *figures])
