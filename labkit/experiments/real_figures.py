@@ -18,11 +18,7 @@ def capitals(alt: str) -> Drawn:
         {
             "capitals right": right(record, 0.0),
             "right, min-p 0.1": right(record, 0.1),
-            f"different of {SAMPLES}": {
-                float(row["temperature"]): Estimate("different", float(row["different"]), COUNTRIES,
-                                                    *[float(row["different"])] * 2)
-                for row in record.where(min_p=0.0)
-            },
+            f"different of {SAMPLES}": different(record),
         },
         y_label="share",
         alt=alt,
@@ -33,6 +29,12 @@ def right(record: Record, min_p: float) -> dict[float, Estimate]:
     """Temperature → the share of capitals named; at 0 a cut of the tail changes nothing."""
     rows = [*record.where(temperature=0.0), *record.where(min_p=min_p)]
     return {float(row["temperature"]): share_named(row) for row in rows}
+
+
+def different(record: Record) -> dict[float, Estimate]:
+    """Temperature → how many of the answers to a question differ, without an interval."""
+    shares = {float(r["temperature"]): float(r["different"]) for r in record.where(min_p=0.0)}
+    return {t: Estimate("different", share, 0, share, share) for t, share in shares.items()}
 
 
 def share_named(row: Row) -> Estimate:

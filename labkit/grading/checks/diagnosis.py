@@ -24,7 +24,7 @@ def same_values(left: Reply, right: Reply) -> bool:
     if not (isinstance(left, Returned) and isinstance(right, Returned)):
         return False
     pairs = (left.value, right.value), (left.arguments, right.arguments)
-    return all(difference(*pair, rtol=1e-3, atol=1e-6) is None for pair in pairs)
+    return all(difference(a, b, rtol=1e-3, atol=1e-6) is None for a, b in pairs)
 
 
 def same_words(left: Reply, right: Reply) -> bool:
