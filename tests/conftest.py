@@ -71,9 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A limit for each. Lessons come first, as they take longest; browser journeys last, together:
-    Playwright keeps an event loop running in this thread meanwhile."""
-    items.sort(key=lambda item: (is_browser(item), not is_lesson(item)))
+    """A limit for each. What takes longest comes first: lessons, then browser journeys, which share
+    a Lab and so a worker; the other one has the rest meanwhile."""
+    items.sort(key=lambda item: (not is_lesson(item), not is_browser(item)))
     for item in items:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(HANGS_AFTER))
