@@ -26,10 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from labkit.experiments.record import RecordError
+    from labkit.models.zoo import ModelUnavailable
 
     try:
         return {"list": _list, "run": _run, "check": _check}[args.action](args)
-    except (LookupError, RecordError, OSError) as error:
+    except (LookupError, ModelUnavailable, RecordError, OSError) as error:
         print(error.args[0] if len(error.args) == 1 else error, file=sys.stderr)
         return 2
 

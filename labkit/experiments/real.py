@@ -17,7 +17,7 @@ from labkit.instruments.real.capitals import capital_items
 from labkit.models import complete_grid, load_model
 
 MODEL = "smollm2"
-COUNTRIES = 120
+COUNTRIES = 141  # all that are listed
 SAMPLES = 4  # answers to each question
 
 
