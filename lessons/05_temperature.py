@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from labkit import Lab, load_model
+from labkit.experiments import real_figures
 from labkit.instruments import constrained, finetuning, plots, sampling
 from labkit.instruments.items import fact_items, idea_items, program_items
 from labkit.instruments.sampling_diagram import one_step
@@ -376,6 +377,45 @@ lab.claim(
 # code, 0.8 for ideas** - fits our model: 0.2 costs no accuracy worth the name, 0.8 buys variety
 # while the sentences still hold together.
 #
+# ## And in a real model
+#
+# Nobody planted errors in SmolLM2-135M-Instruct ([Allal et al.
+# 2025](https://arxiv.org/abs/2502.02737)). It was asked for the capitals of 141 countries, four
+# times each, with the answer begun: "The capital of Nepal is". Always taking the likeliest token
+# it names three in five. And at temperature 1?
+
+# %%
+lab.ask("capitals-at-one")
+
+# %%
+real_figures.capitals(lab.alt("real-capitals"))
+
+# %%
+named_at_one = real_figures.share_at(1.0)
+lab.compare(
+    "capitals-at-one", 100 * named_at_one.value, 100 * named_at_one.low, 100 * named_at_one.high
+)
+
+# %%
+lab.claim("countries whose capital was asked for", named_at_one.n)
+lab.claim("real model: capitals right at T = 0", real_figures.share_at(0.0).value)
+lab.claim("real model: capitals right at T = 1", named_at_one.value)
+lab.claim("real model: capitals right at T = 2", real_figures.share_at(2.0).value)
+lab.claim(
+    "real model: capitals right at T = 2, min-p 0.1", real_figures.share_at(2.0, min_p=0.1).value
+)
+lab.claim("real model: the next country's capital named", real_figures.share_by_luck())
+
+# %% [markdown]
+# The same fall, and a deeper one: what a model half knows, it loses first. Luck names nothing (the
+# capital of the *next* country asked for hardly ever comes), and a cut of the tail brings back a
+# part, far from all. With the model on your machine this cell measures one point again, on fewer
+# countries:
+
+# %%
+print(real_figures.measured_again("real-capitals"))
+
+# %% [markdown]
 # ## Here and at 7 B
 #
 # The arithmetic is the same at every size: division, softmax, cut, draw. What a temperature *costs*
@@ -389,7 +429,8 @@ lab.claim(
 # - Codex with 679 million weights did best at 0.2 where it had one try, and at 0.8 where it had a
 #   hundred ([Chen et al. 2021](https://arxiv.org/abs/2107.03374)).
 #
-# The steep slope of our facts is our own: we planted the errors. That cold is not true, and that
+# How steeply facts fall is each model's own: errors were planted in ours, SmolLM2 half knows its
+# capitals, and the nine models had their options in the prompt. That cold is not true, and that
 # order and batch change the result, holds everywhere ("Further" shows each).
 #
 # ## Use it when, leave it when

@@ -64,7 +64,8 @@ def _check(args: argparse.Namespace) -> int:
             continue
         found = repeat(name)
         good &= found.holds
-        print(f"{name}: {'as recorded' if found.holds else 'NOT as recorded'}")
-        for figure in found.off or ():
+        verdict = "as recorded" if found.holds else "NOT as recorded"
+        print(f"{name}: {verdict} ({found.now['seconds']} s)")
+        for figure in EXPERIMENTS[name].figures if args.name else found.off:
             print(f"  {figure}: {found.now[figure]} now, {found.recorded[figure]} recorded")
     return 0 if good else 1

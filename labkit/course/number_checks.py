@@ -23,9 +23,11 @@ from labkit.course.yaml_source import shown_path
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-# Code, formulas, headings, numbers of lists, and the level that all intervals of the course have.
+# Code, formulas, headings, numbers of lists, names such as SmolLM2-135M, and the level that all
+# intervals of the course have.
 NO_PROSE = re.compile(
-    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|^#[^\n]*|^\d+\. |95 % intervals?",
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|^#[^\n]*|^\d+\. |\b[A-Z]\w*(?:-\w+)+"
+    r"|95 % intervals?",
     re.DOTALL | re.MULTILINE,
 )
 PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=- )")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from labkit.estimates import Estimate
 from labkit.experiments.fine_tuning_figures import Drawn, drawn_from
 from labkit.experiments.real import COUNTRIES, MODEL, SAMPLES
 from labkit.experiments.record import Record, Row
 from labkit.experiments.registry import find
-from labkit.experiments.running import load, repeat
+from labkit.experiments.running import load
 from labkit.fetched import MODELS
 from labkit.instruments import plots
+from labkit.paths import PACKAGE
 
 
 def capitals(alt: str) -> Drawn:
@@ -42,19 +46,25 @@ def share_named(row: Row) -> Estimate:
     return Estimate("right", value, COUNTRIES, low, high)
 
 
-def right_at(temperature: float, min_p: float = 0.0) -> float:
-    """The recorded share of capitals named."""
-    return load("real-capitals").mean("right", temperature=temperature, min_p=min_p)
+def share_at(temperature: float, min_p: float = 0.0) -> Estimate:
+    """The recorded share of capitals named, with its interval over countries."""
+    (row,) = load("real-capitals").where(temperature=temperature, min_p=min_p)
+    return share_named(row)
+
+
+def share_by_luck() -> float:
+    """The largest recorded share of answers that name the next country's capital."""
+    return max(float(row["next_country"]) for row in load("real-capitals").rows)
 
 
 def measured_again(name: str) -> str:
-    """A cheap point of a record beside what was recorded; how to fetch the model where it lacks."""
+    """A cheap point of a record beside what was recorded; how to fetch the model where it lacks.
+
+    In a process of its own, whose memory is free again afterwards.
+    """
     if not find(name).can_run:
         model = MODELS[MODEL]
         return f"{MODEL} is not on this machine ({model.download} MB). To fetch it: {model.command}"
-    found = repeat(name)
-    figures = [
-        f"{figure:14} {found.recorded[figure]:8}   {found.now[figure]:8}"
-        for figure in find(name).figures
-    ]
-    return "\n".join([f"{'':14} recorded   now ({found.now['seconds']} s)", *figures])
+    command = [sys.executable, "-m", "labkit", "experiments", "check", name]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent)
+    return (done.stdout or done.stderr).strip()

@@ -67,7 +67,7 @@ def saying(words: str) -> NotebookNode:
         "They found 47 of 80 ([He 2025](https://example.org/he)).",
         "47 of 80 (He et\nal., table 3), or 41 (Liu 2024).",
         "`temperature=0.7` and $p = 0.35$, with 95 % intervals:\n\n1. First.\n2. Second.",
-        "Qwen3 and layer3.",
+        "Qwen3 and layer3, SmolLM2-135M-Instruct and GPT-4-1106-preview.",
         "## Here and at 7 B\n\nNothing.",
     ],
 )
@@ -81,6 +81,7 @@ def test_a_covered_number_is_fine(lesson: Lesson, words: str) -> None:
         ("It takes 17 steps.", "99_fixture.py: 17 in 'It takes 17 steps.'"),
         ("Up to 0.35 of it.", "0.35 in"),
         ("Liu says 44.", "44 in"),
+        ("From 46-48 on.", "46 in"),
         ("In another lesson 45 (Hu et al. 2021).", "45 in"),
         ("Cited ([x](https://x.org)): 5.\n\nNot cited: 6.", "6 in 'Not cited: 6.'"),
     ],
