@@ -126,6 +126,7 @@ def about_python(pins: Pins, gpus: list[str]) -> Iterator[Finding]:
         yield Finding("packages", "ok", f"all {len(pins.core)} at the versions tested")
     yield from about_torch(gpus)
     yield from about_weights()
+    yield from about_fetched()
 
 
 def about_torch(gpus: list[str]) -> Iterator[Finding]:
@@ -162,22 +163,35 @@ def how_to_get(lacking: list[str]) -> str:
 
 def about_weights() -> Iterator[Finding]:
     """Each bundled model's files against their checksums."""
-    from labkit import fetched
     from labkit.models import zoo
 
     names = zoo.available_models()
     if not names:
         yield Finding("models", "bad", "no bundled weights are here; get them from the repository")
-    for name in names:
-        try:
-            zoo.verify_files(zoo.folder_of(name))
-        except (zoo.ModelUnavailable, OSError) as error:
-            yield Finding(f"model {name}", "bad", str(error))
+    yield from map(checked, names)
+
+
+def about_fetched() -> Iterator[Finding]:
+    """The models that nothing needs: whether they are here, and whole."""
+    from labkit.fetched import MODELS
+
+    for name, model in MODELS.items():
+        if model.is_there:
+            yield checked(name)
         else:
-            yield Finding(f"model {name}", "ok", "every file has its checksum")
-    for name, model in fetched.MODELS.items():
-        where = str(model.folder) if model.is_there else f"not fetched ({model.command})"
-        yield Finding(f"model {name}", "ok" if model.is_there else "note", where)
+            text = f"not fetched: {model.summary}. {model.command}"
+            yield Finding(f"model {name}", "note", text)
+
+
+def checked(name: str) -> Finding:
+    """A model's files against their checksums."""
+    from labkit.models import zoo
+
+    try:
+        zoo.verify_files(zoo.folder_of(name))
+    except (zoo.ModelUnavailable, OSError) as error:
+        return Finding(f"model {name}", "bad", str(error))
+    return Finding(f"model {name}", "ok", "every file has its checksum")
 
 
 def about_folders() -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from labkit import cli
 from labkit.cli import doctor, environment, machine
 from labkit.cli.doctor import Finding
 from labkit.cli.pins import Pins
+from labkit.fetched import MADE
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +123,18 @@ def test_damaged_weights_are_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "available_models", lambda: ())
     (finding,) = doctor.about_weights()
     assert finding.state == "bad"
+
+
+def test_a_model_to_be_fetched_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_CACHE", str(tmp_path))
+    (finding,) = doctor.about_fetched()
+    assert finding.state == "note" and "labkit models fetch smollm2" in finding.text
+    folder = tmp_path / "smollm2"
+    folder.mkdir()
+    (folder / "card.json").write_text(json.dumps({"made": MADE}))
+    (folder / "checksums.json").write_text('{"model.safetensors": "00"}')
+    (finding,) = doctor.about_fetched()
+    assert finding.state == "bad" and "labkit models remove smollm2" in finding.text
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder nobody can write")
