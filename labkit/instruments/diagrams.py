@@ -1,8 +1,8 @@
 """Drawings of mechanisms: what goes in, is kept, and comes out; one vocabulary for all lessons.
 
-A drawing is SVG, made of boxes, rows of tokens, matrices, bars and arrows. Lines and words have
-the colour of the text around them, so it reads in a light and in a dark theme; alone, as on a page
-that shows notebooks, it follows the system's theme.
+A drawing is SVG, made of boxes, rows of tokens, matrices, bars and arrows, dark on white as the
+plots are in either theme. A notebook holds it as a picture: of SVG in a page JupyterLab leaves
+nothing but the words until its cell was run, and pages that show notebooks do the same.
 
     step = Diagram(400, 90, alt="Logits become probabilities.")
     step.tokens(10, 30, ["red", "blue"])
@@ -11,16 +11,14 @@ that shows notebooks, it follows the system's theme.
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Sequence
 from html import escape
 
-ACCENT = "var(--jp-brand-color1, #1976d2)"
+ACCENT = "#1976d2"
+INK = "#1f2328"
 FONT = "system-ui, sans-serif"
-# Where no theme surrounds the picture, the system's decides.
-STANDALONE = (
-    "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
-)
 
 
 class Diagram:
@@ -105,19 +103,22 @@ class Diagram:
         if words:
             self.text((x + to_x) / 2, min(y, to_y) - 7, words, size=12)
 
-    def svg(self, *, standalone: bool = True) -> str:
-        """The drawing as SVG; standalone where no page gives it a theme."""
-        body = "".join(self.parts)
+    def svg(self) -> str:
+        """The drawing as SVG."""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
-            f'width="{self.width}" role="img" aria-label="{escape(self.alt)}" '
-            f'style="max-width:100%;height:auto">{STANDALONE if standalone else ""}'
-            f"{body}</svg>"
+            f'width="{self.width}" height="{self.height}" color="{INK}" role="img" '
+            f'aria-label="{escape(self.alt)}">{"".join(self.parts)}</svg>'
         )
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        page = f'<figure style="margin:0">{self.svg(standalone=False)}</figure>'
-        return {"text/html": page, "image/svg+xml": self.svg(), "text/plain": repr(self)}
+        encoded = base64.b64encode(self.svg().encode()).decode()
+        page = (
+            f'<figure style="margin:0"><img alt="{escape(self.alt)}" '
+            'style="max-width:100%;height:auto;background:#fff" '
+            f'src="data:image/svg+xml;base64,{encoded}"></figure>'
+        )
+        return {"text/html": page, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         return f"Drawing: {self.alt}"

@@ -1,7 +1,8 @@
-"""Drawings of mechanisms: well-formed SVG that says itself in words and follows the theme."""
+"""Drawings of mechanisms: well-formed SVG that says itself in words, as a picture in a notebook."""
 
 from __future__ import annotations
 
+import base64
 from xml.etree import ElementTree
 
 from labkit.instruments.diagrams import Diagram
@@ -28,12 +29,14 @@ def test_a_drawing_is_well_formed_and_says_what_it_shows():
     assert len(list(root.iter(f"{SVG}rect"))) == 1 + 6 + 2 + 2
 
 
-def test_colours_are_the_themes():
-    bundle = drawn()._repr_mimebundle_()
-    assert "currentColor" in bundle["text/html"] and "<style>" not in bundle["text/html"]
-    assert "prefers-color-scheme" in bundle["image/svg+xml"], "alone it follows the system"
+def test_a_notebook_holds_it_as_a_picture_with_its_words():
+    drawing = drawn()
+    bundle = drawing._repr_mimebundle_()
+    (picture,) = ElementTree.fromstring(bundle["text/html"].replace("></figure>", "/></figure>"))
+    kind, _, encoded = picture.get("src").partition(";base64,")
+    assert kind == "data:image/svg+xml" and base64.b64decode(encoded).decode() == drawing.svg()
+    assert picture.get("alt") == drawing.alt and "background:#fff" in picture.get("style")
     assert bundle["text/plain"].startswith("Drawing: A ")
-    assert "id=" not in bundle["text/html"], "two drawings on a page share no names"
 
 
 def test_a_value_of_nothing_is_dashed():
