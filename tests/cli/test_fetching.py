@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,16 @@ def test_a_damaged_or_older_one_is_not_loaded(wheel: DataWheel) -> None:
     card.write_text(card.read_text().replace('"made": 1', '"made": 0'))
     with pytest.raises(ModelUnavailable, match="is of another version"):
         load_model("smollm2")
+
+
+def test_without_pip_uv_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "PIP", ("-c", "raise SystemExit(1)"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FetchError, match="Neither pip nor uv"):
+        fetching.installer()
+    (tmp_path / "uv").write_text("#!/bin/sh\n")
+    (tmp_path / "uv").chmod(0o755)
+    assert fetching.installer()[1:] == ["pip", "install", "--python", sys.executable]
 
 
 def test_unfetched_names_the_command(
