@@ -391,14 +391,15 @@ def test_progress_lists_every_question_and_challenge(lab: Lab) -> None:
     lab.check(divided_too_late())
     card = lab.progress()
     text = repr(card)
-    assert "1 of 8 questions answered, 0 of 4 challenges passed" in text
+    count = len(lab.questions.quiz.questions)
+    assert f"1 of {count} questions answered, 0 of 4 challenges passed" in text
     assert "question code-with-tests: ✓ right" in text, "once right, it stays so"
     assert "question facts-at-one: ○ open" in text
     assert "challenge apply_temperature: ✗ not yet" in text
     scopes = [
         attributes.get("scope") for tag, attributes in Page(html_of(card)).elements if tag == "th"
     ]
-    assert scopes.count("row") == 12 and scopes.count("col") == 4
+    assert scopes.count("row") == count + 4 and scopes.count("col") == 4
 
 
 def test_a_work_folder_that_cannot_be_written(
@@ -410,9 +411,10 @@ def test_a_work_folder_that_cannot_be_written(
     expecting(lab, one=1)
     lab.claim("one", 1)
     assert capsys.readouterr().out.count("Your progress can't be saved just now") == 1
-    assert "1 of 8" not in repr(lab.progress())
+    assert "1 of " not in repr(lab.progress())
     lab.questions.answer(lab.questions.quiz["code-with-tests"], "warm-eight")
-    assert "1 of 8 questions answered" in repr(lab.progress()), "kept in memory"
+    count = len(lab.questions.quiz.questions)
+    assert f"1 of {count} questions answered" in repr(lab.progress()), "kept in memory"
 
 
 # Injection
