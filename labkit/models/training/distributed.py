@@ -60,6 +60,7 @@ def train(name: str, examples: Sequence[Example], settings: Settings, out: Path)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         accelerator.unwrap_model(spread).save_pretrained(out)
+    accelerator.wait_for_everyone()  # no process leaves the group while another still writes
     accelerator.end_training()
     return losses
 
