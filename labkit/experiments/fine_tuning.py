@@ -91,8 +91,8 @@ def tune_on_new_facts(
 ) -> dict[str, float]:
     """Tuning on new facts by one of `REMEDIES`: new facts learned, and facts still known; in fewer
     steps than the remedy takes where `steps` says so."""
-    base, settings = subject(items), replace(REMEDIES[method], seed=seed)
-    settings = replace(settings, steps=steps or settings.steps)
+    base, remedy = subject(items), REMEDIES[method]
+    settings = replace(remedy, seed=seed, steps=steps or remedy.steps)
     shown: Sequence[Example] = lessons()
     if method == "replay":
         shown = with_replay(shown, rehearsals(base, len(shown)), REPLAY)

@@ -6,18 +6,16 @@ can't do. Rank 0 is full fine-tuning.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from statistics import fmean
 from typing import Any
 
 from peft import LoraConfig
 
 from labkit.experiments.experiment import Experiment, grid
-from labkit.models import load_model
+from labkit.experiments.fine_tuning import subject
 from labkit.models.scoring import Subject
 from labkit.models.scoring.facts import facts_right
 from labkit.models.scoring.new_facts import lessons
-from labkit.models.scoring.subject import Effort
 from labkit.models.scoring.tickets import written
 from labkit.models.training.tuning import Settings, Tuned, fine_tune
 from labkit.models.world import tickets as world_tickets
@@ -43,11 +41,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "DoRA, rank 6": {"r": 6, "lora_alpha": 12, "use_dora": True},
     "rsLoRA, rank 6": {"r": 6, "lora_alpha": 12, "use_rslora": True},
 }
-
-
-@lru_cache(maxsize=1)
-def subject(items: int) -> Subject:
-    return Subject(*load_model("base"), Effort(items=items))
 
 
 def adapter(rank: int) -> LoraConfig | None:

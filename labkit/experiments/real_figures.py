@@ -47,8 +47,17 @@ def bits(alt: str) -> Drawn:
 
 
 def rise_in(row: Row) -> Estimate:
-    value, low, high = (float(row[name]) for name in ("rise", "low", "high"))
-    return Estimate("rise of the loss", value, len(paragraphs()), low, high, "nats")
+    return figure_in(row, "rise", len(paragraphs()), "nats")
+
+
+def share_named(row: Row) -> Estimate:
+    return figure_in(row, "right", COUNTRIES, "share")
+
+
+def figure_in(row: Row, name: str, n: int, unit: str) -> Estimate:
+    """A recorded figure with its interval."""
+    value, low, high = (float(row[column]) for column in (name, "low", "high"))
+    return Estimate(name, value, n, low, high, unit)
 
 
 def rise_at(bits: int, group: str) -> float:
@@ -72,11 +81,6 @@ def different(record: Record) -> dict[float, Estimate]:
     """Temperature → how many of the answers to a question differ, without an interval."""
     shares = {float(r["temperature"]): float(r["different"]) for r in record.where(min_p=0.0)}
     return {t: Estimate("different", share, 0, share, share) for t, share in shares.items()}
-
-
-def share_named(row: Row) -> Estimate:
-    value, low, high = (float(row[name]) for name in ("right", "low", "high"))
-    return Estimate("right", value, COUNTRIES, low, high)
 
 
 def share_at(temperature: float, min_p: float = 0.0) -> Estimate:

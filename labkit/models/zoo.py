@@ -26,11 +26,11 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from labkit import fetched
+from labkit.fetched import CHECKSUMS
 from labkit.paths import nearest
 from labkit.whole_files import write_whole
 
 WEIGHTS = Path(__file__).parent / "weights"
-CHECKSUMS = "checksums.json"
 
 
 @dataclass(frozen=True)

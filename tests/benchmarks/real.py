@@ -39,7 +39,7 @@ def tokens_written(model, tokenizer, threads: int) -> list[Figure]:
     began = time.perf_counter()
     complete(model, tokenizer, [STORY], max_new_tokens=TOKENS, stop=None)
     by_torch = 1000 * (time.perf_counter() - began) / TOKENS
-    with LlamaCpp(MODEL.folder.with_suffix(".gguf"), threads=threads) as llama:
+    with LlamaCpp(MODEL.gguf, threads=threads) as llama:
         by_llama = llama.complete(STORY, max_new_tokens=TOKENS).ms_to_write
     return [
         Figure(f"a token by torch in float32, {threads} threads", by_torch, "ms"),
