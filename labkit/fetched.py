@@ -15,23 +15,34 @@ from platformdirs import user_cache_path
 
 CACHE = "LABKIT_CACHE"  # the environment variable that names another folder
 CHECKSUMS = "checksums.json"  # written last: where it is, the model is whole
-MADE = 1  # the version of what `models/dequantizing.py` writes; another one is made anew
+MADE = 1  # the version of how the course writes a fetched model; another one is made anew
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model that others made; what it takes to fetch, to keep, and to work with, in MB."""
+    """A model that others made; what it takes to fetch, to keep, and to work with, in MB.
+
+    `original_of` is the model whose original weights these are: for who asks for them, while the
+    other one is what the course offers.
+    """
 
     name: str
     summary: str
     download: int
     disk: int
     memory: int
+    original_of: str | None = None
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether the course offers to fetch it."""
+        return self.original_of is None
 
     @property
     def command(self) -> str:
         """What fetches it."""
-        return f"python3 -m labkit models fetch {self.name}"
+        asked = f"{self.original_of} --source hub" if self.original_of else self.name
+        return f"python3 -m labkit models fetch {asked}"
 
     @property
     def folder(self) -> Path:
@@ -42,6 +53,11 @@ class Fetched:
     def gguf(self) -> Path:
         """The file that it was made from, for llama.cpp."""
         return self.folder.with_suffix(".gguf")
+
+    @property
+    def arriving(self) -> Path:
+        """The folder where the files of a hub arrive, until all are there."""
+        return self.folder.with_suffix(".hub")
 
     @property
     def is_there(self) -> bool:
@@ -63,8 +79,10 @@ MODELS = {
         Fetched(
             "smollm2", "a real model of 135 million weights, a lesson shown again", 93, 370, 1300
         ),
+        Fetched("smollm2-original", "the original weights of smollm2", 273, 273, 1300, "smollm2"),
     )
 }
+ORIGINALS = {model.original_of: model for model in MODELS.values() if model.original_of}
 
 
 def cache_dir() -> Path:

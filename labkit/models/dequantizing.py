@@ -7,19 +7,16 @@ was rounded before is not won back.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from labkit.fetched import MADE
+from labkit.models.fetched_card import write_card
 from labkit.models.zoo import quiet_transformers, write_checksums
-from labkit.whole_files import write_whole
 
 Tell = Callable[[str], None]
 LIBRARIES = ("torch", "transformers", "gguf")
@@ -36,7 +33,7 @@ def dequantize(gguf: Path, folder: Path, card: Mapping[str, Any], tell: Tell = p
     part.mkdir(parents=True)
     try:
         write_model(gguf, part, tell)
-        write_card(part, card)
+        write_card(part, card, LIBRARIES)
         write_checksums(part)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -62,12 +59,3 @@ def write_model(gguf: Path, folder: Path, tell: Tell) -> None:
         tell("saving")
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-
-
-def write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    """What it is and where it comes from, for programs and for people."""
-    card = {**card, "made": MADE, "versions": {name: version(name) for name in LIBRARIES}}
-    write_whole(folder / "card.json", json.dumps(card, indent=1) + "\n")
-    lines = [f"- {name}: {value}" for name, value in card.items() if name not in ("name", "note")]
-    text = "\n".join([f"# {card['name']}", "", str(card["note"]), "", *lines])
-    write_whole(folder / "README.md", text + "\n")

@@ -65,8 +65,9 @@ def load_model(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal language model in eval mode and its tokenizer.
 
-    `name` is a bundled model (`available_models()`), `smollm2`, which `labkit models fetch` brings,
-    a folder in transformers' layout, or a hub name such as `HuggingFaceTB/SmolLM2-135M-Instruct`.
+    `name` is a bundled model (`available_models()`), `smollm2` or `smollm2-original`, which `labkit
+    models fetch` brings, a folder in transformers' layout, or a hub name such as
+    `HuggingFaceTB/SmolLM2-135M-Instruct`.
     `$LABKIT_MODEL` takes the place of `base`, and `$LABKIT_DEVICE` of the default device: a whole
     lesson runs on another model unchanged.
     Weights are float32 on a CPU and bfloat16 on a GPU unless `dtype` says otherwise.

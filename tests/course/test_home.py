@@ -132,6 +132,11 @@ def test_the_page_offers_the_real_model_until_it_is_there(
     monkeypatch.setenv("LABKIT_CACHE", str(tmp_path / "cache"))
     command = "<code>python3 -m labkit models fetch smollm2</code>"
     assert command in page_of(log) and "needs a fetch" not in page_of(log)
+    assert "--source hub" not in page_of(log)  # the original weights are for who asks
+    monkeypatch.setenv("LABKIT_MODEL", "smollm2-original")
+    assert "<li>smollm2-original: <code>python3 -m labkit models fetch smollm2 --source hub<" in (
+        page_of(log)
+    )
     monkeypatch.setenv("LABKIT_MODEL", "smollm2")
     assert "needs a fetch: smollm2" in page_of(log)
     folder = fetched.MODELS["smollm2"].folder
