@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from transformers import PreTrainedTokenizerBase
 
-from labkit.instruments.items import Items
+from labkit.instruments.judged import Items
 from labkit.instruments.real.accepting import says
 
 FILE = Path(__file__).with_name("capitals.yaml")
@@ -23,6 +23,12 @@ def capitals() -> dict[str, tuple[str, ...]]:
     }
 
 
+def countries_asked(n: int | None = None, seed: int = 0) -> list[str]:
+    """`n` countries in a random order (all when None)."""
+    names = sorted(capitals())
+    return random.Random(f"capitals {seed}").sample(names, n or len(names))
+
+
 def capital_items(
     tokenizer: PreTrainedTokenizerBase, n: int | None = None, *, begun: bool = True, seed: int = 0
 ) -> Items:
@@ -31,8 +37,7 @@ def capital_items(
     `begun` gives the answer's first words, "The capital of France is": a small model often knows a
     name that it would not come to by itself. Right where the capital is named, and no other before.
     """
-    names = capitals()
-    countries = random.Random(f"capitals {seed}").sample(sorted(names), n or len(names))
+    names, countries = capitals(), countries_asked(n, seed)
     every = {name for forms in names.values() for name in forms}
 
     def is_right(i: int, text: str) -> bool:
@@ -43,9 +48,13 @@ def capital_items(
     return Items(prompts, is_right, tuple(names[country][0] for country in countries))
 
 
-def question(tokenizer: PreTrainedTokenizerBase, country: str, begun: bool) -> str:
-    """The prompt for one country; a model without a chat template gets it as a plain text."""
-    asked, answer = f"What is the capital of {country}?", f"The capital of {country} is"
+def question(
+    tokenizer: PreTrainedTokenizerBase, country: str, begun: bool, before: str = ""
+) -> str:
+    """The prompt for one country, after what is said `before`; a model without a chat template gets
+    it as a plain text."""
+    asked = f"{before} What is the capital of {country}?".strip()
+    answer = f"The capital of {country} is"
     if not tokenizer.chat_template:
         return f"Q: {asked}\nA:" + f" {answer}" * begun
     turns = [{"role": "user", "content": asked}]
