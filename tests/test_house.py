@@ -27,6 +27,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # A package may import from its own floor's packages named here, and from floors below.
 MAY_IMPORT = {
     "models": set(),
+    "recipes": set(),  # learners copy them
     "instruments": {"models"},
     "experiments": {"instruments", "models"},
     "grading": {"models"},
@@ -252,6 +253,7 @@ def test_the_wheel_holds_the_course_and_is_small(wheel: Path) -> None:
         assert here and {f"labkit/_course/{folder}/{name}" for name in here} <= names
     assert "labkit/jupyter/labconfig/default_setting_overrides.json" in names
     assert "labkit/py.typed" in names
+    assert {f"labkit/recipes/lora_with_{name}.py" for name in ("peft", "trl")} <= names
     for shared in (
         "share/jupyter/kernels/labkit-warm/kernel.json",
         "share/jupyter/labextensions/labkit/static/home.js",

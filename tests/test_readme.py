@@ -38,3 +38,5 @@ def test_the_real_model_takes_what_is_said() -> None:
     model = MODELS["smollm2"]
     for said in (f"{model.download} MB", f"{model.disk} MB", f"{model.memory / 1000:g} GB"):
         assert said in TEXT, said
+    original = MODELS["smollm2-original"]
+    assert f"`{original.name}` ({original.download} MB" in TEXT

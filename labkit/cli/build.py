@@ -68,6 +68,7 @@ def build(lesson: Lesson, screen: Screen) -> str:
     from labkit.course import notebooks
     from labkit.course.claim_checks import check_used
     from labkit.course.execution import execute, kernel_env
+    from labkit.fetched import CACHE
     from labkit.whole_files import write_whole
 
     notebook = notebooks.to_notebook(lesson)
@@ -76,6 +77,7 @@ def build(lesson: Lesson, screen: Screen) -> str:
         env = kernel_env(Path(folder), strict=True)
         for swap in ("LABKIT_MODEL", "LABKIT_DEVICE"):  # the course shows its own model's figures
             env.pop(swap, None)
+        env[CACHE] = folder  # no fetched model: a notebook is the same wherever it is built
         show = cell_on(screen, lesson.id)
         ran = execute(notebook, Path(folder), env, show, lesson=lesson.id)
         drawn = notebooks.named_in(notebook, "lab.alt")

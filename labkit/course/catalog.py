@@ -11,12 +11,14 @@ A lesson's text opens with a YAML block in comments, the way jupytext writes it,
     #     models: [base]
     #     budget_seconds: 60    # of a run on two idle cores; 60 where it is left out
     #     summary: What temperature, top-k, top-p and min-p do to a distribution.
+    #     without: {smollm2: its copies take more than 3 GB}    # models that can't be under it
     # ---
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +45,7 @@ class Metadata(Part):
     models: tuple[Prose, ...] = ()
     summary: Prose
     concepts: tuple[Prose, ...] = ()
+    without: dict[Prose, Prose] = Field(default_factory=dict)
 
 
 class Jupyter(BaseModel):
@@ -63,6 +66,7 @@ class Lesson:
 
     minutes         of a learner, for the core path
     budget_seconds  that a run of all cells may take on two idle cores
+    without         models that $LABKIT_MODEL can't put under the lesson, each with the reason
     """
 
     id: str
@@ -75,6 +79,7 @@ class Lesson:
     concepts: tuple[str, ...]
     path: Path
     budget_seconds: int = 60
+    without: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def notebook(self) -> Path:
@@ -134,6 +139,7 @@ def read_lesson(path: Path) -> Lesson:
         concepts=about.concepts,
         path=path,
         budget_seconds=about.budget_seconds,
+        without=about.without,
     )
 
 

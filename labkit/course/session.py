@@ -7,13 +7,14 @@ name does, with the nearest ones.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from labkit import sharing
+from labkit import fetched, sharing
 from labkit.course import cards, field_cards
 from labkit.course.cards import Card, VerdictCard, show
-from labkit.course.catalog import find_lesson, lessons
+from labkit.course.catalog import Lesson, find_lesson, lessons
 from labkit.course.claims import expectations_of, is_strict, make_claim
 from labkit.course.progress import ProgressLog
 from labkit.course.questions import Questions
@@ -32,6 +33,7 @@ class Lab:
 
     def __init__(self, lesson: str, *, seed: int = 0, log: ProgressLog | None = None) -> None:
         self.lesson = find_lesson(lesson)
+        said = do_without(self.lesson)
         self.log = log or ProgressLog(say=show_notice)
         self.questions = Questions(self.lesson, self.log)
         self.workbench = Workbench(self.lesson, self.log)
@@ -39,6 +41,8 @@ class Lab:
         prepare(seed)
         self.log.record(self.lesson.id, self.lesson.id, "opened")
         show(cards.lesson_card(self.lesson, standing_in(self.lesson, self.log)))
+        if said:
+            show(cards.line_card(said))
 
     def __repr__(self) -> str:
         return f"Lab({self.lesson.id!r})"
@@ -124,6 +128,18 @@ def prepare(seed: int) -> None:
 
     seeding.seed_everything(seed)
     threads.share_processors(load)
+
+
+def do_without(lesson: Lesson) -> str | None:
+    """Puts the course's own model back where $LABKIT_MODEL asks for one that the lesson can't work
+    with, for this process; what there is to say about it."""
+    name = os.environ.get("LABKIT_MODEL", "")
+    known = fetched.MODELS.get(name)
+    reason = lesson.without.get((known and known.original_of) or name)
+    if reason is None:
+        return None
+    del os.environ["LABKIT_MODEL"]
+    return f"This lesson does without {name} ({reason}); it goes on with the bundled model."
 
 
 def show_notice(message: str) -> None:

@@ -19,8 +19,9 @@ import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, share_of
+from labkit.instruments.asking import short_answers
 from labkit.instruments.tokens import Reader
-from labkit.models import complete, exact_match
+from labkit.models import exact_match
 from labkit.models.world import World
 from labkit.models.world import tables as world_tables
 from labkit.paths import nearest
@@ -265,5 +266,5 @@ def _answers(
     texts: list[str] = []
     for start in range(0, len(prompts), TOGETHER):
         some = prompts[start : start + TOGETHER]
-        texts += [text for (text,) in complete(model, tokenizer, some, max_new_tokens=10)]
+        texts += short_answers(model, tokenizer, some, max_new_tokens=10)
     return texts

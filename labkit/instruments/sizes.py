@@ -16,7 +16,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, share
 from labkit.instruments.context.kv_cache import filled_cache
-from labkit.instruments.items import Items, fact_items, program_items
+from labkit.instruments.items import fact_items, program_items
+from labkit.instruments.judged import Items
 from labkit.instruments.models_table import RealModel
 from labkit.instruments.tables import as_html, as_text, linked
 from labkit.instruments.threads import one_thread

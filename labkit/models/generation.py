@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm  # type: ignore[import-untyped]
 from transformers import (
     DynamicCache,
     LogitsProcessorList,
@@ -24,8 +25,12 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from labkit.models.knowing import knows_region
+
 MAX_ROWS = 512  # rows decoded together: bounds the memory of their caches
 MAX_CHARACTERS = 100_000  # of their prompts together, for the same reason
+MAX_CACHE = 500e6  # bytes; the bundled models stay below that, at up to 70 new tokens
+CHARACTERS = 4  # of a token, about
 
 
 def complete(
@@ -110,7 +115,8 @@ def complete_after(
     ends = stop_tokens(tokenizer, stop)
     texts: list[list[str]] = [[] for _ in beginnings]
     most = max(map(len, endings), default=1)
-    for chunk in _chunks(beginnings, 2 * most):  # the caches are copied: twice the memory
+    copies = 2 * most  # the caches are copied: twice the memory
+    for chunk in _chunks(beginnings, copies, max_new_tokens, bytes_a_token(model)):
         asked = [endings[i] for i in chunk]
         rows = _decode_after(
             model, tokenizer, [beginnings[i] for i in chunk], asked, max_new_tokens, ends
@@ -190,7 +196,9 @@ def _complete(
 ) -> list[list[str]]:
     """For each prompt one text for each of `temperatures`; prompts of like length go together."""
     texts: list[list[str]] = [[] for _ in prompts]
-    for chunk in _chunks(prompts, len(temperatures)):
+    chunks = list(_chunks(prompts, len(temperatures), max_new_tokens, bytes_a_token(model)))
+    quiet = len(chunks) < 2 or knows_region(tokenizer)
+    for chunk in tqdm(chunks, delay=3, leave=False, disable=quiet):
         rows = _decode(
             model, tokenizer, [prompts[i] for i in chunk], temperatures, sampler,
             max_new_tokens, stop_tokens(tokenizer, stop),
@@ -202,17 +210,28 @@ def _complete(
     return texts
 
 
-def _chunks(prompts: Sequence[str], copies: int) -> Iterator[list[int]]:
+def _chunks(
+    prompts: Sequence[str], copies: int, new_tokens: int, token_bytes: int
+) -> Iterator[list[int]]:
     """Indices of prompts of like length, as many as may be decoded together."""
     chunk: list[int] = []
     for i in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
-        rows = copies * (len(chunk) + 1)
-        if chunk and (rows > MAX_ROWS or rows * len(prompts[i]) > MAX_CHARACTERS):
+        rows, characters = copies * (len(chunk) + 1), len(prompts[i])
+        cache = rows * (characters / CHARACTERS + new_tokens) * token_bytes
+        if chunk and (rows > MAX_ROWS or rows * characters > MAX_CHARACTERS or cache > MAX_CACHE):
             yield chunk
             chunk = []
         chunk.append(i)
     if chunk:
         yield chunk
+
+
+def bytes_a_token(model: PreTrainedModel) -> int:
+    """What the cache takes for a token: a key and a value of each key-value head and layer."""
+    config = model.config
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)
 
 
 @torch.inference_mode()

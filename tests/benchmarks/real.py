@@ -1,12 +1,19 @@
-"""SmolLM2-135M-Instruct: a point of sixty questions, and a token by torch and by llama.cpp, on one
-thread and on all. Without the model (`labkit models fetch smollm2`) there is nothing to measure."""
+"""SmolLM2-135M-Instruct: a point of sixty questions, a token by torch and by llama.cpp, on one
+thread and on all, and every lesson that can have it under it. Without the model (`labkit models
+fetch smollm2`) there is nothing to measure."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 
 import torch
 
+from labkit import paths
+from labkit.course.catalog import lessons
 from labkit.fetched import MODELS
 from labkit.instruments.real.capitals import capital_items
 from labkit.models import complete, load_model
@@ -15,6 +22,7 @@ from labkit.sharing import prepare_process, processors
 from tests.benchmarks.figures import Figure, show
 
 MODEL = MODELS["smollm2"]
+LESSON_SECONDS, LESSON_MB = 300, 3000
 STORY, TOKENS = "Once upon a time there was a small town by the sea.", 48
 
 
@@ -30,7 +38,9 @@ def measure() -> list[Figure]:
     figures = [Figure("60 questions, 4 answers each", time.perf_counter() - began, "s", 30)]
     for threads in sorted({1, len(processors())}):
         figures += tokens_written(model, tokenizer, threads)
-    return figures
+    del model
+    can = [lesson for lesson in lessons() if MODEL.name not in lesson.without]
+    return figures + [figure for lesson in can for figure in whole_lesson(lesson.id)]
 
 
 def tokens_written(model, tokenizer, threads: int) -> list[Figure]:
@@ -45,6 +55,24 @@ def tokens_written(model, tokenizer, threads: int) -> list[Figure]:
         Figure(f"a token by torch in float32, {threads} threads", by_torch, "ms"),
         Figure(f"a token by llama.cpp in Q4_1, {threads} threads", by_llama, "ms"),
         Figure(f"torch / llama.cpp, {threads} threads", by_torch / by_llama, "x"),
+    ]
+
+
+def whole_lesson(lesson: str) -> list[Figure]:
+    """Seconds and memory of a lesson with the model under it, against five minutes and 3 GB."""
+    done = subprocess.run(
+        [sys.executable, "-m", "labkit", "run", lesson, "--json"],
+        env=os.environ | {"LABKIT_MODEL": MODEL.name},
+        capture_output=True,
+        text=True,
+        cwd=paths.PACKAGE.parent,
+    )
+    if done.returncode:
+        raise SystemExit(f"{lesson} did not run on {MODEL.name}:\n{done.stderr}")
+    found = json.loads(done.stdout)
+    return [
+        Figure(f"{lesson} on {MODEL.name}", found["seconds"], "s", LESSON_SECONDS),
+        Figure(f"{lesson} on {MODEL.name}: peak memory", found["peak_rss_mb"], "MB", LESSON_MB),
     ]
 
 

@@ -12,7 +12,7 @@ def test_a_lesson_is_read_from_its_header(course: Path) -> None:
     assert (lesson.id, lesson.number, lesson.topic) == ("01_halves", "01", "halves")
     assert lesson.title == "Halves & <b>doubles</b>"
     assert (lesson.minutes, lesson.models) == (5, ("base",))
-    assert lesson.summary == "Halving and doubling."
+    assert lesson.summary == "Halving and doubling." and lesson.without == {}
     assert lesson.path == course / "lessons" / "01_halves.py"
     assert lesson.notebook == course / "lessons" / "01_halves.ipynb"
     assert lesson.quiz == course / "quizzes" / "01_halves.yaml"
@@ -23,6 +23,14 @@ def test_a_lesson_is_read_from_its_header(course: Path) -> None:
 )
 def test_a_lesson_is_found_by_any_of_its_names(course: Path, asked: str | Path) -> None:
     assert find_lesson(asked).id == "01_halves"
+
+
+def test_a_header_says_which_models_it_does_without(course: Path) -> None:
+    path = course / "lessons" / "01_halves.py"
+    without = "#     without:\n#       big: it is too large\n"
+    path.write_text(path.read_text().replace("#     minutes: 5\n", f"#     minutes: 5\n{without}"))
+    lesson = read_lesson(path)
+    assert lesson.without == {"big": "it is too large"} and len({lesson, lesson}) == 1
 
 
 @pytest.mark.parametrize("asked", ["01_halfs", "halve", "Halves", "01-halves"])

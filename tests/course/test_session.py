@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import torch
 
 from labkit import Lab, paths
 from labkit.course.cards import Card
-from labkit.course.claims import Claim, Expectations, Expected
+from labkit.course.claims import Claim, Expectations, Expected, another_model
 from labkit.course.progress import ProgressLog
 from labkit.widgets import QuizCard
 
@@ -447,3 +448,31 @@ def test_nothing_a_learner_or_an_author_wrote_becomes_html(
         for tag, attributes in Page(html_of(card)).elements:
             assert tag not in ("script", "img", "b"), card.text
             assert not any(name.startswith("on") for name in attributes)
+
+
+def opened(lesson: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    monkeypatch.setenv("LABKIT_WORK", str(tmp_path / "work"))
+    monkeypatch.setenv("LABKIT_MODEL", model)
+    Lab(lesson)
+
+
+@pytest.mark.parametrize("model", ["smollm2", "smollm2-original"])
+def test_a_lesson_that_cannot_use_a_model_goes_on_with_the_bundled_one(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    opened("08_fine_tuning", tmp_path, monkeypatch, model)
+    said = f"This lesson does without {model} (it trains several copies of the model"
+    assert said in capsys.readouterr().out
+    assert "LABKIT_MODEL" not in os.environ and not another_model()
+
+
+@pytest.mark.parametrize(
+    ("lesson", "model"),
+    [("05_temperature", "smollm2"), ("08_fine_tuning", "owner/name"), ("08_fine_tuning", "base")],
+)
+def test_a_lesson_keeps_a_model_that_it_can_use(
+    lesson: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    opened(lesson, tmp_path, monkeypatch, model)
+    assert "does without" not in capsys.readouterr().out
+    assert os.environ["LABKIT_MODEL"] == model

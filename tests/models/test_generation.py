@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labkit.instruments.context.kv_cache import filled_cache, measured_bytes
 from labkit.instruments.sampling import next_token_logits, next_token_probabilities
 from labkit.models import complete, complete_grid, generation, load_model
 from labkit.models.generation import Sampler
@@ -115,9 +116,9 @@ def test_long_prompts_go_in_smaller_batches_and_answer_the_same(
     base: Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = complete(*base, PROMPTS, samples=2, max_new_tokens=8)
-    assert list(generation._chunks(PROMPTS, 2)) == [[3, 2, 0, 1]]
+    assert list(generation._chunks(PROMPTS, 2, 8, 1)) == [[3, 2, 0, 1]]
     monkeypatch.setattr(generation, "MAX_CHARACTERS", 70)
-    assert list(generation._chunks(PROMPTS, 2)) == [[3, 2], [0], [1]]
+    assert list(generation._chunks(PROMPTS, 2, 8, 1)) == [[3, 2], [0], [1]]
     assert complete(*base, PROMPTS, samples=2, max_new_tokens=8) == together
 
 
@@ -142,3 +143,26 @@ def test_a_beginning_without_an_ending_is_refused(base: Loaded) -> None:
         generation.complete_after(*base, ["Once", "Twice"], [["upon"]])
     with pytest.raises(ValueError, match="a beginning is empty"):
         generation.complete_after(*base, [""], [["Once"]])
+
+
+def test_a_token_takes_what_a_filled_cache_shows(base: Loaded) -> None:
+    assert generation.bytes_a_token(base[0]) == measured_bytes(filled_cache(base[0], 1))
+
+
+def test_the_memory_of_the_caches_is_bounded() -> None:
+    """Rows of a prompt of 40 characters and 30 new tokens, at a thousand bytes a token."""
+    prompts = ["x" * 40] * 7
+    for most, sizes in ((3 * 2 * 40_000, [3, 3, 1]), (1, [1] * 7), (500e6, [7])):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(generation, "MAX_CACHE", most)
+            found = [len(chunk) for chunk in generation._chunks(prompts, 2, 30, 1000)]
+        assert found == sizes
+
+
+def test_that_bound_splits_nothing_of_the_bundled_models(base: Loaded) -> None:
+    for length in (1, 150, 195, 400, 3000):
+        rows = min(generation.MAX_ROWS, generation.MAX_CHARACTERS // length)
+        (whole,) = generation._chunks(
+            ["x" * length] * rows, 1, 70, generation.bytes_a_token(base[0])
+        )
+        assert len(whole) == rows

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
-from transformers import LlamaForCausalLM
+import torch
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from labkit.models.training import architectures, batches, pretraining
 from labkit.models.training.losses import WORLD
@@ -50,3 +52,16 @@ def save_tiny_model(folder: Path) -> LlamaForCausalLM:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model
+
+
+@cache
+def other_tokenizer() -> PreTrainedTokenizerBase:
+    """Another tokenizer than that of the bundled models; each call gives the same."""
+    return train_tokenizer(batches.texts_for_tokenizer(TINY, WORLD, count=200), TINY.vocab_size)
+
+
+@cache
+def other_model() -> LlamaForCausalLM:
+    """An untrained model that reads by `other_tokenizer`, in eval mode."""
+    torch.manual_seed(0)
+    return architectures.llama(TINY, other_tokenizer()).eval()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labkit.models import complete, exact_match
+from labkit.instruments.asking import short_answers
+from labkit.models import exact_match
 from labkit.models.world import World, passages
 from labkit.models.world.passages import passage
 from labkit.paths import nearest
@@ -105,7 +106,5 @@ def ask_chats(
 ) -> list[list[bool]]:
     """Whether each chat's question is answered exactly, once `shorten` has cut it to the budget."""
     prompts = [shorten(chat.messages, budget) for chat in chats]
-    replies = complete(model, tokenizer, prompts, max_new_tokens=12)
-    return [
-        [exact_match(reply, chat.answer)] for (reply,), chat in zip(replies, chats, strict=True)
-    ]
+    replies = short_answers(model, tokenizer, prompts)
+    return [[exact_match(reply, chat.answer)] for reply, chat in zip(replies, chats, strict=True)]

@@ -15,7 +15,8 @@ from statistics import fmean
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, mean, share, wilson
-from labkit.models import complete_after, exact_match
+from labkit.instruments.asking import answers_after
+from labkit.models import exact_match
 from labkit.models.world import World, passages
 from labkit.models.world.entities import KINDS, Entity, Fact, Relation
 from labkit.models.world.passages import passage
@@ -176,7 +177,7 @@ def ask(
     """Which questions of each haystack the model answers exactly; `shown` may change the text that
     it gets to read before the question."""
     texts = [shown(stack.text) if shown else stack.text for stack in haystacks]
-    replies = complete_after(model, tokenizer, texts, [stack.questions for stack in haystacks])
+    replies = answers_after(model, tokenizer, texts, [stack.questions for stack in haystacks])
     return [
         [exact_match(reply, answer) for reply, answer in zip(some, stack.answers, strict=True)]
         for some, stack in zip(replies, haystacks, strict=True)

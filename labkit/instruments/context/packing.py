@@ -14,8 +14,9 @@ from statistics import fmean
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, difference
+from labkit.instruments.asking import answers_after
 from labkit.instruments.context.haystacks import Haystack, ask
-from labkit.models.generation import complete_after, exact_match
+from labkit.models.generation import exact_match
 from labkit.models.world import World, passages
 from labkit.models.world.entities import Fact
 from labkit.models.world.passages import passage
@@ -192,7 +193,7 @@ def tried(
         for name, pack in packers.items()
     }
     windows = sorted({chosen for some in choices.values() for chosen in some})
-    replies = complete_after(
+    replies = answers_after(
         model,
         tokenizer,
         [desk.packed(chosen).text for chosen in windows],

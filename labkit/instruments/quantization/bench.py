@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from labkit.estimates import Estimate, difference, share_of
-from labkit.instruments.items import Items
+from labkit.instruments.judged import Items
 from labkit.models import complete
 from labkit.models.quantization.simulated import (
     Group,

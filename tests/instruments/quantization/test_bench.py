@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from labkit.instruments.items import Items
+from labkit.instruments.judged import Items
 from labkit.instruments.models_table import RealModel
 from labkit.instruments.quantization import bench as q
 from labkit.instruments.quantization import memory_table
