@@ -27,8 +27,11 @@ import torch
 from torch import Tensor
 
 from labkit import Lab, load_model
-from labkit.experiments import real_figures
+from labkit.experiments.real import temperature_figures as real_figures
+from labkit.experiments.real.recorded import measured_again
 from labkit.instruments import constrained, finetuning, plots, sampling
+from labkit.instruments.asking import fitted
+from labkit.instruments.budget import affordable
 from labkit.instruments.items import fact_items, idea_items, program_items
 from labkit.instruments.sampling_diagram import one_step
 from labkit.models import complete, complete_grid
@@ -47,8 +50,9 @@ model, tokenizer = load_model()
 # one token is right. After the second, there is no right or wrong.
 
 # %%
-fact_questions = fact_items(240)
-fact_prompt, idea_prompt = fact_questions.prompts[0], "An idea for a shop: a "
+fact_questions = fact_items(240, model, tokenizer, texts=22)
+fact_prompt = fact_questions.prompts[0]
+idea_prompt = fitted("An idea for a shop: a ", tokenizer)
 fact_logits = sampling.next_token_logits(model, tokenizer, fact_prompt)
 idea_logits = sampling.next_token_logits(model, tokenizer, idea_prompt)
 print(fact_prompt)
@@ -279,7 +283,7 @@ fact_texts = complete_grid(
 fact_at = sampling.share_right(fact_texts, fact_questions.is_right)
 
 # %%
-program_tasks = program_items(100)
+program_tasks = program_items(100, model, tokenizer, texts=21)
 program_texts = complete_grid(
     model,
     tokenizer,
@@ -328,12 +332,12 @@ lab.claim("programs of the corpus with a bug", programs.BUG)
 lab.ask("different-ideas-when-cold")
 
 # %%
-shop_ideas = idea_items(200)
+shop_ideas = idea_items(200, model, tokenizer, texts=len(sampling.TEMPERATURES))
 idea_texts = complete_grid(
     model, tokenizer, shop_ideas.prompts, sampling.TEMPERATURES, max_new_tokens=40
 )
 formed_at = sampling.share_right(idea_texts, shop_ideas.is_right)
-different_at = sampling.share_distinct(idea_texts)
+different_at = sampling.share_distinct(idea_texts, batch=min(50, len(shop_ideas.prompts) // 2))
 plots.curves(
     {"well-formed": formed_at, "different": different_at},
     y_label="share of the ideas",
@@ -413,7 +417,7 @@ lab.claim("real model: the next country's capital named", real_figures.share_by_
 # countries:
 
 # %%
-print(real_figures.measured_again("real-capitals"))
+print(measured_again("real-capitals"))
 
 # %% [markdown]
 # ## Here and at 7 B
@@ -529,7 +533,7 @@ lab.check(sample_next)
 # does temperature 0 give?
 
 # %%
-obscure_questions = fact_items(120, asked=False)
+obscure_questions = fact_items(120, model, tokenizer, asked=False, texts=33)
 obscure_texts = complete_grid(
     model, tokenizer, obscure_questions.prompts, (0.0,), max_new_tokens=12
 )
@@ -661,7 +665,8 @@ print([name for name, fits in zip(token_names, token_mask, strict=True) if fits]
 # %%
 library_mask = constrained.library_mask(ticket_json, written_so_far, tokenizer)
 lab.claim("tokens that the two masks differ in", (token_mask != library_mask).sum())
-some_tickets = finetuning.ticket_splits().test[:12]
+tickets_asked = affordable(12, model, tokenizer, tokens=1200, least=2)
+some_tickets = finetuning.ticket_splits().test[:tickets_asked]
 masked_answers = [
     constrained.complete_within(
         model, tokenizer, ticket.question().prompt, ticket_json, token_names
@@ -676,8 +681,10 @@ ticket_parses = [tickets.parse(answer) for answer in masked_answers]
 exactly_right = [
     found == ticket.fields for found, ticket in zip(ticket_parses, some_tickets, strict=True)
 ]
-lab.claim("valid JSON with the mask", sum(found is not None for found in ticket_parses) / 12)
-lab.claim("all fields right with the mask", sum(exactly_right) / 12)
+lab.claim(
+    "valid JSON with the mask", sum(found is not None for found in ticket_parses) / tickets_asked
+)
+lab.claim("all fields right with the mask", sum(exactly_right) / tickets_asked)
 
 # %% [markdown]
 # Valid, every one, and every one wrong: a mask gives the **form**. The content has to be in the
@@ -708,5 +715,6 @@ lab.claim("millions of parameters", model.num_parameters() / 1e6)
 # the same answer again, store it.
 #
 # Everything above ran on a model of 4 million parameters. The same cells run on a larger one:
-# start the course with `LABKIT_MODEL=HuggingFaceTB/SmolLM2-135M` (claims and the region's facts
-# are about the bundled model, and are shown without a verdict).
+# start the course with `LABKIT_MODEL=smollm2`. It is asked what it may know, capitals instead of
+# facts of the region, and as much as fits into its time (the claims are about the bundled model,
+# and are then shown without a verdict).

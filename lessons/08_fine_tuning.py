@@ -8,6 +8,8 @@
 #     models: [base]
 #     budget_seconds: 120
 #     summary: A task learned from examples, what it costs, and what is forgotten for it.
+#     without:
+#       smollm2: it trains several copies of the model, which takes more memory than 3 GB
 # ---
 
 # %% [markdown]
@@ -29,6 +31,8 @@ from statistics import fmean
 
 from labkit import Lab, load_model
 from labkit.experiments import fine_tuning_figures as figures
+from labkit.experiments.real import tickets_figures as real_figures
+from labkit.experiments.real.recorded import measured_again
 from labkit.instruments import finetuning, plots
 from labkit.models.training.tuning import Settings, fine_tune
 from labkit.widgets import LossCurve
@@ -610,6 +614,56 @@ lab.ask("prompt-or-tune")
 
 # %%
 lab.ask("training-or-not")
+
+# %% [markdown]
+# ## And in a real model
+#
+# SmolLM2-135M-Instruct ([Allal et al. 2025](https://arxiv.org/abs/2502.02737)), thirty times as
+# large, was taught by its makers to follow instructions, and never saw these tickets. In its chat
+# template it was told what JSON is wanted; then shown solved tickets; then tuned, all weights, 50
+# steps of four tickets, with three seeds, at the learning rate that did best on validation tickets.
+# And before and after it was asked for capitals of 60 countries, in two forms: with the answer
+# begun ("The capital of Nepal is"), and as an open question. Of the open ones it had 55 % right.
+
+# %%
+lab.ask("capitals-after-tickets")
+
+# %%
+real_figures.kept_and_learned({"tuned in full": (0, 50)}, lab.alt("real-tickets"))
+
+# %%
+open_after = real_figures.after(0, 50, "open")
+lab.compare(
+    "capitals-after-tickets", 100 * open_after.value, *(100 * e for e in open_after.interval)
+)
+for solved_shown in (1, 3, 8):
+    in_prompt = {c: real_figures.with_examples(solved_shown, c) for c in ("valid", "exact")}
+    print(
+        f"{solved_shown} solved tickets: valid {in_prompt['valid']}, all right {in_prompt['exact']}"
+    )
+lab.claim("real model: valid JSON, told", real_figures.before("valid").value)
+lab.claim("real model: valid JSON, 3 solved", real_figures.with_examples(3, "valid").value)
+lab.claim("real model: all right, 3 solved", real_figures.with_examples(3, "exact").value)
+lab.claim("real model: all right, 8 solved", real_figures.with_examples(8, "exact").value)
+lab.claim("real model: all right, tuned", real_figures.after(0, 50, "exact").value)
+lab.claim("real model: open capitals before", real_figures.before("open").value)
+lab.claim("real model: open capitals, tuned", open_after.value)
+lab.claim("real model: begun capitals before", real_figures.before("begun").value)
+lab.claim("real model: begun capitals, tuned", real_figures.after(0, 50, "begun").value)
+lab.claim("real model: rise of the loss on prose, tuned", real_figures.after(0, 50, "rise").value)
+
+# %% [markdown]
+# The same three things. **The prompt gives the form first**: one solved ticket is too few, three
+# make valid JSON, and eight get no more of it *right*. **Tuning gives the content**: 200 tickets,
+# nine of ten right. And **it costs what was known**, in one form more than in the other: where the
+# answer is begun it knows nearly as many capitals as before, and as an open question a third of
+# them is gone. The knowledge is there, and comes out less. The loss on prose has not moved at all,
+# and would have told you that nothing was lost. So ask in the form in which you will be asked.
+#
+# With the model on your machine this measures a small part again, in half a minute:
+
+# %%
+print(measured_again("real-ticket-shots"))
 
 # %% [markdown]
 # ## What to take away

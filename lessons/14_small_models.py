@@ -7,6 +7,8 @@
 #     minutes: 45
 #     models: [base, small, draft, specialist]
 #     summary: What is lost with size and what is not, what it saves, and how a small one is taught.
+#     without:
+#       smollm2: it compares the course's own four models
 # ---
 
 # %% [markdown]
@@ -26,6 +28,9 @@
 from labkit import Lab, experiments, load_model
 from labkit.estimates import difference, share
 from labkit.experiments import distillation_figures as recorded
+from labkit.experiments.real import ours
+from labkit.experiments.real import sizes_figures as real_figures
+from labkit.experiments.real.recorded import measured_again
 from labkit.instruments import plots, quantity_plots, sizes
 from labkit.instruments.models_table import MODELS, find_model, table
 from labkit.models.training import distilling
@@ -739,6 +744,47 @@ lab.ask("which-model-where")
 
 # %%
 lab.ask("support-desk")
+
+# %% [markdown]
+# ## And in a real model
+#
+# SmolLM2-135M-Instruct (Allal et al., above) is of the same kind as `base`, thirty times as large,
+# and has read 2 trillion tokens ([its card](https://huggingface.co/HuggingFaceTB/SmolLM2-135M)),
+# none of them ours. Both were asked the same: capitals of 141 countries, passages about strangers,
+# a row of a table, sums of two numbers. Ours is asked as it was trained to be; the other is shown
+# solved questions first, eight sets of them. Which of the five bars will be higher for ours?
+
+# %%
+lab.ask("size-or-training")
+
+# %%
+ours_beside = {name: ours.answered(four_models[name], tokenizer) for name in ("base", "specialist")}
+real_figures.beside(ours_beside, lab.alt("real-sizes"))
+
+# %%
+real_answered = real_figures.of_the_real_model()
+for task_name, real_share in real_answered.items():
+    print(f"{task_name:22} base {ours_beside['base'][task_name]}   SmolLM2 {real_share}")
+for task_name in ("capitals", "one of eight passages", "one row of four"):
+    lab.claim(f"base: {task_name}", ours_beside["base"][task_name].value)
+    lab.claim(f"real model: {task_name}", real_answered[task_name].value)
+lab.claim("real model: one passage", real_answered["one passage"].value)
+lab.claim("specialist: sums", ours_beside["specialist"]["sums"].value)
+lab.claim("real model: sums", real_answered["sums"].value)
+lab.claim("real model / base: weights", real_figures.times("mb"))
+lab.claim("real model / base: time of a further token", real_figures.times("next"))
+lab.claim("real model / base: time of the first token", real_figures.times("first"))
+
+# %% [markdown]
+# **Size and much text bring breadth; training on a task brings the task.** The large one names
+# capitals, which ours has never heard of, and reads a passage of a kind that it never saw. But to
+# pick one of eight passages, a row of a table, or a sum, it is a thirtieth of its size that wins,
+# because it was trained to. And the size is paid with every token: thirty-three times the bytes,
+# about nineteen times the time until a first token and twelve for each further one. With the model
+# on your machine this measures a point again:
+
+# %%
+print(measured_again("real-sums"))
 
 # %% [markdown]
 # ## What to take away

@@ -7,6 +7,8 @@
 #     minutes: 45
 #     models: [moe, moe_unbalanced, moe_twin_active, moe_twin_total]
 #     summary: Many experts, of which each token uses a few - what that buys, and who pays for it.
+#     without:
+#       smollm2: it takes a mixture of experts apart
 # ---
 
 # %% [markdown]
@@ -621,6 +623,30 @@ lab.ask("tokens-a-second")
 lab.ask("what-costs-what")
 
 # %% [markdown]
+# ## And in a real model
+#
+# The other lessons show their finding again on a real model of 135 million weights ([Allal et al.
+# 2025](https://arxiv.org/abs/2502.02737)). No mixture is as small: the least of those that you have
+# just counted would take, in 4.5 bits a weight,
+
+# %%
+least_total = min(weights["total"] for weights in counted_weights.values())
+lab.claim("the smallest real mixture, GB in 4.5 bits", least_total * 4.5 / 8 / 1e9)
+
+# %% [markdown]
+# gigabytes: half of the memory of the laptop that this course is made for. So here is what makers
+# and others have found, beside ours. All of it is about *what a router follows*:
+#
+# - **Ours**, as measured above: mostly the word, in the second layer less.
+# - **OpenMoE**: the token, with little regard to its context, decided early in training ([Xue et
+#   al. 2024](https://arxiv.org/abs/2402.01739), abstract).
+# - **Mixtral 8x7B**: no obvious pattern by topic, some by syntax (Jiang et al. 2024, section 5).
+# - **OLMoE-1B-7B**: domains *and* words, words more in later layers (Muennighoff et al. 2024,
+#   sections 5.3 and 5.4).
+#
+# They agree that a router learns something, and differ in what. "The expert for chemistry" is in
+# none of them a thing to count on.
+#
 # ## Where it loses
 #
 # - **Memory.** All experts lie there. Where memory is short and time is not, a dense model of the
