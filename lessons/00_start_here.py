@@ -28,6 +28,7 @@ from labkit.instruments import adaptation, plots
 from labkit.instruments.items import fact_items, strangers
 from labkit.instruments.real.capitals import capital_items
 from labkit.models import complete
+from labkit.models.zoo import load_bundled
 
 lab = Lab("00_start_here")
 model, tokenizer = load_model()
@@ -245,8 +246,9 @@ lab.ask("what-is-training")
 # of 141 countries; its answers were recorded, ours come now:
 
 # %%
-capital_questions = capital_items(tokenizer)
-our_capitals = adaptation.answers(model, tokenizer, capital_questions.prompts)
+our_model, our_tokenizer = load_bundled("base")
+capital_questions = capital_items(our_tokenizer)
+our_capitals = adaptation.answers(our_model, our_tokenizer, capital_questions.prompts)
 named_by_ours = sum(map(capital_questions.is_right, range(len(our_capitals)), our_capitals))
 named_by_theirs = real_figures.share_at(0.0)
 print(f"ours: {named_by_ours} of {len(our_capitals)}, SmolLM2: {named_by_theirs}")

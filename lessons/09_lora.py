@@ -704,9 +704,9 @@ real_scores = {
     for column in ("exact", "open", "rise")
 }
 for way_name in ("rank 8", "rank 32"):
-    for column, said in (("exact", "all right"), ("open", "open capitals")):
-        behind = real_scores[column][way_name] - real_scores[column]["full"]
-        lab.claim(f"real model: {said}, {way_name} - full", behind)
+    for score_column, score_name in (("exact", "all right"), ("open", "open capitals")):
+        way_score, full_score = (real_scores[score_column][name] for name in (way_name, "full"))
+        lab.claim(f"real model: {score_name}, {way_name} - full", way_score - full_score)
 seeds_of_32 = [float(row["exact"]) for row in real_figures.best(32, 50)]
 lab.claim("real model: all right, rank 32, best - worst seed", max(seeds_of_32) - min(seeds_of_32))
 lab.claim("real model: all right, rank 32, 150 steps", real_figures.after(32, 150, "exact").value)
