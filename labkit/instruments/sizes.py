@@ -66,9 +66,14 @@ def shares_right(
     return {task: share(task, hits_of(model, tokenizer, items)) for task, items in asked.items()}
 
 
-def hits_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Items) -> list[bool]:
+def hits_of(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    items: Items,
+    max_new_tokens: int = 48,
+) -> list[bool]:
     """Which items the model has right."""
-    texts = complete(model, tokenizer, items.prompts, max_new_tokens=48)
+    texts = complete(model, tokenizer, items.prompts, max_new_tokens=max_new_tokens)
     return [items.is_right(i, text) for i, (text,) in enumerate(texts)]
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from functools import cache
+from weakref import WeakKeyDictionary
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from labkit.models.zoo import WEIGHTS
 
+_known: WeakKeyDictionary[PreTrainedTokenizerBase, bool] = WeakKeyDictionary()  # asked every prompt
+
 
 def knows_region(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether a tokenizer is that of the bundled models, which are all trained on those texts; a
     copy of one on a hub or in a folder has the same tokens, and may have others as well."""
-    own = own_vocabulary()
-    return len(tokenizer) >= len(own) and own.items() <= tokenizer.get_vocab().items()
+    if tokenizer not in _known:
+        own = own_vocabulary()
+        _known[tokenizer] = own.items() <= tokenizer.get_vocab().items()
+    return _known[tokenizer]
 
 
 @cache

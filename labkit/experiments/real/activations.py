@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import lru_cache
 from statistics import fmean
@@ -84,7 +83,7 @@ WAYS: dict[str, Callable[[PreTrainedModel], PreTrainedModel]] = {
     "whole tensor but the first position": lambda model: with_rounded_inputs(
         model, in_int8("tensor", spared=1)
     ),
-    "split above 6": lambda model: with_int8_products(copy.deepcopy(model), 6.0),
+    "split above 6": lambda model: with_int8_products(model, 6.0),
 }
 
 

@@ -11,6 +11,7 @@ from labkit.experiments.real import formats, reading, sizes
 from labkit.instruments import formats as tables
 from labkit.instruments.context import haystacks
 from labkit.instruments.real.capitals import capital_items
+from labkit.instruments.sizes import hits_of
 from labkit.models import complete, exact_match
 from labkit.models.scoring.specialist import sums
 
@@ -27,9 +28,7 @@ def answered(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict
 
 
 def capitals(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Estimate:
-    items = capital_items(tokenizer)
-    texts = complete(model, tokenizer, items.prompts, max_new_tokens=8)
-    return share("capitals", [items.is_right(i, text) for i, (text,) in enumerate(texts)])
+    return share("capitals", hits_of(model, tokenizer, capital_items(tokenizer), 8))
 
 
 def passages(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int) -> Estimate:

@@ -9,7 +9,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from labkit.estimates import Estimate, share_of
 from labkit.instruments.judged import Items
 from labkit.instruments.real.prose import mean_losses
-from labkit.models import complete, load_model
+from labkit.instruments.sizes import hits_of
+from labkit.models import load_model
 
 MODEL = "smollm2"
 COUNTRIES = 141  # all that are listed
@@ -28,8 +29,7 @@ def losses_before() -> list[float]:
 
 def hits(model: PreTrainedModel, items: Items, max_new_tokens: int = 8) -> list[bool]:
     """Which greedy answers are right."""
-    texts = complete(model, loaded()[1], items.prompts, max_new_tokens=max_new_tokens)
-    return [items.is_right(i, text) for i, (text,) in enumerate(texts)]
+    return hits_of(model, loaded()[1], items, max_new_tokens)
 
 
 def with_interval(name: str, right: list[bool]) -> dict[str, float]:

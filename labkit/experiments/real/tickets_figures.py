@@ -69,10 +69,3 @@ def with_examples(examples: int, column: str) -> Estimate:
 def best_rate(rank: int, steps: int) -> float:
     """The learning rate that was chosen."""
     return float(best(rank, steps)[0]["learning_rate"])
-
-
-def rates_of(rank: int, steps: int) -> dict[float, Estimate]:
-    """Learning rate → test tickets right, by the first seed."""
-    rows = running.load("real-tickets").where(rank=rank, steps=steps, seed=0)
-    found = {float(row["learning_rate"]): figure_in(row, "exact", TESTED) for row in rows}
-    return dict(sorted(found.items()))

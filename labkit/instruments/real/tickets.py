@@ -14,7 +14,7 @@ ASKED = (
     "Answer with JSON: product, order, urgency (high or low) and wants (refund, repair or "
     "replacement).\n\n"
 )
-ANSWER_TOKENS = 64  # the longest right one takes 48 of SmolLM2's
+ANSWER_TOKENS = 64  # the longest right one takes 36 of SmolLM2's
 
 
 def ticket_question(
